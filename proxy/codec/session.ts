@@ -1,0 +1,113 @@
+// The neutral form of an HTTP message and of a connection that carries messages, shared by the
+// HTTP/1.1 and the HTTP/2 machine, so that whatever joins two of them never asks which is which.
+// Types only: no I/O, no timers; time comes in as `nowMs` (monotonic milliseconds).
+
+/**
+ * Header or trailer fields, flat: name, value, name, value, … Names in lower case, values as latin1
+ * strings without leading and trailing white space. Order and duplicates are kept.
+ */
+export type Fields = string[];
+
+/** A request without its body. `fields` hold neither pseudo-header fields, `host`, nor hop-by-hop fields. */
+export interface RequestHead {
+  method: string;
+  scheme: string;
+  /** `Host` or `:authority`, as sent; empty where the request has none. */
+  authority: string;
+  /** The request target as sent: origin-form, or `*`; empty for CONNECT. */
+  path: string;
+  /** The protocol of an Upgrade (RFC 9110 §7.8) or of an extended CONNECT (RFC 8441), else null. */
+  upgrade: string | null;
+  fields: Fields;
+  /** Declared body length in bytes; null where unknown (chunked, HTTP/2 without content-length). */
+  contentLength: number | null;
+}
+
+/** A response without its body; `status` 101 accepts an upgrade in either protocol (RFC 8441 maps it to 200). */
+export interface ResponseHead {
+  status: number;
+  fields: Fields;
+  contentLength: number | null;
+}
+
+/**
+ * Why a stream ended before its message was complete.
+ * `refused`: the peer says that it was not processed (REFUSED_STREAM, or above GOAWAY's last stream id): safe to send again.
+ * `cancelled`: the peer lost interest. `protocol`: framing broken. `closed`: the connection ended under it.
+ * `timeout`, `internal`: set by this side.
+ */
+export type ResetReason =
+  'refused' | 'cancelled' | 'protocol' | 'closed' | 'flow-control' | 'timeout' | 'internal';
+
+/** Receives the peer's half of one exchange; called synchronously from `receive`, `receiveEnd` or `close`. */
+export interface StreamListener<In> {
+  /** For a client stream: each interim (1xx) response and then the final one; for a server stream never called. */
+  onHead(head: In, end: boolean): void;
+  /** A view of the received bytes, valid after the call too; return it with `consumed` when it went on. */
+  onData(chunk: Buffer, end: boolean): void;
+  /** Trailer fields; the message ends here. */
+  onTrailers(fields: Fields): void;
+  onReset(reason: ResetReason): void;
+  /** The stream's queue fell below the low mark after a `sendData` that answered false. */
+  onDrained(): void;
+}
+
+/** One exchange on a connection: the sending half and the flow control of the receiving half. */
+export interface Stream<Out, In> {
+  readonly id: number;
+  listener: StreamListener<In>;
+  sendHead(head: Out, end: boolean): void;
+  /** Takes the chunk without copying. False: queued above the high mark, wait for `onDrained`. */
+  sendData(chunk: Buffer, end: boolean): boolean;
+  sendTrailers(fields: Fields): void;
+  reset(reason: ResetReason): void;
+  /** Credits `bytes` of received body as moved on: this is what opens the peer's window again. */
+  consumed(bytes: number): void;
+  /** Bytes accepted by `sendData` and not yet taken as output. */
+  readonly queuedBytes: number;
+}
+
+export type ServerStream = Stream<ResponseHead, RequestHead>;
+export type ClientStream = Stream<RequestHead, ResponseHead>;
+
+/** What both ends of a connection share. */
+export interface Session {
+  /** Takes what the socket read. Never throws for what a peer sent: errors end in `closing`. */
+  receive(bytes: Buffer, nowMs: number): void;
+  /** The peer sent FIN. */
+  receiveEnd(nowMs: number): void;
+  /** The transport is gone: every open stream's listener gets `onReset('closed')`. */
+  close(): void;
+  /** All bytes owed to the peer now, in order, to be written in one go; empty if none. */
+  takeOutput(): Buffer[];
+  /** Whether `takeOutput` would give something. */
+  readonly hasOutput: boolean;
+  /** Stop accepting new streams, tell the peer (GOAWAY, `Connection: close`), finish open ones. */
+  drain(): void;
+  /** True once output is taken and nothing more is to be said: the caller ends the socket. */
+  readonly closing: boolean;
+  /** Why the session broke, for logs; null where it ended in order. */
+  readonly error: string | null;
+  readonly openStreams: number;
+  /** The next instant at which `onTimeout` wants to be called, or null. */
+  nextTimeoutMs(): number | null;
+  onTimeout(nowMs: number): void;
+  /** False: the socket's reading is to be paused (HTTP/1.1 back-pressure). Always true for HTTP/2. */
+  readonly wantsRead: boolean;
+}
+
+/** A connection on which the peer sends requests. */
+export interface ServerSession extends Session {
+  /** Set once, before the first `receive`; returns the listener for the rest of the request. */
+  onRequest: (stream: ServerStream, head: RequestHead, end: boolean) => StreamListener<RequestHead>;
+}
+
+/** A connection on which this side sends requests. */
+export interface ClientSession extends Session {
+  /** Opens a stream and sends the head. Only while `capacity` is above 0. */
+  open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream;
+  /** How many more streams may be opened now; 0 when busy, full, draining or broken. */
+  readonly capacity: number;
+  /** False once no further stream will ever be possible (GOAWAY, `Connection: close`, error). */
+  readonly reusable: boolean;
+}
