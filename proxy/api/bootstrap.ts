@@ -1,0 +1,61 @@
+// What injection writes into the pod for the sidecar and for its init container. Types and names only.
+
+/**
+ * Environment of the sidecar: `TSMESH_BOOTSTRAP` holds a Bootstrap as JSON; the rest is filled by the
+ * downward API. `TSMESH_CONFIG_FILE` instead of all of them: local file mode, without an operator.
+ */
+export const environment = {
+  bootstrap: 'TSMESH_BOOTSTRAP',
+  podName: 'TSMESH_POD_NAME',
+  podNamespace: 'TSMESH_POD_NAMESPACE',
+  podUid: 'TSMESH_POD_UID',
+  /** Comma-separated, `status.podIPs`. */
+  podIps: 'TSMESH_POD_IPS',
+  configFile: 'TSMESH_CONFIG_FILE',
+  /** For the init container: a CaptureSettings as JSON. */
+  capture: 'TSMESH_CAPTURE',
+} as const;
+
+export interface Bootstrap {
+  trustDomain: string;
+  serviceAccount: string;
+  /** Tried in order; the ClusterIP first, so that DNS is not needed. `host:port`. */
+  operatorAddresses: string[];
+  logLevel: 'error' | 'warn' | 'info' | 'debug';
+  /** terminationGracePeriodSeconds of the pod. */
+  gracePeriodSeconds: number;
+  probes: RewrittenProbe[];
+}
+
+/** The original of a probe or lifecycle hook that was turned towards port 15020. */
+export interface RewrittenProbe {
+  /** Path on 15020: `/probe/<container>/<liveness|readiness|startup|postStart|preStop>`. */
+  path: string;
+  timeoutSeconds: number;
+  check:
+    | {
+        type: 'http';
+        scheme: 'http' | 'https';
+        host: string;
+        port: number;
+        path: string;
+        headers: { name: string; value: string }[];
+      }
+    | { type: 'tcp'; host: string; port: number }
+    | { type: 'grpc'; port: number; service: string };
+}
+
+/** What the init container turns into iptables rules. Empty lists exclude nothing. */
+export interface CaptureSettings {
+  excludeInboundPorts: number[];
+  excludeOutboundPorts: number[];
+  /** IPv4 and IPv6 prefixes. */
+  excludeOutboundCidrs: string[];
+}
+
+/** The drain hook that apps without a preStop of their own get: returns when nothing is in flight. */
+export const drainHookPath = '/drained';
+/** The sidecar's own preStop: begins to drain, returns at once. */
+export const drainStartPath = '/drain';
+export const readyPath = '/ready';
+export const metricsPath = '/metrics';
