@@ -1,0 +1,165 @@
+// The tsmesh.dev/v1alpha1 resources as TypeScript: the same shapes as crds/, which is the source of
+// truth and adds the limits. Durations are Go duration strings (`500ms`, `1h30m`).
+
+import type { Condition, KubeObject } from './kubernetes.ts';
+
+export type Duration = string;
+
+export interface ConditionsStatus {
+  conditions?: Condition[];
+}
+
+export interface MeshSpec {
+  /** Immutable. Default `cluster.local`. */
+  trustDomain?: string;
+  /** Mode where no PeerAuthentication says otherwise. Default PERMISSIVE. */
+  mtls?: { mode?: 'STRICT' | 'PERMISSIVE' | 'DISABLE' };
+  certificates?: {
+    /** Default 24h, at least 15m. */
+    workloadLifetime?: Duration;
+    /** Of the built-in root, default 87600h. */
+    rootLifetime?: Duration;
+  };
+  outboundPolicy?: 'AllowAny' | 'RegistryOnly';
+  proxy?: {
+    /** Default: the image the operator was installed with. */
+    image?: string;
+    initImage?: string;
+    resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
+    logLevel?: 'error' | 'warn' | 'info' | 'debug';
+    /** Default 5s. */
+    statisticsInterval?: Duration;
+  };
+  accessLog?: 'off' | 'errors' | 'all';
+  /** For Services without a TrafficPolicy that says otherwise. */
+  defaults?: { timeout?: Duration; retries?: RetrySpec };
+}
+
+export interface Mesh extends KubeObject {
+  spec: MeshSpec;
+  status?: ConditionsStatus;
+}
+
+export interface PeerAuthenticationSpec {
+  selector?: { matchLabels?: Record<string, string> };
+  mtls?: { mode?: 'STRICT' | 'PERMISSIVE' | 'DISABLE' | 'UNSET' };
+  /** By pod port. */
+  portLevelMtls?: Record<string, { mode?: 'STRICT' | 'PERMISSIVE' | 'DISABLE' | 'UNSET' }>;
+}
+
+export interface PeerAuthentication extends KubeObject {
+  spec: PeerAuthenticationSpec;
+  status?: ConditionsStatus;
+}
+
+export interface ValueMatchSpec {
+  name: string;
+  /** Exactly one of these. */
+  exact?: string;
+  prefix?: string;
+  regex?: string;
+  present?: boolean;
+}
+
+/** Exactly one field. */
+export interface PathSpec {
+  exact?: string;
+  prefix?: string;
+  regex?: string;
+}
+
+export interface RouteMatchSpec {
+  path?: PathSpec;
+  methods?: string[];
+  headers?: ValueMatchSpec[];
+  queryParams?: ValueMatchSpec[];
+}
+
+export interface RetrySpec {
+  attempts: number;
+  on?: string[];
+  perTryTimeout?: Duration;
+  backoff?: { base?: Duration; max?: Duration };
+  budget?: { percent?: number; minConcurrent?: number };
+}
+
+export interface HeaderChangeSpec {
+  set?: { name: string; value: string }[];
+  add?: { name: string; value: string }[];
+  remove?: string[];
+}
+
+export interface BackendSpec {
+  /** A Service of the same namespace; default: the policy's own. */
+  service?: string;
+  /** Default: the port that the client called. */
+  port?: number;
+  /** A name from `subsets`. */
+  subset?: string;
+  /** 0 to 1000, default 1. */
+  weight?: number;
+}
+
+export interface RouteSpec {
+  name?: string;
+  matches?: RouteMatchSpec[];
+  backends?: BackendSpec[];
+  timeout?: Duration;
+  retries?: RetrySpec;
+  requestHeaders?: HeaderChangeSpec;
+  responseHeaders?: HeaderChangeSpec;
+  rewrite?: { path?: { prefix?: string; full?: string }; host?: string };
+  redirect?: {
+    scheme?: 'http' | 'https';
+    host?: string;
+    port?: number;
+    path?: { prefix?: string; full?: string };
+    status?: 301 | 302 | 303 | 307 | 308;
+  };
+}
+
+export interface TrafficPolicySpec {
+  /** A Service of the same namespace; without a port, all of its ports. */
+  service: { name: string; port?: number };
+  subsets?: { name: string; labels: Record<string, string> }[];
+  /** First match wins; a request that none matches takes the default route with `timeout` and `retries` below. */
+  routes?: RouteSpec[];
+  timeout?: Duration;
+  retries?: RetrySpec;
+}
+
+export interface TrafficPolicy extends KubeObject {
+  spec: TrafficPolicySpec;
+  status?: ConditionsStatus;
+}
+
+/** Row `mesh.default`, and one row per meshed namespace, `namespace.<name>`. */
+export interface MeshStatus extends KubeObject {
+  spec?: Record<string, never>;
+  status?: MeshStatusStatus;
+}
+
+export interface MeshStatusStatus {
+  /** `12/12`: sidecars ready of meshed pods wanted, for the printer. */
+  proxies: string;
+  readyProxies: number;
+  wantedProxies: number;
+  /** Sidecars that acknowledged all they were sent. */
+  inSync: number;
+  /** Share of inbound requests and connections over mTLS, percent; empty without traffic. */
+  mtlsPercent: string;
+  /** RFC 3339; the nearest end of a workload certificate. */
+  nearestExpiry?: string;
+  /** Inbound, per second, over the last minute. */
+  requestRate: string;
+  /** Percent of inbound requests that did not fail, over the last minute; `-` without requests. */
+  successRate: string;
+  /** `12.5ms`; `-` without requests. */
+  p99: string;
+  /** Inbound totals since the operator first saw the sidecars that live now. */
+  requests: number;
+  failures: number;
+  connections: number;
+  denied: number;
+  conditions?: Condition[];
+}
