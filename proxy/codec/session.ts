@@ -8,7 +8,11 @@
  */
 export type Fields = string[];
 
-/** A request without its body. `fields` hold neither pseudo-header fields, `host`, nor hop-by-hop fields. */
+/**
+ * A request without its body. `fields` hold neither pseudo-header fields, `host`, `content-length`, nor
+ * hop-by-hop fields (`te` is kept where it says `trailers`). A request with `upgrade` never ends with its head:
+ * what follows are the bytes of the tunnel, sent only after the 101.
+ */
 export interface RequestHead {
   method: string;
   scheme: string;
@@ -16,14 +20,20 @@ export interface RequestHead {
   authority: string;
   /** The request target as sent: origin-form, or `*`; empty for CONNECT. */
   path: string;
-  /** The protocol of an Upgrade (RFC 9110 §7.8) or of an extended CONNECT (RFC 8441), else null. */
+  /**
+   * The protocol of an Upgrade (RFC 9110 §7.8) or of an extended CONNECT (RFC 8441), else null. The method of
+   * the latter reads as that of the former, GET.
+   */
   upgrade: string | null;
   fields: Fields;
   /** Declared body length in bytes; null where unknown (chunked, HTTP/2 without content-length). */
   contentLength: number | null;
 }
 
-/** A response without its body; `status` 101 accepts an upgrade in either protocol (RFC 8441 maps it to 200). */
+/**
+ * A response without its body; `status` 101 accepts an upgrade in either protocol (RFC 8441 maps it to 200).
+ * `contentLength` of an answer to HEAD and of a 304 says what is not sent. A 101 keeps `upgrade` in its fields.
+ */
 export interface ResponseHead {
   status: number;
   fields: Fields;
@@ -43,7 +53,10 @@ export type ResetReason =
 export interface StreamListener<In> {
   /** For a client stream: each interim (1xx) response and then the final one; for a server stream never called. */
   onHead(head: In, end: boolean): void;
-  /** A view of the received bytes, valid after the call too; return it with `consumed` when it went on. */
+  /**
+   * A view of the received bytes, valid after the call too; return it with `consumed` when it went on.
+   * An end without data comes as an empty chunk.
+   */
   onData(chunk: Buffer, end: boolean): void;
   /** Trailer fields; the message ends here. */
   onTrailers(fields: Fields): void;
@@ -84,11 +97,26 @@ export interface Session {
   readonly hasOutput: boolean;
   /** Stop accepting new streams, tell the peer (GOAWAY, `Connection: close`), finish open ones. */
   drain(): void;
-  /** True once output is taken and nothing more is to be said: the caller ends the socket. */
+  /**
+   * True once nothing more will be said after the output at hand: take it, then end the socket (FIN).
+   * Go on reading until the peer's FIN (bounded): a tunnel may still receive, and unread bytes would turn
+   * the FIN into a reset that destroys what was sent last (RFC 9112 §9.6).
+   */
   readonly closing: boolean;
   /** Why the session broke, for logs; null where it ended in order. */
   readonly error: string | null;
   readonly openStreams: number;
+  /**
+   * The transport is to be reset (RST) instead of ended in order, because an orderly end would make a
+   * truncated message or tunnel look complete. Only together with `closing`.
+   */
+  readonly aborting: boolean;
+  /**
+   * Called (from within any call on the session or one of its streams) when there is something for the
+   * transport to do: the first output after the last `takeOutput`, or `wantsRead` or `closing` changed.
+   * Mark the connection and serve it once at the end of the turn. Set it once, before `receive`.
+   */
+  onWake: () => void;
   /** The next instant at which `onTimeout` wants to be called, or null. */
   nextTimeoutMs(): number | null;
   onTimeout(nowMs: number): void;
@@ -98,7 +126,10 @@ export interface Session {
 
 /** A connection on which the peer sends requests. */
 export interface ServerSession extends Session {
-  /** Set once, before the first `receive`; returns the listener for the rest of the request. */
+  /**
+   * Set once, before the first `receive`; returns the listener for the rest of the request. Called from
+   * `receive`, or, for a pipelined HTTP/1.1 request, from the send call that completes the answer before it.
+   */
   onRequest: (stream: ServerStream, head: RequestHead, end: boolean) => StreamListener<RequestHead>;
 }
 
