@@ -1,0 +1,106 @@
+// The access log: one JSON line per request or connection, written in batches, dropped and counted
+// where standard output does not keep up. It decides by the mode only; it measures nothing.
+
+import type { WorkloadResource } from '../api/resources.ts';
+import type { Direction } from './counters.ts';
+
+export type AccessLogMode = WorkloadResource['accessLog'];
+
+export interface AccessEntry {
+  direction: Direction;
+  /** Host for people (outbound), or port (inbound). */
+  destination: string;
+  /** Endpoint that was used, `address:port`; empty if none. */
+  endpoint: string;
+  /** Route name, or empty. */
+  route: string;
+  /** `method path` without its query for HTTP, empty for opaque connections. */
+  method: string;
+  authority: string;
+  path: string;
+  /** 0: broken off, or not HTTP. */
+  status: number;
+  grpcStatus: number;
+  /** Verified SPIFFE id of the peer, or empty. */
+  peer: string;
+  mtls: boolean;
+  requestId: string;
+  durationMs: number;
+  attempts: number;
+  sentBytes: number;
+  receivedBytes: number;
+  /** Flag of proxyErrors, or empty. */
+  flag: string;
+  /** Detail of the error: which policy, which cause. */
+  detail: string;
+}
+
+export interface AccessLog {
+  /** Read before an entry is built, so that nothing is built for nothing. */
+  wants(failed: boolean): boolean;
+  write(entry: AccessEntry): void;
+  setMode(mode: AccessLogMode): void;
+  /** Lines lost because standard output did not keep up. */
+  dropped(): number;
+  flush(): void;
+}
+
+export interface AccessLogOutput {
+  /** False: full, wait for `drain`. */
+  write(text: string): boolean;
+  once(event: 'drain', listener: () => void): unknown;
+}
+
+/** Characters held while standard output is slow: some seconds of a busy sidecar. */
+const maxPendingChars = 1 << 20;
+/** Characters collected before they are written without waiting for the end of the turn. */
+const batchChars = 32 << 10;
+
+export interface AccessLogDeps {
+  output: AccessLogOutput;
+  wallTimeMs(): number;
+  /** Runs once this turn of the event loop is over. */
+  afterTurn(run: () => void): void;
+}
+
+export function createAccessLog(deps: AccessLogDeps): AccessLog {
+  let mode: AccessLogMode = 'off';
+  let pending = '';
+  let scheduled = false;
+  let blocked = false;
+  let lost = 0;
+
+  function flush(): void {
+    scheduled = false;
+    if (blocked || pending === '') return;
+    const text = pending;
+    pending = '';
+    if (deps.output.write(text)) return;
+    blocked = true;
+    deps.output.once('drain', () => {
+      blocked = false;
+      flush();
+    });
+  }
+
+  return {
+    wants: (failed) => mode === 'all' || (failed && mode === 'errors'),
+    write(entry) {
+      if (pending.length >= maxPendingChars) {
+        lost += 1;
+        return;
+      }
+      pending += `${JSON.stringify({ access: true, time: new Date(deps.wallTimeMs()).toISOString(), ...entry })}\n`;
+      if (pending.length >= batchChars) flush();
+      else if (!scheduled) {
+        scheduled = true;
+        deps.afterTurn(flush);
+      }
+    },
+    setMode(next) {
+      mode = next;
+    },
+    dropped: () => lost,
+    flush,
+  };
+}

@@ -1,0 +1,176 @@
+// The counters of a sidecar: cumulative totals per direction for the operator, and a bounded number
+// of series per destination for Prometheus. Recording is a few additions; nothing is allocated.
+
+import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
+import { errorSpec, type ProxyErrorCode } from '../errors.ts';
+
+export type Direction = 'inbound' | 'outbound';
+
+/** Destinations that get a series of their own, per direction; later ones share the last. */
+export const maxSeries = 200;
+/** Name of the series that later destinations share. */
+export const otherSeries = '(other)';
+
+/** No gRPC status: not a gRPC answer. */
+export const noGrpcStatus = -1;
+
+/** gRPC codes that are the server's fault, as OpenTelemetry counts them. */
+const serverFaults: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
+
+export interface RequestSample {
+  /** Status sent on; 0: broken off before or within the answer. */
+  status: number;
+  /** `noGrpcStatus` where the answer was not gRPC. */
+  grpcStatus: number;
+  latencyMs: number;
+  mtls: boolean;
+}
+
+/** The counters of one destination (outbound: its host; inbound: its port). Keep it with the connection. */
+export interface Series {
+  readonly name: string;
+  /** A request came to its end: answered, by the app or by the sidecar, or broken off. */
+  request(sample: RequestSample): void;
+  /** An opaque connection was opened through. */
+  connection(mtls: boolean): void;
+  /** Something was refused or failed here; counts `denied` for refusals by policy. */
+  error(code: ProxyErrorCode): void;
+  /** A further attempt was made. */
+  retry(): void;
+  /** Body and tunnel bytes carried, both ways. */
+  bytes(sent: number, received: number): void;
+}
+
+export interface SeriesSnapshot {
+  name: string;
+  totals: TrafficCounters;
+  /** Requests by status class: index 0 broken off, 1 to 5 for 1xx to 5xx. */
+  byClass: readonly number[];
+  latencySumMs: number;
+  retries: number;
+  sentBytes: number;
+  receivedBytes: number;
+  /** By error flag. */
+  errors: ReadonlyMap<string, number>;
+}
+
+export interface Counters {
+  series(direction: Direction, name: string): Series;
+  totals(direction: Direction): TrafficCounters;
+  snapshot(direction: Direction): SeriesSnapshot[];
+}
+
+const denials: ReadonlySet<ProxyErrorCode> = new Set([
+  'mtls-required',
+  'policy-denied',
+  'registry-only',
+]);
+
+class Recorder implements Series {
+  readonly name: string;
+  readonly totals: TrafficCounters = emptyTotals();
+  readonly byClass = [0, 0, 0, 0, 0, 0];
+  readonly errors = new Map<string, number>();
+  latencySumMs = 0;
+  retries = 0;
+  sentBytes = 0;
+  receivedBytes = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  request(sample: RequestSample): void {
+    const { status, grpcStatus, latencyMs, mtls } = sample;
+    const { totals } = this;
+    totals.requests += 1;
+    if (mtls) totals.mtlsRequests += 1;
+    if (status === 0 || status >= 500 || serverFaults.has(grpcStatus)) totals.failures += 1;
+    totals.latency[bucketOf(latencyMs)]! += 1;
+    this.latencySumMs += latencyMs;
+    this.byClass[classOf(status)]! += 1;
+  }
+
+  connection(mtls: boolean): void {
+    this.totals.connections += 1;
+    if (mtls) this.totals.mtlsConnections += 1;
+  }
+
+  error(code: ProxyErrorCode): void {
+    const { flag } = errorSpec(code);
+    this.errors.set(flag, (this.errors.get(flag) ?? 0) + 1);
+    if (denials.has(code)) this.totals.denied += 1;
+  }
+
+  retry(): void {
+    this.retries += 1;
+  }
+
+  bytes(sent: number, received: number): void {
+    this.sentBytes += sent;
+    this.receivedBytes += received;
+  }
+}
+
+function emptyTotals(): TrafficCounters {
+  return {
+    requests: 0,
+    failures: 0,
+    mtlsRequests: 0,
+    connections: 0,
+    mtlsConnections: 0,
+    denied: 0,
+    latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
+  };
+}
+
+/** Index of the first bound that is not below the value; bounds are inclusive. */
+function bucketOf(latencyMs: number): number {
+  let low = 0;
+  let high: number = latencyBoundsMs.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (latencyBoundsMs[middle]! < latencyMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function classOf(status: number): number {
+  return status < 100 || status > 599 ? 0 : Math.trunc(status / 100);
+}
+
+function addTotals(sum: TrafficCounters, part: TrafficCounters): void {
+  sum.requests += part.requests;
+  sum.failures += part.failures;
+  sum.mtlsRequests += part.mtlsRequests;
+  sum.connections += part.connections;
+  sum.mtlsConnections += part.mtlsConnections;
+  sum.denied += part.denied;
+  for (let i = 0; i < sum.latency.length; i += 1) sum.latency[i]! += part.latency[i]!;
+}
+
+export function createCounters(): Counters {
+  const recorders = {
+    inbound: new Map<string, Recorder>(),
+    outbound: new Map<string, Recorder>(),
+  };
+  return {
+    series(direction, name) {
+      const known = recorders[direction];
+      const existing = known.get(name);
+      if (existing !== undefined) return existing;
+      if (known.size >= maxSeries && name !== otherSeries)
+        return this.series(direction, otherSeries);
+      const made = new Recorder(name);
+      known.set(name, made);
+      return made;
+    },
+    totals(direction) {
+      const sum = emptyTotals();
+      for (const recorder of recorders[direction].values()) addTotals(sum, recorder.totals);
+      return sum;
+    },
+    snapshot: (direction) => [...recorders[direction].values()],
+  };
+}
