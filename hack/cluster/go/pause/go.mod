@@ -1,0 +1,3 @@
+module tsmesh.dev/pause
+
+go 1.21
