@@ -1,0 +1,124 @@
+// A load generator over keep-alive connections that counts what it saw: the yardstick that the
+// mesh's own numbers are compared with.
+import { Agent, request as httpRequest } from 'node:http';
+
+export interface LoadOptions {
+  /** Ends after this many seconds, or after `requests`, whichever is given (0: not). */
+  seconds: number;
+  requests: number;
+  concurrency: number;
+  /** Requests per second over all workers; 0: as fast as answers come. */
+  rate: number;
+  header: string[];
+}
+
+export interface LoadResult {
+  requests: number;
+  /** Status 5xx or 0. */
+  failed: number;
+  /** By status; 0 stands for no answer. */
+  statuses: Record<string, number>;
+  byPod: Record<string, number>;
+  byVersion: Record<string, number>;
+  errors: string[];
+  p50Ms: number;
+  p99Ms: number;
+  seconds: number;
+}
+
+interface Answer {
+  status: number;
+  body: string;
+  error?: string;
+}
+
+export async function load(url: string, options: LoadOptions): Promise<LoadResult> {
+  const agent = new Agent({ keepAlive: true, maxSockets: options.concurrency });
+  const started = performance.now();
+  const latencies: number[] = [];
+  const result: LoadResult = {
+    requests: 0,
+    failed: 0,
+    statuses: {},
+    byPod: {},
+    byVersion: {},
+    errors: [],
+    p50Ms: 0,
+    p99Ms: 0,
+    seconds: 0,
+  };
+  let begun = 0;
+  let stop = false;
+  process.once('SIGTERM', () => (stop = true));
+  process.once('SIGINT', () => (stop = true));
+  const more = (): boolean => {
+    const over = options.seconds > 0 && performance.now() - started >= options.seconds * 1000;
+    return !stop && !over && (options.requests === 0 || begun < options.requests);
+  };
+  const worker = async (): Promise<void> => {
+    while (more()) {
+      const turn = begun++;
+      if (options.rate > 0) await until(started + (turn * 1000) / options.rate);
+      const sent = performance.now();
+      const answer = await once(url, agent, options.header);
+      latencies.push(performance.now() - sent);
+      count(result, answer);
+    }
+  };
+  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  agent.destroy();
+  latencies.sort((a, b) => a - b);
+  result.p50Ms = latencies[Math.floor(latencies.length * 0.5)] ?? 0;
+  result.p99Ms = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
+  result.seconds = (performance.now() - started) / 1000;
+  return result;
+}
+
+function count(result: LoadResult, answer: Answer): void {
+  result.requests++;
+  result.statuses[answer.status] = (result.statuses[answer.status] ?? 0) + 1;
+  if (answer.status === 0 || answer.status >= 500) {
+    result.failed++;
+    if (result.errors.length < 20) {
+      const words = answer.error ?? `${answer.status} ${answer.body.slice(0, 200)}`;
+      result.errors.push(`${new Date().toISOString()} ${words}`);
+    }
+    return;
+  }
+  const who = parse(answer.body);
+  result.byPod[who.pod] = (result.byPod[who.pod] ?? 0) + 1;
+  result.byVersion[who.version] = (result.byVersion[who.version] ?? 0) + 1;
+}
+
+function parse(body: string): { pod: string; version: string } {
+  try {
+    const { pod, version } = JSON.parse(body) as { pod?: string; version?: string };
+    return { pod: pod ?? '', version: version ?? '' };
+  } catch {
+    return { pod: '', version: '' };
+  }
+}
+
+function until(instant: number): Promise<void> {
+  const wait = instant - performance.now();
+  return wait <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, wait));
+}
+
+function once(url: string, agent: Agent, header: string[]): Promise<Answer> {
+  const headers = Object.fromEntries(
+    header.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  );
+  return new Promise((resolve) => {
+    const fail = (error: Error): void => resolve({ status: 0, body: '', error: String(error) });
+    const request = httpRequest(url, { agent, headers, timeout: 20_000 }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => (body += text));
+      response.on('error', fail);
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer within 20 s')));
+    request.on('error', fail);
+    request.end();
+  });
+}

@@ -1,0 +1,102 @@
+// One program with many roles: the demo's shop, the servers and the clients of the cluster tests.
+// It knows nothing of the mesh: what it says of callers, it read from ordinary headers.
+import { parseArgs } from 'node:util';
+import { grpcCall, httpCall, tcpCall } from './client.ts';
+import { serveGrpc } from './grpc-server.ts';
+import { serveHttp } from './http-server.ts';
+import { load } from './load.ts';
+import { runJob, serveCart, serveWeb } from './shop.ts';
+import { serveTcp } from './tcp-server.ts';
+import { whoAmI } from './who.ts';
+
+const usage = `usage: app ROLE [options]
+servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
+         web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
+clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, job, idle`;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    method: { type: 'string', default: 'GET' },
+    header: { type: 'string', multiple: true, default: [] },
+    body: { type: 'string', default: '' },
+    send: { type: 'string', default: '' },
+    timeout: { type: 'string', default: '10000' },
+    seconds: { type: 'string', default: '0' },
+    requests: { type: 'string', default: '0' },
+    concurrency: { type: 'string', default: '4' },
+    rate: { type: 'string', default: '0' },
+    grace: { type: 'boolean', default: false },
+  },
+});
+
+const who = whoAmI(process.env);
+const print = (value: unknown): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+};
+
+/** Like most apps without care: gone at SIGTERM, unless asked to finish what it has begun. */
+function exitOnTerm(close: () => Promise<void>): void {
+  process.once('SIGTERM', () => {
+    if (!options.grace) process.exit(0);
+    void close().then(() => process.exit(0));
+  });
+}
+
+async function serveRole(role: string): Promise<void> {
+  switch (role) {
+    case 'echo': {
+      const closers = [serveHttp(who, 8080), serveGrpc(who, 9090)];
+      serveTcp(who, { port: 7000, greets: true });
+      serveTcp(who, { port: 7001, greets: false });
+      return exitOnTerm(async () => void (await Promise.all(closers.map((close) => close()))));
+    }
+    case 'web':
+      return exitOnTerm(serveWeb(who, 8080));
+    case 'cart':
+      return exitOnTerm(serveCart(who, 8080));
+    case 'quote':
+      return exitOnTerm(serveGrpc(who, 9090));
+    case 'bank':
+      return exitOnTerm(serveTcp(who, { port: 7000, greets: true }));
+    case 'idle':
+      setInterval(() => undefined, 1 << 30);
+      return exitOnTerm(() => Promise.resolve());
+    default:
+      return runClient(role);
+  }
+}
+
+async function runClient(role: string): Promise<void> {
+  const target = positionals[1] ?? '';
+  const timeoutMs = Number(options.timeout);
+  switch (role) {
+    case 'http': {
+      const { method, header, body } = options;
+      return print(await httpCall({ url: target, method, header, body, timeoutMs }));
+    }
+    case 'grpc': {
+      const [, , method = 'Unary', text = ''] = positionals;
+      return print(await grpcCall(target, { method, text, timeoutMs }));
+    }
+    case 'tcp':
+      return print(await tcpCall(target, options.send, timeoutMs));
+    case 'load':
+      return print(
+        await load(target, {
+          seconds: Number(options.seconds),
+          requests: Number(options.requests),
+          concurrency: Number(options.concurrency),
+          rate: Number(options.rate),
+          header: options.header,
+        }),
+      );
+    case 'job':
+      return print(await runJob());
+    default:
+      process.stderr.write(`${usage}\n`);
+      process.exitCode = 2;
+  }
+}
+
+await serveRole(positionals[0] ?? '');
