@@ -22,13 +22,8 @@ const afInet6 = 10;
 const sockaddrInBytes = 16;
 const sockaddrIn6Bytes = 28;
 
-type GetSockOpt = (
-  fd: number,
-  level: number,
-  name: number,
-  value: Uint8Array,
-  length: Uint32Array,
-) => number;
+/** fd, level, name, value, length: the C signature. */
+type GetSockOpt = (...args: [number, number, number, Uint8Array, Uint32Array]) => number;
 
 /** The reader keeps one buffer: it is called synchronously, once per accepted connection (1.1 µs). */
 export function createOriginalDestinationReader(): ReadOriginalDestination {
