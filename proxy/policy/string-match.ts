@@ -1,0 +1,31 @@
+// How one text is compared with what a route asks for. Compiles once per configuration; pure.
+
+import type { StringMatch } from '../api/resources.ts';
+import type { PreparedString } from '../state/prepared.ts';
+
+/** Throws a SyntaxError for a pattern that is none. The whole text has to match. */
+export function compilePattern(regex: string): RegExp {
+  return new RegExp(`^(?:${regex})$`, 'u');
+}
+
+export function compileString(match: StringMatch): PreparedString {
+  if ('exact' in match) return (value) => value === match.exact;
+  if ('prefix' in match) return (value) => value !== undefined && value.startsWith(match.prefix);
+  if ('regex' in match) {
+    const pattern = compilePattern(match.regex);
+    return (value) => value !== undefined && pattern.test(value);
+  }
+  return (value) => (value !== undefined) === match.present;
+}
+
+/** Whole segments: `/a` and `/a/` match `/a` and `/a/b`, not `/ab` (Gateway API PathPrefix). */
+export function compilePathPrefix(prefix: string): (path: string) => boolean {
+  const base = trimSlash(prefix);
+  if (base === '') return () => true;
+  return (path) =>
+    path.startsWith(base) && (path.length === base.length || path.charCodeAt(base.length) === 0x2f);
+}
+
+export function trimSlash(prefix: string): string {
+  return prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+}

@@ -1,0 +1,35 @@
+// One object per endpoint, however many sets and snapshots hold it, so that its moving figures survive
+// replacements. It forgets endpoints that no set holds any more.
+
+import type { EndpointFacts } from './prepare.ts';
+import type { EndpointHandle, EndpointSet } from './prepared.ts';
+
+export interface Handles {
+  of(facts: EndpointFacts): EndpointHandle;
+  sweep(sets: ReadonlyMap<string, EndpointSet>): void;
+}
+
+/** Below this many a sweep is not worth its time. */
+const slack = 256;
+
+export function createHandles(): Handles {
+  let known = new Map<string, EndpointHandle>();
+  let limit = slack;
+  return {
+    of(facts) {
+      const held = known.get(facts.key);
+      if (held !== undefined && held.podName === facts.podName && held.zone === facts.zone)
+        return held;
+      const made = { ...facts, load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 } };
+      known.set(facts.key, made);
+      return made;
+    },
+    sweep(sets) {
+      if (known.size <= limit) return;
+      known = new Map();
+      for (const set of sets.values())
+        for (const endpoint of set.endpoints) known.set(endpoint.key, endpoint);
+      limit = 2 * known.size + slack;
+    },
+  };
+}

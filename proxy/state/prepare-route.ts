@@ -1,0 +1,199 @@
+// From the HTTP routes of a Destination to what the hot path reads. A value that is wrong throws a
+// ShapeError with its place; nothing is decided here.
+
+import {
+  retryConditions,
+  type HeaderChange,
+  type HttpRoute,
+  type StringMatch,
+} from '../api/resources.ts';
+import { compilePathPrefix, compilePattern, compileString } from '../policy/string-match.ts';
+import type {
+  PreparedBackend,
+  PreparedBackends,
+  PreparedMatch,
+  PreparedRetry,
+  PreparedRoute,
+} from './prepared.ts';
+import {
+  fail,
+  integer,
+  integerOrNull,
+  list,
+  object,
+  oneOf,
+  pointer,
+  stringItem,
+  text,
+  textOrNull,
+  type JsonObject,
+} from './reader.ts';
+
+/** One day: nothing that runs longer is governed by a timer here. */
+const durationRange = { min: 1, max: 86_400_000 } as const;
+const redirectStatuses = [301, 302, 303, 307, 308] as const;
+
+export function prepareRoute(value: unknown, path: string): PreparedRoute {
+  const from = object(value, path);
+  const redirect = prepareRedirect(from['redirect'], pointer(path, 'redirect'));
+  return {
+    name: text(from, 'name', path),
+    matches: list(from, 'matches', path, prepareMatch),
+    backends: prepareBackends(from, 'backends', path),
+    timeoutMs: integerOrNull(from, 'timeoutMs', path, durationRange),
+    retry: prepareRetry(from['retry'], pointer(path, 'retry')),
+    requestHeaders: prepareHeaderChange(from['requestHeaders'], pointer(path, 'requestHeaders')),
+    responseHeaders: prepareHeaderChange(from['responseHeaders'], pointer(path, 'responseHeaders')),
+    rewrite: prepareRewrite(from['rewrite'], pointer(path, 'rewrite')),
+    redirect,
+  };
+}
+
+export function prepareBackends(from: JsonObject, key: string, path: string): PreparedBackends {
+  const backends = list(from, key, path, (value, at): PreparedBackend => {
+    const backend = object(value, at);
+    return {
+      endpoints: text(backend, 'endpoints', at),
+      weight: integer(backend, 'weight', at, { min: 0, max: 1_000_000 }),
+    };
+  });
+  return { list: backends, totalWeight: backends.reduce((sum, one) => sum + one.weight, 0) };
+}
+
+function prepareMatch(value: unknown, path: string): PreparedMatch {
+  const from = object(value, path);
+  const methods = list(from, 'methods', path, stringItem);
+  const named = (key: string) =>
+    list(from, key, path, (item, at) => {
+      const one = object(item, at);
+      return {
+        name: text(one, 'name', at),
+        value: prepareString(one['value'], pointer(at, 'value')),
+      };
+    });
+  return {
+    ...preparePath(from['path'], pointer(path, 'path')),
+    methods: methods.length === 0 ? null : new Set(methods),
+    headers: named('headers'),
+    query: named('query'),
+  };
+}
+
+function preparePath(value: unknown, path: string): Pick<PreparedMatch, 'path' | 'prefix'> {
+  if (value === undefined || value === null) return { path: null, prefix: null };
+  const from = object(value, path);
+  if ('exact' in from) {
+    const exact = text(from, 'exact', path);
+    return { path: (actual) => actual === exact, prefix: null };
+  }
+  if ('prefix' in from) {
+    const prefix = text(from, 'prefix', path);
+    if (!prefix.startsWith('/')) fail(pointer(path, 'prefix'), 'must begin with /');
+    return { path: compilePathPrefix(prefix), prefix };
+  }
+  const pattern = regex(from, path);
+  return { path: (actual) => pattern.test(actual), prefix: null };
+}
+
+function prepareString(value: unknown, path: string): (value: string | undefined) => boolean {
+  const from = object(value, path);
+  if ('regex' in from) regex(from, path);
+  else if ('present' in from) {
+    if (typeof from['present'] !== 'boolean')
+      fail(pointer(path, 'present'), 'must be true or false');
+  } else text(from, 'exact' in from ? 'exact' : 'prefix', path);
+  return compileString(from as StringMatch);
+}
+
+function regex(from: JsonObject, path: string): RegExp {
+  const source = text(from, 'regex', path);
+  try {
+    return compilePattern(source);
+  } catch (error) {
+    return fail(pointer(path, 'regex'), `not a regular expression: ${(error as Error).message}`);
+  }
+}
+
+function prepareRetry(value: unknown, path: string): PreparedRetry | null {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  const on = list(from, 'on', path, (item, at) => {
+    const found = retryConditions.find((one) => one === item);
+    return found ?? fail(at, `must be one of ${retryConditions.join(', ')}`);
+  });
+  return {
+    attempts: integer(from, 'attempts', path, { min: 0, max: 100 }),
+    on: new Set(on),
+    perTryTimeoutMs: integerOrNull(from, 'perTryTimeoutMs', path, durationRange),
+    backoffMs: integer(from, 'backoffMs', path, { min: 0, max: 60_000 }),
+    maxBackoffMs: integer(from, 'maxBackoffMs', path, { min: 0, max: 600_000 }),
+    budgetPercent: integer(from, 'budgetPercent', path, { min: 0, max: 100 }),
+    budgetMinConcurrent: integer(from, 'budgetMinConcurrent', path, { min: 0, max: 1_000_000 }),
+  };
+}
+
+function prepareHeaderChange(value: unknown, path: string): HeaderChange | null {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  const pair = (item: unknown, at: string) => {
+    const one = object(item, at);
+    return { name: headerName(text(one, 'name', at), at), value: headerValue(one, at) };
+  };
+  const change = {
+    set: list(from, 'set', path, pair),
+    add: list(from, 'add', path, pair),
+    remove: list(from, 'remove', path, (item, at) => headerName(stringItem(item, at), at)),
+  };
+  return change.set.length + change.add.length + change.remove.length === 0 ? null : change;
+}
+
+/** RFC 9110 §5.6.2 token; fields that frame the message are the codec's alone. */
+const token = /^[a-z0-9!#$%&'*+.^_`|~-]+$/;
+const framing = new Set(['host', 'content-length', 'transfer-encoding', 'connection', 'upgrade']);
+
+function headerName(name: string, path: string): string {
+  const lower = name.toLowerCase();
+  if (!token.test(lower)) fail(path, 'not a header name');
+  if (framing.has(lower)) fail(path, `${lower} cannot be changed by a route`);
+  return lower;
+}
+
+function headerValue(from: JsonObject, path: string): string {
+  const value = text(from, 'value', path);
+  // RFC 9110 §5.5: visible characters, space and tab; latin1 at most.
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value))
+    fail(pointer(path, 'value'), 'holds a character that no header may hold');
+  return value.trim();
+}
+
+function prepareRewrite(value: unknown, path: string): HttpRoute['rewrite'] {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  return {
+    path: pathChange(from['path'], pointer(path, 'path')),
+    host: textOrNull(from, 'host', path),
+  };
+}
+
+function prepareRedirect(value: unknown, path: string): HttpRoute['redirect'] {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  const status = redirectStatuses.find((one) => one === from['status']);
+  if (status === undefined) fail(pointer(path, 'status'), 'must be 301, 302, 303, 307 or 308');
+  const scheme = from['scheme'] === null ? null : oneOf(from, 'scheme', path, ['http', 'https']);
+  return {
+    scheme,
+    host: textOrNull(from, 'host', path),
+    port: integerOrNull(from, 'port', path, { min: 1, max: 65535 }),
+    path: pathChange(from['path'], pointer(path, 'path')),
+    status,
+  };
+}
+
+function pathChange(value: unknown, path: string): { prefix: string } | { full: string } | null {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  return 'full' in from
+    ? { full: text(from, 'full', path) }
+    : { prefix: text(from, 'prefix', path) };
+}

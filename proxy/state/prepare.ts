@@ -1,0 +1,148 @@
+// From a resource as it came to what is put in force: checks everything, keeps nothing. A resource
+// that is wrong gives an error with the place; the caller keeps the last good one.
+
+import type { InboundPort, PolicyRef, Resource } from '../api/resources.ts';
+import { parseSpiffeId, type SpiffeId } from '../api/spiffe.ts';
+import type {
+  EndpointHandle,
+  EndpointSet,
+  PreparedDestination,
+  PreparedWorkload,
+} from './prepared.ts';
+import { prepareBackends, prepareRoute } from './prepare-route.ts';
+import {
+  fail,
+  integer,
+  list,
+  object,
+  oneOf,
+  pointer,
+  port,
+  text,
+  type JsonObject,
+} from './reader.ts';
+
+const protocols = ['auto', 'http1', 'http2', 'tcp'] as const;
+const modes = ['STRICT', 'PERMISSIVE', 'DISABLE'] as const;
+
+/** What an endpoint is, without its moving figures. */
+export type EndpointFacts = Omit<EndpointHandle, 'load'>;
+
+export type Prepared =
+  | { type: 'Workload'; value: PreparedWorkload; policies: PolicyRef[] }
+  | { type: 'Destination'; value: Omit<PreparedDestination, 'budget'>; policies: PolicyRef[] }
+  | { type: 'Endpoints'; value: EndpointSet; policies: PolicyRef[] };
+
+/** Throws a ShapeError. `handle` gives the one object of an endpoint. */
+export function prepare(
+  resource: unknown,
+  handle: (facts: EndpointFacts) => EndpointHandle,
+): Prepared {
+  const from = object(resource, '');
+  const type = oneOf<Resource['type']>(from, 'type', '', ['Workload', 'Destination', 'Endpoints']);
+  switch (type) {
+    case 'Workload':
+      return { type, value: prepareWorkload(from), policies: policiesOf(from) };
+    case 'Destination':
+      return { type, value: prepareDestination(from), policies: policiesOf(from) };
+    case 'Endpoints':
+      return { type, value: prepareEndpoints(from, handle), policies: [] };
+  }
+}
+
+function policiesOf(from: JsonObject): PolicyRef[] {
+  return list(from, 'policies', '', (value, path) => {
+    const ref = object(value, path);
+    return {
+      kind: oneOf(ref, 'kind', path, [
+        'Mesh',
+        'PeerAuthentication',
+        'TrafficPolicy',
+        'AuthorizationPolicy',
+      ]),
+      namespace: text(ref, 'namespace', path),
+      name: text(ref, 'name', path),
+      generation: integer(ref, 'generation', path, { min: 0, max: Number.MAX_SAFE_INTEGER }),
+    };
+  });
+}
+
+function prepareWorkload(from: JsonObject): PreparedWorkload {
+  const inbound = object(from['inbound'], '/inbound');
+  const outbound = object(from['outbound'], '/outbound');
+  if (text(from, 'name', '') !== 'self') fail('/name', 'must be self');
+  return {
+    trustDomain: text(from, 'trustDomain', ''),
+    namespace: text(from, 'namespace', ''),
+    serviceAccount: text(from, 'serviceAccount', ''),
+    ports: inboundPorts(object(inbound['ports'], '/inbound/ports')),
+    otherPort: inboundPort(inbound['other'], '/inbound/other'),
+    outbound: {
+      policy: oneOf(outbound, 'policy', '/outbound', ['AllowAny', 'RegistryOnly']),
+      whenDisconnected: oneOf(outbound, 'whenDisconnected', '/outbound', ['pass', 'refuse']),
+    },
+    accessLog: oneOf(from, 'accessLog', '', ['off', 'errors', 'all']),
+    statisticsIntervalMs: integer(from, 'statisticsIntervalMs', '', { min: 100, max: 3_600_000 }),
+  };
+}
+
+function inboundPorts(from: JsonObject): Map<number, InboundPort> {
+  const ports = new Map<number, InboundPort>();
+  for (const [key, value] of Object.entries(from)) {
+    const path = pointer('/inbound/ports', key);
+    const number = Number(key);
+    if (!/^[1-9][0-9]{0,4}$/.test(key) || number > 65535) fail(path, 'is not named by a port');
+    ports.set(number, inboundPort(value, path));
+  }
+  return ports;
+}
+
+function inboundPort(value: unknown, path: string): InboundPort {
+  const from = object(value, path);
+  return {
+    protocol: oneOf(from, 'protocol', path, protocols),
+    mtls: oneOf(from, 'mtls', path, modes),
+    decidedBy: text(from, 'decidedBy', path),
+  };
+}
+
+function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget'> {
+  const kind = oneOf(from, 'kind', '', ['service', 'pod', 'external']);
+  const routes = list(from, 'routes', '', prepareRoute);
+  return {
+    name: text(from, 'name', ''),
+    kind,
+    host: text(from, 'host', ''),
+    protocol: oneOf(from, 'protocol', '', protocols),
+    routes,
+    tcp: prepareBackends(from, 'tcp', ''),
+  };
+}
+
+function prepareEndpoints(
+  from: JsonObject,
+  handle: (facts: EndpointFacts) => EndpointHandle,
+): EndpointSet {
+  const endpoints = list(from, 'endpoints', '', (value, path) => {
+    const one = object(value, path);
+    const address = text(one, 'address', path);
+    const at = port(one, 'port', path);
+    const identity = identityOf(one, path);
+    return handle({
+      key: `${address.includes(':') ? `[${address}]` : address}:${at}|${identity ?? ''}`,
+      address,
+      port: at,
+      identity,
+      podName: text(one, 'podName', path),
+      zone: text(one, 'zone', path),
+    });
+  });
+  return { name: text(from, 'name', ''), endpoints };
+}
+
+function identityOf(from: JsonObject, path: string): SpiffeId | null {
+  if (from['identity'] === null) return null;
+  const identity = text(from, 'identity', path);
+  if (parseSpiffeId(identity) === null) fail(pointer(path, 'identity'), 'is not a SPIFFE id');
+  return identity as SpiffeId;
+}

@@ -1,0 +1,118 @@
+// What requests are decided by: the operator's resources after checking, in the form the hot path reads.
+// Types only; every value is replaced as a whole and never changed, but for the load of an endpoint.
+
+import type {
+  HeaderChange,
+  HttpRoute,
+  InboundPort,
+  PolicyRef,
+  Protocol,
+  ResourceKey,
+  RetryCondition,
+  WorkloadResource,
+} from '../api/resources.ts';
+import type { SpiffeId } from '../api/spiffe.ts';
+
+/** Moving figures of one endpoint, shared by every set that holds it. Written by `policy/load.ts`. */
+export interface EndpointLoad {
+  /** Peak EWMA of the answer time in milliseconds; 0 before the first. */
+  ewmaMs: number;
+  observedAtMs: number;
+  inFlight: number;
+}
+
+/** A pod and port that requests can be sent to. The same object in every set and every snapshot. */
+export interface EndpointHandle {
+  /** `10.0.0.7:8080|spiffe://…`, or `…|` in plaintext: names its connections in the pool. */
+  readonly key: string;
+  readonly address: string;
+  readonly port: number;
+  /** What the peer must prove; null: spoken to in plaintext. */
+  readonly identity: SpiffeId | null;
+  readonly podName: string;
+  readonly zone: string;
+  readonly load: EndpointLoad;
+}
+
+export interface EndpointSet {
+  readonly name: string;
+  readonly endpoints: readonly EndpointHandle[];
+}
+
+export type PreparedString = (value: string | undefined) => boolean;
+
+export interface PreparedMatch {
+  /** Against the path without query. */
+  readonly path: ((path: string) => boolean) | null;
+  /** Of a `prefix` match, for prefix rewrites; null for other matches. */
+  readonly prefix: string | null;
+  readonly methods: ReadonlySet<string> | null;
+  readonly headers: readonly { name: string; value: PreparedString }[];
+  readonly query: readonly { name: string; value: PreparedString }[];
+}
+
+export interface PreparedBackend {
+  /** Name of an endpoint set. */
+  readonly endpoints: string;
+  readonly weight: number;
+}
+
+export interface PreparedBackends {
+  readonly list: readonly PreparedBackend[];
+  readonly totalWeight: number;
+}
+
+export interface PreparedRetry {
+  readonly attempts: number;
+  readonly on: ReadonlySet<RetryCondition>;
+  readonly perTryTimeoutMs: number | null;
+  readonly backoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly budgetPercent: number;
+  readonly budgetMinConcurrent: number;
+}
+
+export interface PreparedRoute {
+  readonly name: string;
+  /** Empty matches all. */
+  readonly matches: readonly PreparedMatch[];
+  readonly backends: PreparedBackends;
+  readonly timeoutMs: number | null;
+  readonly retry: PreparedRetry | null;
+  readonly requestHeaders: HeaderChange | null;
+  readonly responseHeaders: HeaderChange | null;
+  readonly rewrite: HttpRoute['rewrite'];
+  readonly redirect: HttpRoute['redirect'];
+}
+
+export interface PreparedDestination {
+  readonly name: string;
+  readonly kind: 'service' | 'pod' | 'external';
+  readonly host: string;
+  readonly protocol: Protocol;
+  readonly routes: readonly PreparedRoute[];
+  readonly tcp: PreparedBackends;
+  /** Requests in flight and retries among them; outlives replacements of the destination. */
+  readonly budget: { inFlight: number; retries: number };
+}
+
+export interface PreparedWorkload {
+  readonly trustDomain: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly ports: ReadonlyMap<number, InboundPort>;
+  readonly otherPort: InboundPort;
+  readonly outbound: WorkloadResource['outbound'];
+  readonly accessLog: WorkloadResource['accessLog'];
+  readonly statisticsIntervalMs: number;
+}
+
+/** Everything in force at one instant. */
+export interface Snapshot {
+  readonly workload: PreparedWorkload | null;
+  readonly destinations: ReadonlyMap<string, PreparedDestination>;
+  readonly endpoints: ReadonlyMap<string, EndpointSet>;
+  /** Versions of what is held, good ones only. */
+  readonly versions: ReadonlyMap<ResourceKey, string>;
+  readonly policies: ReadonlyMap<ResourceKey, readonly PolicyRef[]>;
+}

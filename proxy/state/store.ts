@@ -1,0 +1,153 @@
+// The configuration in force: takes what the operator (or the local file) says, resource by resource,
+// and swaps one immutable snapshot. A bad resource is refused alone and its last good one stays.
+// It asks nobody for anything.
+
+import type { ResourceError, VersionedResource } from '../api/discovery.ts';
+import type { PolicyRef, ResourceKey } from '../api/resources.ts';
+import { resourceKey } from '../api/resources.ts';
+import { prepare, type Prepared } from './prepare.ts';
+import { createHandles } from './handles.ts';
+import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
+import { ShapeError } from './reader.ts';
+
+export interface Store {
+  /** What is in force. Read it once per decision. */
+  snapshot(): Snapshot;
+  /** Puts all good resources in force in one swap; returns what was wrong with the others. */
+  apply(resources: readonly VersionedResource[], removed: readonly ResourceKey[]): ResourceError[];
+  /** Drops Destinations that nobody uses, and the Endpoints that only they referred to. */
+  forget(names: readonly string[]): void;
+  /** Versions of what is in force, for the Hello of a discovery stream. */
+  held(): Record<ResourceKey, string>;
+  /** The good resources as they came, for the snapshot on disk. */
+  resources(): VersionedResource[];
+  /** Called after each swap; returns how to stop. */
+  onSwap(listener: (snapshot: Snapshot) => void): () => void;
+}
+
+const empty: Snapshot = {
+  workload: null,
+  destinations: new Map(),
+  endpoints: new Map(),
+  versions: new Map(),
+  policies: new Map(),
+};
+
+/** The next snapshot while it is made. */
+interface Draft {
+  workload: PreparedWorkload | null;
+  destinations: Map<string, PreparedDestination>;
+  endpoints: Map<string, EndpointSet>;
+  versions: Map<ResourceKey, string>;
+  policies: Map<ResourceKey, readonly PolicyRef[]>;
+}
+
+export function createStore(): Store {
+  let current: Snapshot = empty;
+  const raw = new Map<ResourceKey, VersionedResource>();
+  const handles = createHandles();
+  const listeners = new Set<(snapshot: Snapshot) => void>();
+
+  function take(draft: Draft, one: VersionedResource): ResourceError | null {
+    const key = keyOf(one);
+    try {
+      if (key === null) throw new ShapeError('', 'has no type and name');
+      const prepared = prepare(one.resource, (facts) => handles.of(facts));
+      put(draft, prepared);
+      draft.versions.set(key, one.version);
+      draft.policies.set(key, prepared.policies);
+      raw.set(key, one);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ShapeError)) throw error;
+      return { key: key ?? 'Workload/?', path: error.path, message: error.message };
+    }
+  }
+
+  function swap(draft: Draft): void {
+    handles.sweep(draft.endpoints);
+    current = draft;
+    for (const listener of listeners) listener(current);
+  }
+
+  return {
+    snapshot: () => current,
+    apply(resources, removed) {
+      const draft = draftOf(current);
+      for (const key of removed) remove(draft, raw, key);
+      const errors: ResourceError[] = [];
+      for (const one of resources) {
+        const error = take(draft, one);
+        if (error !== null) errors.push(error);
+      }
+      swap(draft);
+      return errors;
+    },
+    forget(names) {
+      const draft = draftOf(current);
+      for (const name of names) remove(draft, raw, `Destination/${name}`);
+      for (const name of unreferred(draft)) remove(draft, raw, `Endpoints/${name}`);
+      swap(draft);
+    },
+    held: () => Object.fromEntries(current.versions) as Record<ResourceKey, string>,
+    resources: () => [...raw.values()],
+    onSwap(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+function keyOf(one: VersionedResource): ResourceKey | null {
+  const { resource } = one as { resource?: { type?: unknown; name?: unknown } };
+  if (typeof resource?.type !== 'string' || typeof resource.name !== 'string') return null;
+  return resourceKey(resource as Parameters<typeof resourceKey>[0]);
+}
+
+function draftOf(snapshot: Snapshot): Draft {
+  return {
+    workload: snapshot.workload,
+    destinations: new Map(snapshot.destinations),
+    endpoints: new Map(snapshot.endpoints),
+    versions: new Map(snapshot.versions),
+    policies: new Map(snapshot.policies),
+  };
+}
+
+function put(draft: Draft, prepared: Prepared): void {
+  switch (prepared.type) {
+    case 'Workload':
+      draft.workload = prepared.value;
+      return;
+    case 'Destination': {
+      const { value } = prepared;
+      const budget = draft.destinations.get(value.name)?.budget ?? { inFlight: 0, retries: 0 };
+      draft.destinations.set(value.name, { ...value, budget });
+      return;
+    }
+    case 'Endpoints':
+      draft.endpoints.set(prepared.value.name, prepared.value);
+  }
+}
+
+function remove(draft: Draft, raw: Map<ResourceKey, VersionedResource>, key: ResourceKey): void {
+  const slash = key.indexOf('/');
+  const type = key.slice(0, slash);
+  const name = key.slice(slash + 1);
+  if (type === 'Destination') draft.destinations.delete(name);
+  else if (type === 'Endpoints') draft.endpoints.delete(name);
+  else draft.workload = null;
+  draft.versions.delete(key);
+  draft.policies.delete(key);
+  raw.delete(key);
+}
+
+function unreferred(draft: Draft): string[] {
+  const used = new Set<string>();
+  for (const destination of draft.destinations.values()) {
+    for (const backend of destination.tcp.list) used.add(backend.endpoints);
+    for (const route of destination.routes)
+      for (const backend of route.backends.list) used.add(backend.endpoints);
+  }
+  return [...draft.endpoints.keys()].filter((name) => !used.has(name));
+}
