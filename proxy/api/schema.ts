@@ -6,7 +6,7 @@
 type Schema = Record<string, unknown>;
 
 /** Resources in one push or file: far above what a pod talks to. */
-const maxResources = maxResources;
+const maxResources = 100_000;
 const maxListItems = 500;
 
 const text: Schema = { type: 'string', maxLength: 4096 };

@@ -9,9 +9,6 @@ export interface Validator {
   (value: unknown): boolean;
   errors?: Fault[] | null;
 }
-export const workload: Validator;
-export const destination: Validator;
-export const endpoints: Validator;
 export const downMessage: Validator;
 export const bootstrap: Validator;
 export const captureSettings: Validator;

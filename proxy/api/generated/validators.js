@@ -35,2915 +35,25 @@ var require_ucs2length = __commonJS({
 });
 
 // <stdin>
-var workload = validate10;
-var schema11 = { "type": "object", "properties": { "type": { "type": "string", "const": "Workload" }, "name": { "type": "string", "const": "self" }, "trustDomain": { "type": "string", "minLength": 1, "maxLength": 512 }, "namespace": { "type": "string", "minLength": 1, "maxLength": 512 }, "serviceAccount": { "type": "string", "minLength": 1, "maxLength": 512 }, "inbound": { "type": "object", "properties": { "ports": { "type": "object", "propertyNames": { "type": "string", "pattern": "^[0-9]{1,5}$" }, "additionalProperties": { "type": "object", "properties": { "protocol": { "type": "string", "enum": ["auto", "http1", "http2", "tcp"] }, "mtls": { "type": "string", "enum": ["STRICT", "PERMISSIVE", "DISABLE"] }, "decidedBy": { "type": "string", "maxLength": 4096 } }, "required": ["protocol", "mtls", "decidedBy"] }, "maxProperties": 1e3 }, "other": { "type": "object", "properties": { "protocol": { "type": "string", "enum": ["auto", "http1", "http2", "tcp"] }, "mtls": { "type": "string", "enum": ["STRICT", "PERMISSIVE", "DISABLE"] }, "decidedBy": { "type": "string", "maxLength": 4096 } }, "required": ["protocol", "mtls", "decidedBy"] } }, "required": ["ports", "other"] }, "outbound": { "type": "object", "properties": { "policy": { "type": "string", "enum": ["AllowAny", "RegistryOnly"] }, "whenDisconnected": { "type": "string", "enum": ["pass", "refuse"] } }, "required": ["policy", "whenDisconnected"] }, "accessLog": { "type": "string", "enum": ["off", "errors", "all"] }, "statisticsIntervalMs": { "type": "integer", "minimum": 100, "maximum": 36e5 }, "policies": { "type": "array", "items": { "type": "object", "properties": { "kind": { "type": "string", "enum": ["Mesh", "PeerAuthentication", "TrafficPolicy", "AuthorizationPolicy"] }, "namespace": { "type": "string", "maxLength": 4096 }, "name": { "type": "string", "minLength": 1, "maxLength": 512 }, "generation": { "type": "integer", "minimum": 0 } }, "required": ["kind", "namespace", "name", "generation"] }, "maxItems": 500 } }, "required": ["type", "name", "trustDomain", "namespace", "serviceAccount", "inbound", "outbound", "accessLog", "statisticsIntervalMs", "policies"] };
+var downMessage = validate10;
 var func2 = require_ucs2length().default;
-var pattern0 = new RegExp("^[0-9]{1,5}$", "u");
 function validate10(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
   let vErrors = null;
   let errors = 0;
   if (errors === 0) {
     if (data && typeof data == "object" && !Array.isArray(data)) {
-      let missing0;
-      if (data.type === void 0 && (missing0 = "type") || data.name === void 0 && (missing0 = "name") || data.trustDomain === void 0 && (missing0 = "trustDomain") || data.namespace === void 0 && (missing0 = "namespace") || data.serviceAccount === void 0 && (missing0 = "serviceAccount") || data.inbound === void 0 && (missing0 = "inbound") || data.outbound === void 0 && (missing0 = "outbound") || data.accessLog === void 0 && (missing0 = "accessLog") || data.statisticsIntervalMs === void 0 && (missing0 = "statisticsIntervalMs") || data.policies === void 0 && (missing0 = "policies")) {
-        validate10.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
-        return false;
-      } else {
-        if (data.type !== void 0) {
-          let data0 = data.type;
-          const _errs1 = errors;
-          if (typeof data0 !== "string") {
-            validate10.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-            return false;
-          }
-          if ("Workload" !== data0) {
-            validate10.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/const", keyword: "const", params: { allowedValue: "Workload" }, message: "must be equal to constant" }];
-            return false;
-          }
-          var valid0 = _errs1 === errors;
-        } else {
-          var valid0 = true;
-        }
-        if (valid0) {
-          if (data.name !== void 0) {
-            let data1 = data.name;
-            const _errs3 = errors;
-            if (typeof data1 !== "string") {
-              validate10.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-              return false;
-            }
-            if ("self" !== data1) {
-              validate10.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/const", keyword: "const", params: { allowedValue: "self" }, message: "must be equal to constant" }];
-              return false;
-            }
-            var valid0 = _errs3 === errors;
-          } else {
-            var valid0 = true;
-          }
-          if (valid0) {
-            if (data.trustDomain !== void 0) {
-              let data2 = data.trustDomain;
-              const _errs5 = errors;
-              if (errors === _errs5) {
-                if (typeof data2 === "string") {
-                  if (func2(data2) > 512) {
-                    validate10.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                    return false;
-                  } else {
-                    if (func2(data2) < 1) {
-                      validate10.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                      return false;
-                    }
-                  }
-                } else {
-                  validate10.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                  return false;
-                }
-              }
-              var valid0 = _errs5 === errors;
-            } else {
-              var valid0 = true;
-            }
-            if (valid0) {
-              if (data.namespace !== void 0) {
-                let data3 = data.namespace;
-                const _errs7 = errors;
-                if (errors === _errs7) {
-                  if (typeof data3 === "string") {
-                    if (func2(data3) > 512) {
-                      validate10.errors = [{ instancePath: instancePath + "/namespace", schemaPath: "#/properties/namespace/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                      return false;
-                    } else {
-                      if (func2(data3) < 1) {
-                        validate10.errors = [{ instancePath: instancePath + "/namespace", schemaPath: "#/properties/namespace/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                        return false;
-                      }
-                    }
-                  } else {
-                    validate10.errors = [{ instancePath: instancePath + "/namespace", schemaPath: "#/properties/namespace/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                    return false;
-                  }
-                }
-                var valid0 = _errs7 === errors;
-              } else {
-                var valid0 = true;
-              }
-              if (valid0) {
-                if (data.serviceAccount !== void 0) {
-                  let data4 = data.serviceAccount;
-                  const _errs9 = errors;
-                  if (errors === _errs9) {
-                    if (typeof data4 === "string") {
-                      if (func2(data4) > 512) {
-                        validate10.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                        return false;
-                      } else {
-                        if (func2(data4) < 1) {
-                          validate10.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                          return false;
-                        }
-                      }
-                    } else {
-                      validate10.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                      return false;
-                    }
-                  }
-                  var valid0 = _errs9 === errors;
-                } else {
-                  var valid0 = true;
-                }
-                if (valid0) {
-                  if (data.inbound !== void 0) {
-                    let data5 = data.inbound;
-                    const _errs11 = errors;
-                    if (errors === _errs11) {
-                      if (data5 && typeof data5 == "object" && !Array.isArray(data5)) {
-                        let missing1;
-                        if (data5.ports === void 0 && (missing1 = "ports") || data5.other === void 0 && (missing1 = "other")) {
-                          validate10.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
-                          return false;
-                        } else {
-                          if (data5.ports !== void 0) {
-                            let data6 = data5.ports;
-                            const _errs13 = errors;
-                            if (errors === _errs13) {
-                              if (data6 && typeof data6 == "object" && !Array.isArray(data6)) {
-                                if (Object.keys(data6).length > 1e3) {
-                                  validate10.errors = [{ instancePath: instancePath + "/inbound/ports", schemaPath: "#/properties/inbound/properties/ports/maxProperties", keyword: "maxProperties", params: { limit: 1e3 }, message: "must NOT have more than 1000 properties" }];
-                                  return false;
-                                } else {
-                                  for (const key0 in data6) {
-                                    const _errs15 = errors;
-                                    if (errors === _errs15) {
-                                      if (typeof key0 === "string") {
-                                        if (!pattern0.test(key0)) {
-                                          const err0 = { instancePath: instancePath + "/inbound/ports", schemaPath: "#/properties/inbound/properties/ports/propertyNames/pattern", keyword: "pattern", params: { pattern: "^[0-9]{1,5}$" }, message: 'must match pattern "^[0-9]{1,5}$"', propertyName: key0 };
-                                          if (vErrors === null) {
-                                            vErrors = [err0];
-                                          } else {
-                                            vErrors.push(err0);
-                                          }
-                                          errors++;
-                                        }
-                                      } else {
-                                        const err1 = { instancePath: instancePath + "/inbound/ports", schemaPath: "#/properties/inbound/properties/ports/propertyNames/type", keyword: "type", params: { type: "string" }, message: "must be string", propertyName: key0 };
-                                        if (vErrors === null) {
-                                          vErrors = [err1];
-                                        } else {
-                                          vErrors.push(err1);
-                                        }
-                                        errors++;
-                                      }
-                                    }
-                                    var valid2 = _errs15 === errors;
-                                    if (!valid2) {
-                                      const err2 = { instancePath: instancePath + "/inbound/ports", schemaPath: "#/properties/inbound/properties/ports/propertyNames", keyword: "propertyNames", params: { propertyName: key0 }, message: "property name must be valid" };
-                                      if (vErrors === null) {
-                                        vErrors = [err2];
-                                      } else {
-                                        vErrors.push(err2);
-                                      }
-                                      errors++;
-                                      validate10.errors = vErrors;
-                                      return false;
-                                      break;
-                                    }
-                                  }
-                                  if (valid2) {
-                                    for (const key1 in data6) {
-                                      let data7 = data6[key1];
-                                      const _errs18 = errors;
-                                      if (errors === _errs18) {
-                                        if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
-                                          let missing2;
-                                          if (data7.protocol === void 0 && (missing2 = "protocol") || data7.mtls === void 0 && (missing2 = "mtls") || data7.decidedBy === void 0 && (missing2 = "decidedBy")) {
-                                            validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/inbound/properties/ports/additionalProperties/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
-                                            return false;
-                                          } else {
-                                            if (data7.protocol !== void 0) {
-                                              let data8 = data7.protocol;
-                                              const _errs20 = errors;
-                                              if (typeof data8 !== "string") {
-                                                validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/protocol", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/protocol/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                return false;
-                                              }
-                                              if (!(data8 === "auto" || data8 === "http1" || data8 === "http2" || data8 === "tcp")) {
-                                                validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/protocol", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/protocol/enum", keyword: "enum", params: { allowedValues: schema11.properties.inbound.properties.ports.additionalProperties.properties.protocol.enum }, message: "must be equal to one of the allowed values" }];
-                                                return false;
-                                              }
-                                              var valid4 = _errs20 === errors;
-                                            } else {
-                                              var valid4 = true;
-                                            }
-                                            if (valid4) {
-                                              if (data7.mtls !== void 0) {
-                                                let data9 = data7.mtls;
-                                                const _errs22 = errors;
-                                                if (typeof data9 !== "string") {
-                                                  validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/mtls", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/mtls/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                  return false;
-                                                }
-                                                if (!(data9 === "STRICT" || data9 === "PERMISSIVE" || data9 === "DISABLE")) {
-                                                  validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/mtls", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/mtls/enum", keyword: "enum", params: { allowedValues: schema11.properties.inbound.properties.ports.additionalProperties.properties.mtls.enum }, message: "must be equal to one of the allowed values" }];
-                                                  return false;
-                                                }
-                                                var valid4 = _errs22 === errors;
-                                              } else {
-                                                var valid4 = true;
-                                              }
-                                              if (valid4) {
-                                                if (data7.decidedBy !== void 0) {
-                                                  let data10 = data7.decidedBy;
-                                                  const _errs24 = errors;
-                                                  if (errors === _errs24) {
-                                                    if (typeof data10 === "string") {
-                                                      if (func2(data10) > 4096) {
-                                                        validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/decidedBy", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/decidedBy/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                        return false;
-                                                      }
-                                                    } else {
-                                                      validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1") + "/decidedBy", schemaPath: "#/properties/inbound/properties/ports/additionalProperties/properties/decidedBy/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                      return false;
-                                                    }
-                                                  }
-                                                  var valid4 = _errs24 === errors;
-                                                } else {
-                                                  var valid4 = true;
-                                                }
-                                              }
-                                            }
-                                          }
-                                        } else {
-                                          validate10.errors = [{ instancePath: instancePath + "/inbound/ports/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"), schemaPath: "#/properties/inbound/properties/ports/additionalProperties/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                          return false;
-                                        }
-                                      }
-                                      var valid3 = _errs18 === errors;
-                                      if (!valid3) {
-                                        break;
-                                      }
-                                    }
-                                  }
-                                }
-                              } else {
-                                validate10.errors = [{ instancePath: instancePath + "/inbound/ports", schemaPath: "#/properties/inbound/properties/ports/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                return false;
-                              }
-                            }
-                            var valid1 = _errs13 === errors;
-                          } else {
-                            var valid1 = true;
-                          }
-                          if (valid1) {
-                            if (data5.other !== void 0) {
-                              let data11 = data5.other;
-                              const _errs26 = errors;
-                              if (errors === _errs26) {
-                                if (data11 && typeof data11 == "object" && !Array.isArray(data11)) {
-                                  let missing3;
-                                  if (data11.protocol === void 0 && (missing3 = "protocol") || data11.mtls === void 0 && (missing3 = "mtls") || data11.decidedBy === void 0 && (missing3 = "decidedBy")) {
-                                    validate10.errors = [{ instancePath: instancePath + "/inbound/other", schemaPath: "#/properties/inbound/properties/other/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
-                                    return false;
-                                  } else {
-                                    if (data11.protocol !== void 0) {
-                                      let data12 = data11.protocol;
-                                      const _errs28 = errors;
-                                      if (typeof data12 !== "string") {
-                                        validate10.errors = [{ instancePath: instancePath + "/inbound/other/protocol", schemaPath: "#/properties/inbound/properties/other/properties/protocol/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                        return false;
-                                      }
-                                      if (!(data12 === "auto" || data12 === "http1" || data12 === "http2" || data12 === "tcp")) {
-                                        validate10.errors = [{ instancePath: instancePath + "/inbound/other/protocol", schemaPath: "#/properties/inbound/properties/other/properties/protocol/enum", keyword: "enum", params: { allowedValues: schema11.properties.inbound.properties.other.properties.protocol.enum }, message: "must be equal to one of the allowed values" }];
-                                        return false;
-                                      }
-                                      var valid5 = _errs28 === errors;
-                                    } else {
-                                      var valid5 = true;
-                                    }
-                                    if (valid5) {
-                                      if (data11.mtls !== void 0) {
-                                        let data13 = data11.mtls;
-                                        const _errs30 = errors;
-                                        if (typeof data13 !== "string") {
-                                          validate10.errors = [{ instancePath: instancePath + "/inbound/other/mtls", schemaPath: "#/properties/inbound/properties/other/properties/mtls/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                          return false;
-                                        }
-                                        if (!(data13 === "STRICT" || data13 === "PERMISSIVE" || data13 === "DISABLE")) {
-                                          validate10.errors = [{ instancePath: instancePath + "/inbound/other/mtls", schemaPath: "#/properties/inbound/properties/other/properties/mtls/enum", keyword: "enum", params: { allowedValues: schema11.properties.inbound.properties.other.properties.mtls.enum }, message: "must be equal to one of the allowed values" }];
-                                          return false;
-                                        }
-                                        var valid5 = _errs30 === errors;
-                                      } else {
-                                        var valid5 = true;
-                                      }
-                                      if (valid5) {
-                                        if (data11.decidedBy !== void 0) {
-                                          let data14 = data11.decidedBy;
-                                          const _errs32 = errors;
-                                          if (errors === _errs32) {
-                                            if (typeof data14 === "string") {
-                                              if (func2(data14) > 4096) {
-                                                validate10.errors = [{ instancePath: instancePath + "/inbound/other/decidedBy", schemaPath: "#/properties/inbound/properties/other/properties/decidedBy/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                return false;
-                                              }
-                                            } else {
-                                              validate10.errors = [{ instancePath: instancePath + "/inbound/other/decidedBy", schemaPath: "#/properties/inbound/properties/other/properties/decidedBy/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                              return false;
-                                            }
-                                          }
-                                          var valid5 = _errs32 === errors;
-                                        } else {
-                                          var valid5 = true;
-                                        }
-                                      }
-                                    }
-                                  }
-                                } else {
-                                  validate10.errors = [{ instancePath: instancePath + "/inbound/other", schemaPath: "#/properties/inbound/properties/other/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                  return false;
-                                }
-                              }
-                              var valid1 = _errs26 === errors;
-                            } else {
-                              var valid1 = true;
-                            }
-                          }
-                        }
-                      } else {
-                        validate10.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                        return false;
-                      }
-                    }
-                    var valid0 = _errs11 === errors;
-                  } else {
-                    var valid0 = true;
-                  }
-                  if (valid0) {
-                    if (data.outbound !== void 0) {
-                      let data15 = data.outbound;
-                      const _errs34 = errors;
-                      if (errors === _errs34) {
-                        if (data15 && typeof data15 == "object" && !Array.isArray(data15)) {
-                          let missing4;
-                          if (data15.policy === void 0 && (missing4 = "policy") || data15.whenDisconnected === void 0 && (missing4 = "whenDisconnected")) {
-                            validate10.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
-                            return false;
-                          } else {
-                            if (data15.policy !== void 0) {
-                              let data16 = data15.policy;
-                              const _errs36 = errors;
-                              if (typeof data16 !== "string") {
-                                validate10.errors = [{ instancePath: instancePath + "/outbound/policy", schemaPath: "#/properties/outbound/properties/policy/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                return false;
-                              }
-                              if (!(data16 === "AllowAny" || data16 === "RegistryOnly")) {
-                                validate10.errors = [{ instancePath: instancePath + "/outbound/policy", schemaPath: "#/properties/outbound/properties/policy/enum", keyword: "enum", params: { allowedValues: schema11.properties.outbound.properties.policy.enum }, message: "must be equal to one of the allowed values" }];
-                                return false;
-                              }
-                              var valid6 = _errs36 === errors;
-                            } else {
-                              var valid6 = true;
-                            }
-                            if (valid6) {
-                              if (data15.whenDisconnected !== void 0) {
-                                let data17 = data15.whenDisconnected;
-                                const _errs38 = errors;
-                                if (typeof data17 !== "string") {
-                                  validate10.errors = [{ instancePath: instancePath + "/outbound/whenDisconnected", schemaPath: "#/properties/outbound/properties/whenDisconnected/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                  return false;
-                                }
-                                if (!(data17 === "pass" || data17 === "refuse")) {
-                                  validate10.errors = [{ instancePath: instancePath + "/outbound/whenDisconnected", schemaPath: "#/properties/outbound/properties/whenDisconnected/enum", keyword: "enum", params: { allowedValues: schema11.properties.outbound.properties.whenDisconnected.enum }, message: "must be equal to one of the allowed values" }];
-                                  return false;
-                                }
-                                var valid6 = _errs38 === errors;
-                              } else {
-                                var valid6 = true;
-                              }
-                            }
-                          }
-                        } else {
-                          validate10.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                          return false;
-                        }
-                      }
-                      var valid0 = _errs34 === errors;
-                    } else {
-                      var valid0 = true;
-                    }
-                    if (valid0) {
-                      if (data.accessLog !== void 0) {
-                        let data18 = data.accessLog;
-                        const _errs40 = errors;
-                        if (typeof data18 !== "string") {
-                          validate10.errors = [{ instancePath: instancePath + "/accessLog", schemaPath: "#/properties/accessLog/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                          return false;
-                        }
-                        if (!(data18 === "off" || data18 === "errors" || data18 === "all")) {
-                          validate10.errors = [{ instancePath: instancePath + "/accessLog", schemaPath: "#/properties/accessLog/enum", keyword: "enum", params: { allowedValues: schema11.properties.accessLog.enum }, message: "must be equal to one of the allowed values" }];
-                          return false;
-                        }
-                        var valid0 = _errs40 === errors;
-                      } else {
-                        var valid0 = true;
-                      }
-                      if (valid0) {
-                        if (data.statisticsIntervalMs !== void 0) {
-                          let data19 = data.statisticsIntervalMs;
-                          const _errs42 = errors;
-                          if (!(typeof data19 == "number" && (!(data19 % 1) && !isNaN(data19)) && isFinite(data19))) {
-                            validate10.errors = [{ instancePath: instancePath + "/statisticsIntervalMs", schemaPath: "#/properties/statisticsIntervalMs/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                            return false;
-                          }
-                          if (errors === _errs42) {
-                            if (typeof data19 == "number" && isFinite(data19)) {
-                              if (data19 > 36e5 || isNaN(data19)) {
-                                validate10.errors = [{ instancePath: instancePath + "/statisticsIntervalMs", schemaPath: "#/properties/statisticsIntervalMs/maximum", keyword: "maximum", params: { comparison: "<=", limit: 36e5 }, message: "must be <= 3600000" }];
-                                return false;
-                              } else {
-                                if (data19 < 100 || isNaN(data19)) {
-                                  validate10.errors = [{ instancePath: instancePath + "/statisticsIntervalMs", schemaPath: "#/properties/statisticsIntervalMs/minimum", keyword: "minimum", params: { comparison: ">=", limit: 100 }, message: "must be >= 100" }];
-                                  return false;
-                                }
-                              }
-                            }
-                          }
-                          var valid0 = _errs42 === errors;
-                        } else {
-                          var valid0 = true;
-                        }
-                        if (valid0) {
-                          if (data.policies !== void 0) {
-                            let data20 = data.policies;
-                            const _errs44 = errors;
-                            if (errors === _errs44) {
-                              if (Array.isArray(data20)) {
-                                if (data20.length > 500) {
-                                  validate10.errors = [{ instancePath: instancePath + "/policies", schemaPath: "#/properties/policies/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                  return false;
-                                } else {
-                                  var valid7 = true;
-                                  const len0 = data20.length;
-                                  for (let i0 = 0; i0 < len0; i0++) {
-                                    let data21 = data20[i0];
-                                    const _errs46 = errors;
-                                    if (errors === _errs46) {
-                                      if (data21 && typeof data21 == "object" && !Array.isArray(data21)) {
-                                        let missing5;
-                                        if (data21.kind === void 0 && (missing5 = "kind") || data21.namespace === void 0 && (missing5 = "namespace") || data21.name === void 0 && (missing5 = "name") || data21.generation === void 0 && (missing5 = "generation")) {
-                                          validate10.errors = [{ instancePath: instancePath + "/policies/" + i0, schemaPath: "#/properties/policies/items/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
-                                          return false;
-                                        } else {
-                                          if (data21.kind !== void 0) {
-                                            let data22 = data21.kind;
-                                            const _errs48 = errors;
-                                            if (typeof data22 !== "string") {
-                                              validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/kind", schemaPath: "#/properties/policies/items/properties/kind/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                              return false;
-                                            }
-                                            if (!(data22 === "Mesh" || data22 === "PeerAuthentication" || data22 === "TrafficPolicy" || data22 === "AuthorizationPolicy")) {
-                                              validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/kind", schemaPath: "#/properties/policies/items/properties/kind/enum", keyword: "enum", params: { allowedValues: schema11.properties.policies.items.properties.kind.enum }, message: "must be equal to one of the allowed values" }];
-                                              return false;
-                                            }
-                                            var valid8 = _errs48 === errors;
-                                          } else {
-                                            var valid8 = true;
-                                          }
-                                          if (valid8) {
-                                            if (data21.namespace !== void 0) {
-                                              let data23 = data21.namespace;
-                                              const _errs50 = errors;
-                                              if (errors === _errs50) {
-                                                if (typeof data23 === "string") {
-                                                  if (func2(data23) > 4096) {
-                                                    validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/namespace", schemaPath: "#/properties/policies/items/properties/namespace/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                    return false;
-                                                  }
-                                                } else {
-                                                  validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/namespace", schemaPath: "#/properties/policies/items/properties/namespace/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                  return false;
-                                                }
-                                              }
-                                              var valid8 = _errs50 === errors;
-                                            } else {
-                                              var valid8 = true;
-                                            }
-                                            if (valid8) {
-                                              if (data21.name !== void 0) {
-                                                let data24 = data21.name;
-                                                const _errs52 = errors;
-                                                if (errors === _errs52) {
-                                                  if (typeof data24 === "string") {
-                                                    if (func2(data24) > 512) {
-                                                      validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/name", schemaPath: "#/properties/policies/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                                      return false;
-                                                    } else {
-                                                      if (func2(data24) < 1) {
-                                                        validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/name", schemaPath: "#/properties/policies/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                                        return false;
-                                                      }
-                                                    }
-                                                  } else {
-                                                    validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/name", schemaPath: "#/properties/policies/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                    return false;
-                                                  }
-                                                }
-                                                var valid8 = _errs52 === errors;
-                                              } else {
-                                                var valid8 = true;
-                                              }
-                                              if (valid8) {
-                                                if (data21.generation !== void 0) {
-                                                  let data25 = data21.generation;
-                                                  const _errs54 = errors;
-                                                  if (!(typeof data25 == "number" && (!(data25 % 1) && !isNaN(data25)) && isFinite(data25))) {
-                                                    validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/generation", schemaPath: "#/properties/policies/items/properties/generation/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                    return false;
-                                                  }
-                                                  if (errors === _errs54) {
-                                                    if (typeof data25 == "number" && isFinite(data25)) {
-                                                      if (data25 < 0 || isNaN(data25)) {
-                                                        validate10.errors = [{ instancePath: instancePath + "/policies/" + i0 + "/generation", schemaPath: "#/properties/policies/items/properties/generation/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                        return false;
-                                                      }
-                                                    }
-                                                  }
-                                                  var valid8 = _errs54 === errors;
-                                                } else {
-                                                  var valid8 = true;
-                                                }
-                                              }
-                                            }
-                                          }
-                                        }
-                                      } else {
-                                        validate10.errors = [{ instancePath: instancePath + "/policies/" + i0, schemaPath: "#/properties/policies/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                        return false;
-                                      }
-                                    }
-                                    var valid7 = _errs46 === errors;
-                                    if (!valid7) {
-                                      break;
-                                    }
-                                  }
-                                }
-                              } else {
-                                validate10.errors = [{ instancePath: instancePath + "/policies", schemaPath: "#/properties/policies/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                return false;
-                              }
-                            }
-                            var valid0 = _errs44 === errors;
-                          } else {
-                            var valid0 = true;
-                          }
-                        }
-                      }
-                    }
-                  }
-                }
-              }
-            }
-          }
-        }
-      }
-    } else {
-      validate10.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-      return false;
-    }
-  }
-  validate10.errors = vErrors;
-  return errors === 0;
-}
-var destination = validate11;
-var schema12 = { "type": "object", "properties": { "type": { "type": "string", "const": "Destination" }, "name": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "kind": { "type": "string", "enum": ["service", "pod", "external"] }, "host": { "type": "string", "maxLength": 4096 }, "protocol": { "type": "string", "enum": ["auto", "http1", "http2", "tcp"] }, "routes": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "maxLength": 4096 }, "matches": { "type": "array", "items": { "type": "object", "properties": { "path": { "type": "object", "properties": { "exact": { "type": "string", "maxLength": 4096 }, "prefix": { "type": "string", "maxLength": 4096 }, "regex": { "type": "string", "maxLength": 1024 } }, "minProperties": 1, "maxProperties": 1, "additionalProperties": false }, "methods": { "type": "array", "items": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$" }, "maxItems": 500 }, "headers": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "value": { "type": "object", "properties": { "exact": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "prefix": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "regex": { "type": "string", "maxLength": 1024 }, "present": { "type": "boolean" } }, "minProperties": 1, "maxProperties": 1, "additionalProperties": false } }, "required": ["name", "value"] }, "maxItems": 500 }, "query": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "minLength": 1, "maxLength": 512 }, "value": { "type": "object", "properties": { "exact": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "prefix": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "regex": { "type": "string", "maxLength": 1024 }, "present": { "type": "boolean" } }, "minProperties": 1, "maxProperties": 1, "additionalProperties": false } }, "required": ["name", "value"] }, "maxItems": 500 } }, "required": [] }, "maxItems": 500 }, "backends": { "type": "array", "items": { "type": "object", "properties": { "endpoints": { "type": "string", "minLength": 1, "maxLength": 512 }, "weight": { "type": "integer", "minimum": 0, "maximum": 1e6 } }, "required": ["endpoints", "weight"] }, "maxItems": 500 }, "timeoutMs": { "type": "integer", "minimum": 1, "maximum": 864e5, "nullable": true }, "retry": { "type": "object", "properties": { "attempts": { "type": "integer", "minimum": 0, "maximum": 100 }, "on": { "type": "array", "items": { "type": "string", "enum": ["connect-failure", "refused-stream", "reset", "gateway-error", "5xx", "retriable-4xx", "unavailable"] }, "maxItems": 500 }, "perTryTimeoutMs": { "type": "integer", "minimum": 1, "maximum": 864e5, "nullable": true }, "backoffMs": { "type": "number", "minimum": 0, "maximum": 864e5 }, "maxBackoffMs": { "type": "number", "minimum": 0, "maximum": 864e5 }, "budgetPercent": { "type": "number", "minimum": 0, "maximum": 100 }, "budgetMinConcurrent": { "type": "integer", "minimum": 0, "maximum": 1e6 } }, "required": ["attempts", "on", "perTryTimeoutMs", "backoffMs", "maxBackoffMs", "budgetPercent", "budgetMinConcurrent"], "nullable": true }, "requestHeaders": { "type": "object", "properties": { "set": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 }, "add": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 }, "remove": { "type": "array", "items": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "maxItems": 500 } }, "required": ["set", "add", "remove"], "nullable": true }, "responseHeaders": { "type": "object", "properties": { "set": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 }, "add": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 }, "remove": { "type": "array", "items": { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9a-z-]+$", "maxLength": 256 }, "maxItems": 500 } }, "required": ["set", "add", "remove"], "nullable": true }, "rewrite": { "type": "object", "properties": { "path": { "type": "object", "properties": { "prefix": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "full": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "nullable": true }, "host": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192, "nullable": true } }, "required": ["path", "host"], "nullable": true }, "redirect": { "type": "object", "properties": { "scheme": { "type": "string", "minLength": 1, "maxLength": 512, "nullable": true }, "host": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192, "nullable": true }, "port": { "type": "integer", "minimum": 1, "maximum": 65535, "nullable": true }, "path": { "type": "object", "properties": { "prefix": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 }, "full": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "minProperties": 1, "maxProperties": 1, "additionalProperties": false, "nullable": true }, "status": { "type": "integer", "enum": [301, 302, 303, 307, 308] } }, "required": ["scheme", "host", "port", "path", "status"], "nullable": true } }, "required": ["name", "matches", "backends", "timeoutMs", "retry", "requestHeaders", "responseHeaders", "rewrite", "redirect"] }, "maxItems": 500 }, "tcp": { "type": "array", "items": { "type": "object", "properties": { "endpoints": { "type": "string", "minLength": 1, "maxLength": 512 }, "weight": { "type": "integer", "minimum": 0, "maximum": 1e6 } }, "required": ["endpoints", "weight"] }, "maxItems": 500 }, "policies": { "type": "array", "items": { "type": "object", "properties": { "kind": { "type": "string", "enum": ["Mesh", "PeerAuthentication", "TrafficPolicy", "AuthorizationPolicy"] }, "namespace": { "type": "string", "maxLength": 4096 }, "name": { "type": "string", "minLength": 1, "maxLength": 512 }, "generation": { "type": "integer", "minimum": 0 } }, "required": ["kind", "namespace", "name", "generation"] }, "maxItems": 500 } }, "required": ["type", "name", "kind", "host", "protocol", "routes", "tcp", "policies"] };
-var pattern1 = new RegExp("^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$", "u");
-var pattern2 = new RegExp("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$", "u");
-var pattern3 = new RegExp("^[!#$%&'*+.^_`|~0-9a-z-]+$", "u");
-var pattern4 = new RegExp("^[^\\r\\n\\u0000]*$", "u");
-function validate11(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-  let vErrors = null;
-  let errors = 0;
-  if (errors === 0) {
-    if (data && typeof data == "object" && !Array.isArray(data)) {
-      let missing0;
-      if (data.type === void 0 && (missing0 = "type") || data.name === void 0 && (missing0 = "name") || data.kind === void 0 && (missing0 = "kind") || data.host === void 0 && (missing0 = "host") || data.protocol === void 0 && (missing0 = "protocol") || data.routes === void 0 && (missing0 = "routes") || data.tcp === void 0 && (missing0 = "tcp") || data.policies === void 0 && (missing0 = "policies")) {
-        validate11.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
-        return false;
-      } else {
-        if (data.type !== void 0) {
-          let data0 = data.type;
-          const _errs1 = errors;
-          if (typeof data0 !== "string") {
-            validate11.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-            return false;
-          }
-          if ("Destination" !== data0) {
-            validate11.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/const", keyword: "const", params: { allowedValue: "Destination" }, message: "must be equal to constant" }];
-            return false;
-          }
-          var valid0 = _errs1 === errors;
-        } else {
-          var valid0 = true;
-        }
-        if (valid0) {
-          if (data.name !== void 0) {
-            let data1 = data.name;
-            const _errs3 = errors;
-            if (errors === _errs3) {
-              if (typeof data1 === "string") {
-                if (!pattern1.test(data1)) {
-                  validate11.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
-                  return false;
-                }
-              } else {
-                validate11.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                return false;
-              }
-            }
-            var valid0 = _errs3 === errors;
-          } else {
-            var valid0 = true;
-          }
-          if (valid0) {
-            if (data.kind !== void 0) {
-              let data2 = data.kind;
-              const _errs5 = errors;
-              if (typeof data2 !== "string") {
-                validate11.errors = [{ instancePath: instancePath + "/kind", schemaPath: "#/properties/kind/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                return false;
-              }
-              if (!(data2 === "service" || data2 === "pod" || data2 === "external")) {
-                validate11.errors = [{ instancePath: instancePath + "/kind", schemaPath: "#/properties/kind/enum", keyword: "enum", params: { allowedValues: schema12.properties.kind.enum }, message: "must be equal to one of the allowed values" }];
-                return false;
-              }
-              var valid0 = _errs5 === errors;
-            } else {
-              var valid0 = true;
-            }
-            if (valid0) {
-              if (data.host !== void 0) {
-                let data3 = data.host;
-                const _errs7 = errors;
-                if (errors === _errs7) {
-                  if (typeof data3 === "string") {
-                    if (func2(data3) > 4096) {
-                      validate11.errors = [{ instancePath: instancePath + "/host", schemaPath: "#/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                      return false;
-                    }
-                  } else {
-                    validate11.errors = [{ instancePath: instancePath + "/host", schemaPath: "#/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                    return false;
-                  }
-                }
-                var valid0 = _errs7 === errors;
-              } else {
-                var valid0 = true;
-              }
-              if (valid0) {
-                if (data.protocol !== void 0) {
-                  let data4 = data.protocol;
-                  const _errs9 = errors;
-                  if (typeof data4 !== "string") {
-                    validate11.errors = [{ instancePath: instancePath + "/protocol", schemaPath: "#/properties/protocol/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                    return false;
-                  }
-                  if (!(data4 === "auto" || data4 === "http1" || data4 === "http2" || data4 === "tcp")) {
-                    validate11.errors = [{ instancePath: instancePath + "/protocol", schemaPath: "#/properties/protocol/enum", keyword: "enum", params: { allowedValues: schema12.properties.protocol.enum }, message: "must be equal to one of the allowed values" }];
-                    return false;
-                  }
-                  var valid0 = _errs9 === errors;
-                } else {
-                  var valid0 = true;
-                }
-                if (valid0) {
-                  if (data.routes !== void 0) {
-                    let data5 = data.routes;
-                    const _errs11 = errors;
-                    if (errors === _errs11) {
-                      if (Array.isArray(data5)) {
-                        if (data5.length > 500) {
-                          validate11.errors = [{ instancePath: instancePath + "/routes", schemaPath: "#/properties/routes/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                          return false;
-                        } else {
-                          var valid1 = true;
-                          const len0 = data5.length;
-                          for (let i0 = 0; i0 < len0; i0++) {
-                            let data6 = data5[i0];
-                            const _errs13 = errors;
-                            if (errors === _errs13) {
-                              if (data6 && typeof data6 == "object" && !Array.isArray(data6)) {
-                                let missing1;
-                                if (data6.name === void 0 && (missing1 = "name") || data6.matches === void 0 && (missing1 = "matches") || data6.backends === void 0 && (missing1 = "backends") || data6.timeoutMs === void 0 && (missing1 = "timeoutMs") || data6.retry === void 0 && (missing1 = "retry") || data6.requestHeaders === void 0 && (missing1 = "requestHeaders") || data6.responseHeaders === void 0 && (missing1 = "responseHeaders") || data6.rewrite === void 0 && (missing1 = "rewrite") || data6.redirect === void 0 && (missing1 = "redirect")) {
-                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0, schemaPath: "#/properties/routes/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
-                                  return false;
-                                } else {
-                                  if (data6.name !== void 0) {
-                                    let data7 = data6.name;
-                                    const _errs15 = errors;
-                                    if (errors === _errs15) {
-                                      if (typeof data7 === "string") {
-                                        if (func2(data7) > 4096) {
-                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/name", schemaPath: "#/properties/routes/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                          return false;
-                                        }
-                                      } else {
-                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/name", schemaPath: "#/properties/routes/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                        return false;
-                                      }
-                                    }
-                                    var valid2 = _errs15 === errors;
-                                  } else {
-                                    var valid2 = true;
-                                  }
-                                  if (valid2) {
-                                    if (data6.matches !== void 0) {
-                                      let data8 = data6.matches;
-                                      const _errs17 = errors;
-                                      if (errors === _errs17) {
-                                        if (Array.isArray(data8)) {
-                                          if (data8.length > 500) {
-                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches", schemaPath: "#/properties/routes/items/properties/matches/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                            return false;
-                                          } else {
-                                            var valid3 = true;
-                                            const len1 = data8.length;
-                                            for (let i1 = 0; i1 < len1; i1++) {
-                                              let data9 = data8[i1];
-                                              const _errs19 = errors;
-                                              if (errors === _errs19) {
-                                                if (data9 && typeof data9 == "object" && !Array.isArray(data9)) {
-                                                  if (data9.path !== void 0) {
-                                                    let data10 = data9.path;
-                                                    const _errs21 = errors;
-                                                    if (errors === _errs21) {
-                                                      if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
-                                                        if (Object.keys(data10).length > 1) {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
-                                                          return false;
-                                                        } else {
-                                                          if (Object.keys(data10).length < 1) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
-                                                            return false;
-                                                          } else {
-                                                            const _errs23 = errors;
-                                                            for (const key0 in data10) {
-                                                              if (!(key0 === "exact" || key0 === "prefix" || key0 === "regex")) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
-                                                                return false;
-                                                                break;
-                                                              }
-                                                            }
-                                                            if (_errs23 === errors) {
-                                                              if (data10.exact !== void 0) {
-                                                                let data11 = data10.exact;
-                                                                const _errs24 = errors;
-                                                                if (errors === _errs24) {
-                                                                  if (typeof data11 === "string") {
-                                                                    if (func2(data11) > 4096) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/exact/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                                      return false;
-                                                                    }
-                                                                  } else {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/exact/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                                var valid5 = _errs24 === errors;
-                                                              } else {
-                                                                var valid5 = true;
-                                                              }
-                                                              if (valid5) {
-                                                                if (data10.prefix !== void 0) {
-                                                                  let data12 = data10.prefix;
-                                                                  const _errs26 = errors;
-                                                                  if (errors === _errs26) {
-                                                                    if (typeof data12 === "string") {
-                                                                      if (func2(data12) > 4096) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/prefix/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                                        return false;
-                                                                      }
-                                                                    } else {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/prefix/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                  var valid5 = _errs26 === errors;
-                                                                } else {
-                                                                  var valid5 = true;
-                                                                }
-                                                                if (valid5) {
-                                                                  if (data10.regex !== void 0) {
-                                                                    let data13 = data10.regex;
-                                                                    const _errs28 = errors;
-                                                                    if (errors === _errs28) {
-                                                                      if (typeof data13 === "string") {
-                                                                        if (func2(data13) > 1024) {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/regex/maxLength", keyword: "maxLength", params: { limit: 1024 }, message: "must NOT have more than 1024 characters" }];
-                                                                          return false;
-                                                                        }
-                                                                      } else {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/properties/regex/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                        return false;
-                                                                      }
-                                                                    }
-                                                                    var valid5 = _errs28 === errors;
-                                                                  } else {
-                                                                    var valid5 = true;
-                                                                  }
-                                                                }
-                                                              }
-                                                            }
-                                                          }
-                                                        }
-                                                      } else {
-                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/path", schemaPath: "#/properties/routes/items/properties/matches/items/properties/path/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                        return false;
-                                                      }
-                                                    }
-                                                    var valid4 = _errs21 === errors;
-                                                  } else {
-                                                    var valid4 = true;
-                                                  }
-                                                  if (valid4) {
-                                                    if (data9.methods !== void 0) {
-                                                      let data14 = data9.methods;
-                                                      const _errs30 = errors;
-                                                      if (errors === _errs30) {
-                                                        if (Array.isArray(data14)) {
-                                                          if (data14.length > 500) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/methods", schemaPath: "#/properties/routes/items/properties/matches/items/properties/methods/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                            return false;
-                                                          } else {
-                                                            var valid6 = true;
-                                                            const len2 = data14.length;
-                                                            for (let i2 = 0; i2 < len2; i2++) {
-                                                              let data15 = data14[i2];
-                                                              const _errs32 = errors;
-                                                              if (errors === _errs32) {
-                                                                if (typeof data15 === "string") {
-                                                                  if (!pattern2.test(data15)) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/methods/" + i2, schemaPath: "#/properties/routes/items/properties/matches/items/properties/methods/items/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9A-Za-z-]{1,64}$"' }];
-                                                                    return false;
-                                                                  }
-                                                                } else {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/methods/" + i2, schemaPath: "#/properties/routes/items/properties/matches/items/properties/methods/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                  return false;
-                                                                }
-                                                              }
-                                                              var valid6 = _errs32 === errors;
-                                                              if (!valid6) {
-                                                                break;
-                                                              }
-                                                            }
-                                                          }
-                                                        } else {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/methods", schemaPath: "#/properties/routes/items/properties/matches/items/properties/methods/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                          return false;
-                                                        }
-                                                      }
-                                                      var valid4 = _errs30 === errors;
-                                                    } else {
-                                                      var valid4 = true;
-                                                    }
-                                                    if (valid4) {
-                                                      if (data9.headers !== void 0) {
-                                                        let data16 = data9.headers;
-                                                        const _errs34 = errors;
-                                                        if (errors === _errs34) {
-                                                          if (Array.isArray(data16)) {
-                                                            if (data16.length > 500) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                              return false;
-                                                            } else {
-                                                              var valid7 = true;
-                                                              const len3 = data16.length;
-                                                              for (let i3 = 0; i3 < len3; i3++) {
-                                                                let data17 = data16[i3];
-                                                                const _errs36 = errors;
-                                                                if (errors === _errs36) {
-                                                                  if (data17 && typeof data17 == "object" && !Array.isArray(data17)) {
-                                                                    let missing2;
-                                                                    if (data17.name === void 0 && (missing2 = "name") || data17.value === void 0 && (missing2 = "value")) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3, schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
-                                                                      return false;
-                                                                    } else {
-                                                                      if (data17.name !== void 0) {
-                                                                        let data18 = data17.name;
-                                                                        const _errs38 = errors;
-                                                                        if (errors === _errs38) {
-                                                                          if (typeof data18 === "string") {
-                                                                            if (func2(data18) > 256) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                              return false;
-                                                                            } else {
-                                                                              if (!pattern3.test(data18)) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/name/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                          } else {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                        var valid8 = _errs38 === errors;
-                                                                      } else {
-                                                                        var valid8 = true;
-                                                                      }
-                                                                      if (valid8) {
-                                                                        if (data17.value !== void 0) {
-                                                                          let data19 = data17.value;
-                                                                          const _errs40 = errors;
-                                                                          if (errors === _errs40) {
-                                                                            if (data19 && typeof data19 == "object" && !Array.isArray(data19)) {
-                                                                              if (Object.keys(data19).length > 1) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
-                                                                                return false;
-                                                                              } else {
-                                                                                if (Object.keys(data19).length < 1) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
-                                                                                  return false;
-                                                                                } else {
-                                                                                  const _errs42 = errors;
-                                                                                  for (const key1 in data19) {
-                                                                                    if (!(key1 === "exact" || key1 === "prefix" || key1 === "regex" || key1 === "present")) {
-                                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key1 }, message: "must NOT have additional properties" }];
-                                                                                      return false;
-                                                                                      break;
-                                                                                    }
-                                                                                  }
-                                                                                  if (_errs42 === errors) {
-                                                                                    if (data19.exact !== void 0) {
-                                                                                      let data20 = data19.exact;
-                                                                                      const _errs43 = errors;
-                                                                                      if (errors === _errs43) {
-                                                                                        if (typeof data20 === "string") {
-                                                                                          if (func2(data20) > 8192) {
-                                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/exact/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                            return false;
-                                                                                          } else {
-                                                                                            if (!pattern4.test(data20)) {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/exact/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                              return false;
-                                                                                            }
-                                                                                          }
-                                                                                        } else {
-                                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/exact/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                          return false;
-                                                                                        }
-                                                                                      }
-                                                                                      var valid9 = _errs43 === errors;
-                                                                                    } else {
-                                                                                      var valid9 = true;
-                                                                                    }
-                                                                                    if (valid9) {
-                                                                                      if (data19.prefix !== void 0) {
-                                                                                        let data21 = data19.prefix;
-                                                                                        const _errs45 = errors;
-                                                                                        if (errors === _errs45) {
-                                                                                          if (typeof data21 === "string") {
-                                                                                            if (func2(data21) > 8192) {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/prefix/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                              return false;
-                                                                                            } else {
-                                                                                              if (!pattern4.test(data21)) {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/prefix/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                                return false;
-                                                                                              }
-                                                                                            }
-                                                                                          } else {
-                                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/prefix/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                            return false;
-                                                                                          }
-                                                                                        }
-                                                                                        var valid9 = _errs45 === errors;
-                                                                                      } else {
-                                                                                        var valid9 = true;
-                                                                                      }
-                                                                                      if (valid9) {
-                                                                                        if (data19.regex !== void 0) {
-                                                                                          let data22 = data19.regex;
-                                                                                          const _errs47 = errors;
-                                                                                          if (errors === _errs47) {
-                                                                                            if (typeof data22 === "string") {
-                                                                                              if (func2(data22) > 1024) {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/regex/maxLength", keyword: "maxLength", params: { limit: 1024 }, message: "must NOT have more than 1024 characters" }];
-                                                                                                return false;
-                                                                                              }
-                                                                                            } else {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/regex/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                              return false;
-                                                                                            }
-                                                                                          }
-                                                                                          var valid9 = _errs47 === errors;
-                                                                                        } else {
-                                                                                          var valid9 = true;
-                                                                                        }
-                                                                                        if (valid9) {
-                                                                                          if (data19.present !== void 0) {
-                                                                                            const _errs49 = errors;
-                                                                                            if (typeof data19.present !== "boolean") {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value/present", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/properties/present/type", keyword: "type", params: { type: "boolean" }, message: "must be boolean" }];
-                                                                                              return false;
-                                                                                            }
-                                                                                            var valid9 = _errs49 === errors;
-                                                                                          } else {
-                                                                                            var valid9 = true;
-                                                                                          }
-                                                                                        }
-                                                                                      }
-                                                                                    }
-                                                                                  }
-                                                                                }
-                                                                              }
-                                                                            } else {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/properties/value/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                          var valid8 = _errs40 === errors;
-                                                                        } else {
-                                                                          var valid8 = true;
-                                                                        }
-                                                                      }
-                                                                    }
-                                                                  } else {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers/" + i3, schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                                var valid7 = _errs36 === errors;
-                                                                if (!valid7) {
-                                                                  break;
-                                                                }
-                                                              }
-                                                            }
-                                                          } else {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/headers", schemaPath: "#/properties/routes/items/properties/matches/items/properties/headers/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                            return false;
-                                                          }
-                                                        }
-                                                        var valid4 = _errs34 === errors;
-                                                      } else {
-                                                        var valid4 = true;
-                                                      }
-                                                      if (valid4) {
-                                                        if (data9.query !== void 0) {
-                                                          let data24 = data9.query;
-                                                          const _errs51 = errors;
-                                                          if (errors === _errs51) {
-                                                            if (Array.isArray(data24)) {
-                                                              if (data24.length > 500) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                                return false;
-                                                              } else {
-                                                                var valid10 = true;
-                                                                const len4 = data24.length;
-                                                                for (let i4 = 0; i4 < len4; i4++) {
-                                                                  let data25 = data24[i4];
-                                                                  const _errs53 = errors;
-                                                                  if (errors === _errs53) {
-                                                                    if (data25 && typeof data25 == "object" && !Array.isArray(data25)) {
-                                                                      let missing3;
-                                                                      if (data25.name === void 0 && (missing3 = "name") || data25.value === void 0 && (missing3 = "value")) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4, schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
-                                                                        return false;
-                                                                      } else {
-                                                                        if (data25.name !== void 0) {
-                                                                          let data26 = data25.name;
-                                                                          const _errs55 = errors;
-                                                                          if (errors === _errs55) {
-                                                                            if (typeof data26 === "string") {
-                                                                              if (func2(data26) > 512) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                                                                return false;
-                                                                              } else {
-                                                                                if (func2(data26) < 1) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                                                                  return false;
-                                                                                }
-                                                                              }
-                                                                            } else {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/name", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                          var valid11 = _errs55 === errors;
-                                                                        } else {
-                                                                          var valid11 = true;
-                                                                        }
-                                                                        if (valid11) {
-                                                                          if (data25.value !== void 0) {
-                                                                            let data27 = data25.value;
-                                                                            const _errs57 = errors;
-                                                                            if (errors === _errs57) {
-                                                                              if (data27 && typeof data27 == "object" && !Array.isArray(data27)) {
-                                                                                if (Object.keys(data27).length > 1) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
-                                                                                  return false;
-                                                                                } else {
-                                                                                  if (Object.keys(data27).length < 1) {
-                                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
-                                                                                    return false;
-                                                                                  } else {
-                                                                                    const _errs59 = errors;
-                                                                                    for (const key2 in data27) {
-                                                                                      if (!(key2 === "exact" || key2 === "prefix" || key2 === "regex" || key2 === "present")) {
-                                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key2 }, message: "must NOT have additional properties" }];
-                                                                                        return false;
-                                                                                        break;
-                                                                                      }
-                                                                                    }
-                                                                                    if (_errs59 === errors) {
-                                                                                      if (data27.exact !== void 0) {
-                                                                                        let data28 = data27.exact;
-                                                                                        const _errs60 = errors;
-                                                                                        if (errors === _errs60) {
-                                                                                          if (typeof data28 === "string") {
-                                                                                            if (func2(data28) > 8192) {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/exact/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                              return false;
-                                                                                            } else {
-                                                                                              if (!pattern4.test(data28)) {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/exact/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                                return false;
-                                                                                              }
-                                                                                            }
-                                                                                          } else {
-                                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/exact", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/exact/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                            return false;
-                                                                                          }
-                                                                                        }
-                                                                                        var valid12 = _errs60 === errors;
-                                                                                      } else {
-                                                                                        var valid12 = true;
-                                                                                      }
-                                                                                      if (valid12) {
-                                                                                        if (data27.prefix !== void 0) {
-                                                                                          let data29 = data27.prefix;
-                                                                                          const _errs62 = errors;
-                                                                                          if (errors === _errs62) {
-                                                                                            if (typeof data29 === "string") {
-                                                                                              if (func2(data29) > 8192) {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/prefix/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                                return false;
-                                                                                              } else {
-                                                                                                if (!pattern4.test(data29)) {
-                                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/prefix/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                                  return false;
-                                                                                                }
-                                                                                              }
-                                                                                            } else {
-                                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/prefix", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/prefix/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                              return false;
-                                                                                            }
-                                                                                          }
-                                                                                          var valid12 = _errs62 === errors;
-                                                                                        } else {
-                                                                                          var valid12 = true;
-                                                                                        }
-                                                                                        if (valid12) {
-                                                                                          if (data27.regex !== void 0) {
-                                                                                            let data30 = data27.regex;
-                                                                                            const _errs64 = errors;
-                                                                                            if (errors === _errs64) {
-                                                                                              if (typeof data30 === "string") {
-                                                                                                if (func2(data30) > 1024) {
-                                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/regex/maxLength", keyword: "maxLength", params: { limit: 1024 }, message: "must NOT have more than 1024 characters" }];
-                                                                                                  return false;
-                                                                                                }
-                                                                                              } else {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/regex", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/regex/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                                return false;
-                                                                                              }
-                                                                                            }
-                                                                                            var valid12 = _errs64 === errors;
-                                                                                          } else {
-                                                                                            var valid12 = true;
-                                                                                          }
-                                                                                          if (valid12) {
-                                                                                            if (data27.present !== void 0) {
-                                                                                              const _errs66 = errors;
-                                                                                              if (typeof data27.present !== "boolean") {
-                                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value/present", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/properties/present/type", keyword: "type", params: { type: "boolean" }, message: "must be boolean" }];
-                                                                                                return false;
-                                                                                              }
-                                                                                              var valid12 = _errs66 === errors;
-                                                                                            } else {
-                                                                                              var valid12 = true;
-                                                                                            }
-                                                                                          }
-                                                                                        }
-                                                                                      }
-                                                                                    }
-                                                                                  }
-                                                                                }
-                                                                              } else {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4 + "/value", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/properties/value/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                            var valid11 = _errs57 === errors;
-                                                                          } else {
-                                                                            var valid11 = true;
-                                                                          }
-                                                                        }
-                                                                      }
-                                                                    } else {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query/" + i4, schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                  var valid10 = _errs53 === errors;
-                                                                  if (!valid10) {
-                                                                    break;
-                                                                  }
-                                                                }
-                                                              }
-                                                            } else {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1 + "/query", schemaPath: "#/properties/routes/items/properties/matches/items/properties/query/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                              return false;
-                                                            }
-                                                          }
-                                                          var valid4 = _errs51 === errors;
-                                                        } else {
-                                                          var valid4 = true;
-                                                        }
-                                                      }
-                                                    }
-                                                  }
-                                                } else {
-                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches/" + i1, schemaPath: "#/properties/routes/items/properties/matches/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                  return false;
-                                                }
-                                              }
-                                              var valid3 = _errs19 === errors;
-                                              if (!valid3) {
-                                                break;
-                                              }
-                                            }
-                                          }
-                                        } else {
-                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/matches", schemaPath: "#/properties/routes/items/properties/matches/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                          return false;
-                                        }
-                                      }
-                                      var valid2 = _errs17 === errors;
-                                    } else {
-                                      var valid2 = true;
-                                    }
-                                    if (valid2) {
-                                      if (data6.backends !== void 0) {
-                                        let data32 = data6.backends;
-                                        const _errs68 = errors;
-                                        if (errors === _errs68) {
-                                          if (Array.isArray(data32)) {
-                                            if (data32.length > 500) {
-                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends", schemaPath: "#/properties/routes/items/properties/backends/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                              return false;
-                                            } else {
-                                              var valid13 = true;
-                                              const len5 = data32.length;
-                                              for (let i5 = 0; i5 < len5; i5++) {
-                                                let data33 = data32[i5];
-                                                const _errs70 = errors;
-                                                if (errors === _errs70) {
-                                                  if (data33 && typeof data33 == "object" && !Array.isArray(data33)) {
-                                                    let missing4;
-                                                    if (data33.endpoints === void 0 && (missing4 = "endpoints") || data33.weight === void 0 && (missing4 = "weight")) {
-                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5, schemaPath: "#/properties/routes/items/properties/backends/items/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
-                                                      return false;
-                                                    } else {
-                                                      if (data33.endpoints !== void 0) {
-                                                        let data34 = data33.endpoints;
-                                                        const _errs72 = errors;
-                                                        if (errors === _errs72) {
-                                                          if (typeof data34 === "string") {
-                                                            if (func2(data34) > 512) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/endpoints", schemaPath: "#/properties/routes/items/properties/backends/items/properties/endpoints/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                                              return false;
-                                                            } else {
-                                                              if (func2(data34) < 1) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/endpoints", schemaPath: "#/properties/routes/items/properties/backends/items/properties/endpoints/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                                                return false;
-                                                              }
-                                                            }
-                                                          } else {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/endpoints", schemaPath: "#/properties/routes/items/properties/backends/items/properties/endpoints/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                            return false;
-                                                          }
-                                                        }
-                                                        var valid14 = _errs72 === errors;
-                                                      } else {
-                                                        var valid14 = true;
-                                                      }
-                                                      if (valid14) {
-                                                        if (data33.weight !== void 0) {
-                                                          let data35 = data33.weight;
-                                                          const _errs74 = errors;
-                                                          if (!(typeof data35 == "number" && (!(data35 % 1) && !isNaN(data35)) && isFinite(data35))) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/weight", schemaPath: "#/properties/routes/items/properties/backends/items/properties/weight/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                            return false;
-                                                          }
-                                                          if (errors === _errs74) {
-                                                            if (typeof data35 == "number" && isFinite(data35)) {
-                                                              if (data35 > 1e6 || isNaN(data35)) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/weight", schemaPath: "#/properties/routes/items/properties/backends/items/properties/weight/maximum", keyword: "maximum", params: { comparison: "<=", limit: 1e6 }, message: "must be <= 1000000" }];
-                                                                return false;
-                                                              } else {
-                                                                if (data35 < 0 || isNaN(data35)) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5 + "/weight", schemaPath: "#/properties/routes/items/properties/backends/items/properties/weight/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                                  return false;
-                                                                }
-                                                              }
-                                                            }
-                                                          }
-                                                          var valid14 = _errs74 === errors;
-                                                        } else {
-                                                          var valid14 = true;
-                                                        }
-                                                      }
-                                                    }
-                                                  } else {
-                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends/" + i5, schemaPath: "#/properties/routes/items/properties/backends/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                    return false;
-                                                  }
-                                                }
-                                                var valid13 = _errs70 === errors;
-                                                if (!valid13) {
-                                                  break;
-                                                }
-                                              }
-                                            }
-                                          } else {
-                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/backends", schemaPath: "#/properties/routes/items/properties/backends/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                            return false;
-                                          }
-                                        }
-                                        var valid2 = _errs68 === errors;
-                                      } else {
-                                        var valid2 = true;
-                                      }
-                                      if (valid2) {
-                                        if (data6.timeoutMs !== void 0) {
-                                          let data36 = data6.timeoutMs;
-                                          const _errs76 = errors;
-                                          if (!(typeof data36 == "number" && (!(data36 % 1) && !isNaN(data36)) && isFinite(data36)) && data36 !== null) {
-                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/timeoutMs", schemaPath: "#/properties/routes/items/properties/timeoutMs/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                            return false;
-                                          }
-                                          if (errors === _errs76) {
-                                            if (typeof data36 == "number" && isFinite(data36)) {
-                                              if (data36 > 864e5 || isNaN(data36)) {
-                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/timeoutMs", schemaPath: "#/properties/routes/items/properties/timeoutMs/maximum", keyword: "maximum", params: { comparison: "<=", limit: 864e5 }, message: "must be <= 86400000" }];
-                                                return false;
-                                              } else {
-                                                if (data36 < 1 || isNaN(data36)) {
-                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/timeoutMs", schemaPath: "#/properties/routes/items/properties/timeoutMs/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
-                                                  return false;
-                                                }
-                                              }
-                                            }
-                                          }
-                                          var valid2 = _errs76 === errors;
-                                        } else {
-                                          var valid2 = true;
-                                        }
-                                        if (valid2) {
-                                          if (data6.retry !== void 0) {
-                                            let data37 = data6.retry;
-                                            const _errs79 = errors;
-                                            if (!(data37 && typeof data37 == "object" && !Array.isArray(data37)) && data37 !== null) {
-                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry", schemaPath: "#/properties/routes/items/properties/retry/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                              return false;
-                                            }
-                                            if (errors === _errs79) {
-                                              if (data37 && typeof data37 == "object" && !Array.isArray(data37)) {
-                                                let missing5;
-                                                if (data37.attempts === void 0 && (missing5 = "attempts") || data37.on === void 0 && (missing5 = "on") || data37.perTryTimeoutMs === void 0 && (missing5 = "perTryTimeoutMs") || data37.backoffMs === void 0 && (missing5 = "backoffMs") || data37.maxBackoffMs === void 0 && (missing5 = "maxBackoffMs") || data37.budgetPercent === void 0 && (missing5 = "budgetPercent") || data37.budgetMinConcurrent === void 0 && (missing5 = "budgetMinConcurrent")) {
-                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry", schemaPath: "#/properties/routes/items/properties/retry/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
-                                                  return false;
-                                                } else {
-                                                  if (data37.attempts !== void 0) {
-                                                    let data38 = data37.attempts;
-                                                    const _errs82 = errors;
-                                                    if (!(typeof data38 == "number" && (!(data38 % 1) && !isNaN(data38)) && isFinite(data38))) {
-                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/attempts", schemaPath: "#/properties/routes/items/properties/retry/properties/attempts/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                      return false;
-                                                    }
-                                                    if (errors === _errs82) {
-                                                      if (typeof data38 == "number" && isFinite(data38)) {
-                                                        if (data38 > 100 || isNaN(data38)) {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/attempts", schemaPath: "#/properties/routes/items/properties/retry/properties/attempts/maximum", keyword: "maximum", params: { comparison: "<=", limit: 100 }, message: "must be <= 100" }];
-                                                          return false;
-                                                        } else {
-                                                          if (data38 < 0 || isNaN(data38)) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/attempts", schemaPath: "#/properties/routes/items/properties/retry/properties/attempts/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                            return false;
-                                                          }
-                                                        }
-                                                      }
-                                                    }
-                                                    var valid15 = _errs82 === errors;
-                                                  } else {
-                                                    var valid15 = true;
-                                                  }
-                                                  if (valid15) {
-                                                    if (data37.on !== void 0) {
-                                                      let data39 = data37.on;
-                                                      const _errs84 = errors;
-                                                      if (errors === _errs84) {
-                                                        if (Array.isArray(data39)) {
-                                                          if (data39.length > 500) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/on", schemaPath: "#/properties/routes/items/properties/retry/properties/on/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                            return false;
-                                                          } else {
-                                                            var valid16 = true;
-                                                            const len6 = data39.length;
-                                                            for (let i6 = 0; i6 < len6; i6++) {
-                                                              let data40 = data39[i6];
-                                                              const _errs86 = errors;
-                                                              if (typeof data40 !== "string") {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/on/" + i6, schemaPath: "#/properties/routes/items/properties/retry/properties/on/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                return false;
-                                                              }
-                                                              if (!(data40 === "connect-failure" || data40 === "refused-stream" || data40 === "reset" || data40 === "gateway-error" || data40 === "5xx" || data40 === "retriable-4xx" || data40 === "unavailable")) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/on/" + i6, schemaPath: "#/properties/routes/items/properties/retry/properties/on/items/enum", keyword: "enum", params: { allowedValues: schema12.properties.routes.items.properties.retry.properties.on.items.enum }, message: "must be equal to one of the allowed values" }];
-                                                                return false;
-                                                              }
-                                                              var valid16 = _errs86 === errors;
-                                                              if (!valid16) {
-                                                                break;
-                                                              }
-                                                            }
-                                                          }
-                                                        } else {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/on", schemaPath: "#/properties/routes/items/properties/retry/properties/on/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                          return false;
-                                                        }
-                                                      }
-                                                      var valid15 = _errs84 === errors;
-                                                    } else {
-                                                      var valid15 = true;
-                                                    }
-                                                    if (valid15) {
-                                                      if (data37.perTryTimeoutMs !== void 0) {
-                                                        let data41 = data37.perTryTimeoutMs;
-                                                        const _errs88 = errors;
-                                                        if (!(typeof data41 == "number" && (!(data41 % 1) && !isNaN(data41)) && isFinite(data41)) && data41 !== null) {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/perTryTimeoutMs", schemaPath: "#/properties/routes/items/properties/retry/properties/perTryTimeoutMs/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                          return false;
-                                                        }
-                                                        if (errors === _errs88) {
-                                                          if (typeof data41 == "number" && isFinite(data41)) {
-                                                            if (data41 > 864e5 || isNaN(data41)) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/perTryTimeoutMs", schemaPath: "#/properties/routes/items/properties/retry/properties/perTryTimeoutMs/maximum", keyword: "maximum", params: { comparison: "<=", limit: 864e5 }, message: "must be <= 86400000" }];
-                                                              return false;
-                                                            } else {
-                                                              if (data41 < 1 || isNaN(data41)) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/perTryTimeoutMs", schemaPath: "#/properties/routes/items/properties/retry/properties/perTryTimeoutMs/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
-                                                                return false;
-                                                              }
-                                                            }
-                                                          }
-                                                        }
-                                                        var valid15 = _errs88 === errors;
-                                                      } else {
-                                                        var valid15 = true;
-                                                      }
-                                                      if (valid15) {
-                                                        if (data37.backoffMs !== void 0) {
-                                                          let data42 = data37.backoffMs;
-                                                          const _errs91 = errors;
-                                                          if (errors === _errs91) {
-                                                            if (typeof data42 == "number" && isFinite(data42)) {
-                                                              if (data42 > 864e5 || isNaN(data42)) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/backoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/backoffMs/maximum", keyword: "maximum", params: { comparison: "<=", limit: 864e5 }, message: "must be <= 86400000" }];
-                                                                return false;
-                                                              } else {
-                                                                if (data42 < 0 || isNaN(data42)) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/backoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/backoffMs/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                                  return false;
-                                                                }
-                                                              }
-                                                            } else {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/backoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/backoffMs/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
-                                                              return false;
-                                                            }
-                                                          }
-                                                          var valid15 = _errs91 === errors;
-                                                        } else {
-                                                          var valid15 = true;
-                                                        }
-                                                        if (valid15) {
-                                                          if (data37.maxBackoffMs !== void 0) {
-                                                            let data43 = data37.maxBackoffMs;
-                                                            const _errs93 = errors;
-                                                            if (errors === _errs93) {
-                                                              if (typeof data43 == "number" && isFinite(data43)) {
-                                                                if (data43 > 864e5 || isNaN(data43)) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/maxBackoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/maxBackoffMs/maximum", keyword: "maximum", params: { comparison: "<=", limit: 864e5 }, message: "must be <= 86400000" }];
-                                                                  return false;
-                                                                } else {
-                                                                  if (data43 < 0 || isNaN(data43)) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/maxBackoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/maxBackoffMs/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                              } else {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/maxBackoffMs", schemaPath: "#/properties/routes/items/properties/retry/properties/maxBackoffMs/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
-                                                                return false;
-                                                              }
-                                                            }
-                                                            var valid15 = _errs93 === errors;
-                                                          } else {
-                                                            var valid15 = true;
-                                                          }
-                                                          if (valid15) {
-                                                            if (data37.budgetPercent !== void 0) {
-                                                              let data44 = data37.budgetPercent;
-                                                              const _errs95 = errors;
-                                                              if (errors === _errs95) {
-                                                                if (typeof data44 == "number" && isFinite(data44)) {
-                                                                  if (data44 > 100 || isNaN(data44)) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetPercent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetPercent/maximum", keyword: "maximum", params: { comparison: "<=", limit: 100 }, message: "must be <= 100" }];
-                                                                    return false;
-                                                                  } else {
-                                                                    if (data44 < 0 || isNaN(data44)) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetPercent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetPercent/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                } else {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetPercent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetPercent/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
-                                                                  return false;
-                                                                }
-                                                              }
-                                                              var valid15 = _errs95 === errors;
-                                                            } else {
-                                                              var valid15 = true;
-                                                            }
-                                                            if (valid15) {
-                                                              if (data37.budgetMinConcurrent !== void 0) {
-                                                                let data45 = data37.budgetMinConcurrent;
-                                                                const _errs97 = errors;
-                                                                if (!(typeof data45 == "number" && (!(data45 % 1) && !isNaN(data45)) && isFinite(data45))) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetMinConcurrent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetMinConcurrent/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                                  return false;
-                                                                }
-                                                                if (errors === _errs97) {
-                                                                  if (typeof data45 == "number" && isFinite(data45)) {
-                                                                    if (data45 > 1e6 || isNaN(data45)) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetMinConcurrent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetMinConcurrent/maximum", keyword: "maximum", params: { comparison: "<=", limit: 1e6 }, message: "must be <= 1000000" }];
-                                                                      return false;
-                                                                    } else {
-                                                                      if (data45 < 0 || isNaN(data45)) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/retry/budgetMinConcurrent", schemaPath: "#/properties/routes/items/properties/retry/properties/budgetMinConcurrent/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                                        return false;
-                                                                      }
-                                                                    }
-                                                                  }
-                                                                }
-                                                                var valid15 = _errs97 === errors;
-                                                              } else {
-                                                                var valid15 = true;
-                                                              }
-                                                            }
-                                                          }
-                                                        }
-                                                      }
-                                                    }
-                                                  }
-                                                }
-                                              }
-                                            }
-                                            var valid2 = _errs79 === errors;
-                                          } else {
-                                            var valid2 = true;
-                                          }
-                                          if (valid2) {
-                                            if (data6.requestHeaders !== void 0) {
-                                              let data46 = data6.requestHeaders;
-                                              const _errs99 = errors;
-                                              if (!(data46 && typeof data46 == "object" && !Array.isArray(data46)) && data46 !== null) {
-                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders", schemaPath: "#/properties/routes/items/properties/requestHeaders/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                return false;
-                                              }
-                                              if (errors === _errs99) {
-                                                if (data46 && typeof data46 == "object" && !Array.isArray(data46)) {
-                                                  let missing6;
-                                                  if (data46.set === void 0 && (missing6 = "set") || data46.add === void 0 && (missing6 = "add") || data46.remove === void 0 && (missing6 = "remove")) {
-                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders", schemaPath: "#/properties/routes/items/properties/requestHeaders/required", keyword: "required", params: { missingProperty: missing6 }, message: "must have required property '" + missing6 + "'" }];
-                                                    return false;
-                                                  } else {
-                                                    if (data46.set !== void 0) {
-                                                      let data47 = data46.set;
-                                                      const _errs102 = errors;
-                                                      if (errors === _errs102) {
-                                                        if (Array.isArray(data47)) {
-                                                          if (data47.length > 500) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                            return false;
-                                                          } else {
-                                                            var valid18 = true;
-                                                            const len7 = data47.length;
-                                                            for (let i7 = 0; i7 < len7; i7++) {
-                                                              let data48 = data47[i7];
-                                                              const _errs104 = errors;
-                                                              if (errors === _errs104) {
-                                                                if (data48 && typeof data48 == "object" && !Array.isArray(data48)) {
-                                                                  let missing7;
-                                                                  if (data48.name === void 0 && (missing7 = "name") || data48.value === void 0 && (missing7 = "value")) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/required", keyword: "required", params: { missingProperty: missing7 }, message: "must have required property '" + missing7 + "'" }];
-                                                                    return false;
-                                                                  } else {
-                                                                    if (data48.name !== void 0) {
-                                                                      let data49 = data48.name;
-                                                                      const _errs106 = errors;
-                                                                      if (errors === _errs106) {
-                                                                        if (typeof data49 === "string") {
-                                                                          if (func2(data49) > 256) {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                            return false;
-                                                                          } else {
-                                                                            if (!pattern3.test(data49)) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/name/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                        } else {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                          return false;
-                                                                        }
-                                                                      }
-                                                                      var valid19 = _errs106 === errors;
-                                                                    } else {
-                                                                      var valid19 = true;
-                                                                    }
-                                                                    if (valid19) {
-                                                                      if (data48.value !== void 0) {
-                                                                        let data50 = data48.value;
-                                                                        const _errs108 = errors;
-                                                                        if (errors === _errs108) {
-                                                                          if (typeof data50 === "string") {
-                                                                            if (func2(data50) > 8192) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                              return false;
-                                                                            } else {
-                                                                              if (!pattern4.test(data50)) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                          } else {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                        var valid19 = _errs108 === errors;
-                                                                      } else {
-                                                                        var valid19 = true;
-                                                                      }
-                                                                    }
-                                                                  }
-                                                                } else {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set/" + i7, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                  return false;
-                                                                }
-                                                              }
-                                                              var valid18 = _errs104 === errors;
-                                                              if (!valid18) {
-                                                                break;
-                                                              }
-                                                            }
-                                                          }
-                                                        } else {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/set", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/set/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                          return false;
-                                                        }
-                                                      }
-                                                      var valid17 = _errs102 === errors;
-                                                    } else {
-                                                      var valid17 = true;
-                                                    }
-                                                    if (valid17) {
-                                                      if (data46.add !== void 0) {
-                                                        let data51 = data46.add;
-                                                        const _errs110 = errors;
-                                                        if (errors === _errs110) {
-                                                          if (Array.isArray(data51)) {
-                                                            if (data51.length > 500) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                              return false;
-                                                            } else {
-                                                              var valid20 = true;
-                                                              const len8 = data51.length;
-                                                              for (let i8 = 0; i8 < len8; i8++) {
-                                                                let data52 = data51[i8];
-                                                                const _errs112 = errors;
-                                                                if (errors === _errs112) {
-                                                                  if (data52 && typeof data52 == "object" && !Array.isArray(data52)) {
-                                                                    let missing8;
-                                                                    if (data52.name === void 0 && (missing8 = "name") || data52.value === void 0 && (missing8 = "value")) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/required", keyword: "required", params: { missingProperty: missing8 }, message: "must have required property '" + missing8 + "'" }];
-                                                                      return false;
-                                                                    } else {
-                                                                      if (data52.name !== void 0) {
-                                                                        let data53 = data52.name;
-                                                                        const _errs114 = errors;
-                                                                        if (errors === _errs114) {
-                                                                          if (typeof data53 === "string") {
-                                                                            if (func2(data53) > 256) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                              return false;
-                                                                            } else {
-                                                                              if (!pattern3.test(data53)) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/name/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                          } else {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/name", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                        var valid21 = _errs114 === errors;
-                                                                      } else {
-                                                                        var valid21 = true;
-                                                                      }
-                                                                      if (valid21) {
-                                                                        if (data52.value !== void 0) {
-                                                                          let data54 = data52.value;
-                                                                          const _errs116 = errors;
-                                                                          if (errors === _errs116) {
-                                                                            if (typeof data54 === "string") {
-                                                                              if (func2(data54) > 8192) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                return false;
-                                                                              } else {
-                                                                                if (!pattern4.test(data54)) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                  return false;
-                                                                                }
-                                                                              }
-                                                                            } else {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8 + "/value", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                          var valid21 = _errs116 === errors;
-                                                                        } else {
-                                                                          var valid21 = true;
-                                                                        }
-                                                                      }
-                                                                    }
-                                                                  } else {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add/" + i8, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                                var valid20 = _errs112 === errors;
-                                                                if (!valid20) {
-                                                                  break;
-                                                                }
-                                                              }
-                                                            }
-                                                          } else {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/add", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/add/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                            return false;
-                                                          }
-                                                        }
-                                                        var valid17 = _errs110 === errors;
-                                                      } else {
-                                                        var valid17 = true;
-                                                      }
-                                                      if (valid17) {
-                                                        if (data46.remove !== void 0) {
-                                                          let data55 = data46.remove;
-                                                          const _errs118 = errors;
-                                                          if (errors === _errs118) {
-                                                            if (Array.isArray(data55)) {
-                                                              if (data55.length > 500) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/remove", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/remove/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                                return false;
-                                                              } else {
-                                                                var valid22 = true;
-                                                                const len9 = data55.length;
-                                                                for (let i9 = 0; i9 < len9; i9++) {
-                                                                  let data56 = data55[i9];
-                                                                  const _errs120 = errors;
-                                                                  if (errors === _errs120) {
-                                                                    if (typeof data56 === "string") {
-                                                                      if (func2(data56) > 256) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/remove/" + i9, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/remove/items/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                        return false;
-                                                                      } else {
-                                                                        if (!pattern3.test(data56)) {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/remove/" + i9, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/remove/items/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                          return false;
-                                                                        }
-                                                                      }
-                                                                    } else {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/remove/" + i9, schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/remove/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                  var valid22 = _errs120 === errors;
-                                                                  if (!valid22) {
-                                                                    break;
-                                                                  }
-                                                                }
-                                                              }
-                                                            } else {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/requestHeaders/remove", schemaPath: "#/properties/routes/items/properties/requestHeaders/properties/remove/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                              return false;
-                                                            }
-                                                          }
-                                                          var valid17 = _errs118 === errors;
-                                                        } else {
-                                                          var valid17 = true;
-                                                        }
-                                                      }
-                                                    }
-                                                  }
-                                                }
-                                              }
-                                              var valid2 = _errs99 === errors;
-                                            } else {
-                                              var valid2 = true;
-                                            }
-                                            if (valid2) {
-                                              if (data6.responseHeaders !== void 0) {
-                                                let data57 = data6.responseHeaders;
-                                                const _errs122 = errors;
-                                                if (!(data57 && typeof data57 == "object" && !Array.isArray(data57)) && data57 !== null) {
-                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders", schemaPath: "#/properties/routes/items/properties/responseHeaders/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                  return false;
-                                                }
-                                                if (errors === _errs122) {
-                                                  if (data57 && typeof data57 == "object" && !Array.isArray(data57)) {
-                                                    let missing9;
-                                                    if (data57.set === void 0 && (missing9 = "set") || data57.add === void 0 && (missing9 = "add") || data57.remove === void 0 && (missing9 = "remove")) {
-                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders", schemaPath: "#/properties/routes/items/properties/responseHeaders/required", keyword: "required", params: { missingProperty: missing9 }, message: "must have required property '" + missing9 + "'" }];
-                                                      return false;
-                                                    } else {
-                                                      if (data57.set !== void 0) {
-                                                        let data58 = data57.set;
-                                                        const _errs125 = errors;
-                                                        if (errors === _errs125) {
-                                                          if (Array.isArray(data58)) {
-                                                            if (data58.length > 500) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                              return false;
-                                                            } else {
-                                                              var valid24 = true;
-                                                              const len10 = data58.length;
-                                                              for (let i10 = 0; i10 < len10; i10++) {
-                                                                let data59 = data58[i10];
-                                                                const _errs127 = errors;
-                                                                if (errors === _errs127) {
-                                                                  if (data59 && typeof data59 == "object" && !Array.isArray(data59)) {
-                                                                    let missing10;
-                                                                    if (data59.name === void 0 && (missing10 = "name") || data59.value === void 0 && (missing10 = "value")) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/required", keyword: "required", params: { missingProperty: missing10 }, message: "must have required property '" + missing10 + "'" }];
-                                                                      return false;
-                                                                    } else {
-                                                                      if (data59.name !== void 0) {
-                                                                        let data60 = data59.name;
-                                                                        const _errs129 = errors;
-                                                                        if (errors === _errs129) {
-                                                                          if (typeof data60 === "string") {
-                                                                            if (func2(data60) > 256) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                              return false;
-                                                                            } else {
-                                                                              if (!pattern3.test(data60)) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/name/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                          } else {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                        var valid25 = _errs129 === errors;
-                                                                      } else {
-                                                                        var valid25 = true;
-                                                                      }
-                                                                      if (valid25) {
-                                                                        if (data59.value !== void 0) {
-                                                                          let data61 = data59.value;
-                                                                          const _errs131 = errors;
-                                                                          if (errors === _errs131) {
-                                                                            if (typeof data61 === "string") {
-                                                                              if (func2(data61) > 8192) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                return false;
-                                                                              } else {
-                                                                                if (!pattern4.test(data61)) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                  return false;
-                                                                                }
-                                                                              }
-                                                                            } else {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                          var valid25 = _errs131 === errors;
-                                                                        } else {
-                                                                          var valid25 = true;
-                                                                        }
-                                                                      }
-                                                                    }
-                                                                  } else {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set/" + i10, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                                var valid24 = _errs127 === errors;
-                                                                if (!valid24) {
-                                                                  break;
-                                                                }
-                                                              }
-                                                            }
-                                                          } else {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/set", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/set/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                            return false;
-                                                          }
-                                                        }
-                                                        var valid23 = _errs125 === errors;
-                                                      } else {
-                                                        var valid23 = true;
-                                                      }
-                                                      if (valid23) {
-                                                        if (data57.add !== void 0) {
-                                                          let data62 = data57.add;
-                                                          const _errs133 = errors;
-                                                          if (errors === _errs133) {
-                                                            if (Array.isArray(data62)) {
-                                                              if (data62.length > 500) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                                return false;
-                                                              } else {
-                                                                var valid26 = true;
-                                                                const len11 = data62.length;
-                                                                for (let i11 = 0; i11 < len11; i11++) {
-                                                                  let data63 = data62[i11];
-                                                                  const _errs135 = errors;
-                                                                  if (errors === _errs135) {
-                                                                    if (data63 && typeof data63 == "object" && !Array.isArray(data63)) {
-                                                                      let missing11;
-                                                                      if (data63.name === void 0 && (missing11 = "name") || data63.value === void 0 && (missing11 = "value")) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/required", keyword: "required", params: { missingProperty: missing11 }, message: "must have required property '" + missing11 + "'" }];
-                                                                        return false;
-                                                                      } else {
-                                                                        if (data63.name !== void 0) {
-                                                                          let data64 = data63.name;
-                                                                          const _errs137 = errors;
-                                                                          if (errors === _errs137) {
-                                                                            if (typeof data64 === "string") {
-                                                                              if (func2(data64) > 256) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                                return false;
-                                                                              } else {
-                                                                                if (!pattern3.test(data64)) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/name/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                                  return false;
-                                                                                }
-                                                                              }
-                                                                            } else {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/name", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                          var valid27 = _errs137 === errors;
-                                                                        } else {
-                                                                          var valid27 = true;
-                                                                        }
-                                                                        if (valid27) {
-                                                                          if (data63.value !== void 0) {
-                                                                            let data65 = data63.value;
-                                                                            const _errs139 = errors;
-                                                                            if (errors === _errs139) {
-                                                                              if (typeof data65 === "string") {
-                                                                                if (func2(data65) > 8192) {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                  return false;
-                                                                                } else {
-                                                                                  if (!pattern4.test(data65)) {
-                                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                    return false;
-                                                                                  }
-                                                                                }
-                                                                              } else {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11 + "/value", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                            var valid27 = _errs139 === errors;
-                                                                          } else {
-                                                                            var valid27 = true;
-                                                                          }
-                                                                        }
-                                                                      }
-                                                                    } else {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add/" + i11, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                  var valid26 = _errs135 === errors;
-                                                                  if (!valid26) {
-                                                                    break;
-                                                                  }
-                                                                }
-                                                              }
-                                                            } else {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/add", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/add/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                              return false;
-                                                            }
-                                                          }
-                                                          var valid23 = _errs133 === errors;
-                                                        } else {
-                                                          var valid23 = true;
-                                                        }
-                                                        if (valid23) {
-                                                          if (data57.remove !== void 0) {
-                                                            let data66 = data57.remove;
-                                                            const _errs141 = errors;
-                                                            if (errors === _errs141) {
-                                                              if (Array.isArray(data66)) {
-                                                                if (data66.length > 500) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/remove", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/remove/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                                                                  return false;
-                                                                } else {
-                                                                  var valid28 = true;
-                                                                  const len12 = data66.length;
-                                                                  for (let i12 = 0; i12 < len12; i12++) {
-                                                                    let data67 = data66[i12];
-                                                                    const _errs143 = errors;
-                                                                    if (errors === _errs143) {
-                                                                      if (typeof data67 === "string") {
-                                                                        if (func2(data67) > 256) {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/remove/" + i12, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/remove/items/maxLength", keyword: "maxLength", params: { limit: 256 }, message: "must NOT have more than 256 characters" }];
-                                                                          return false;
-                                                                        } else {
-                                                                          if (!pattern3.test(data67)) {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/remove/" + i12, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/remove/items/pattern", keyword: "pattern", params: { pattern: "^[!#$%&'*+.^_`|~0-9a-z-]+$" }, message: 'must match pattern "^[!#$%&\'*+.^_`|~0-9a-z-]+$"' }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                      } else {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/remove/" + i12, schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/remove/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                        return false;
-                                                                      }
-                                                                    }
-                                                                    var valid28 = _errs143 === errors;
-                                                                    if (!valid28) {
-                                                                      break;
-                                                                    }
-                                                                  }
-                                                                }
-                                                              } else {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/responseHeaders/remove", schemaPath: "#/properties/routes/items/properties/responseHeaders/properties/remove/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                                                                return false;
-                                                              }
-                                                            }
-                                                            var valid23 = _errs141 === errors;
-                                                          } else {
-                                                            var valid23 = true;
-                                                          }
-                                                        }
-                                                      }
-                                                    }
-                                                  }
-                                                }
-                                                var valid2 = _errs122 === errors;
-                                              } else {
-                                                var valid2 = true;
-                                              }
-                                              if (valid2) {
-                                                if (data6.rewrite !== void 0) {
-                                                  let data68 = data6.rewrite;
-                                                  const _errs145 = errors;
-                                                  if (!(data68 && typeof data68 == "object" && !Array.isArray(data68)) && data68 !== null) {
-                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite", schemaPath: "#/properties/routes/items/properties/rewrite/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                    return false;
-                                                  }
-                                                  if (errors === _errs145) {
-                                                    if (data68 && typeof data68 == "object" && !Array.isArray(data68)) {
-                                                      let missing12;
-                                                      if (data68.path === void 0 && (missing12 = "path") || data68.host === void 0 && (missing12 = "host")) {
-                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite", schemaPath: "#/properties/routes/items/properties/rewrite/required", keyword: "required", params: { missingProperty: missing12 }, message: "must have required property '" + missing12 + "'" }];
-                                                        return false;
-                                                      } else {
-                                                        if (data68.path !== void 0) {
-                                                          let data69 = data68.path;
-                                                          const _errs148 = errors;
-                                                          if (!(data69 && typeof data69 == "object" && !Array.isArray(data69)) && data69 !== null) {
-                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                            return false;
-                                                          }
-                                                          if (errors === _errs148) {
-                                                            if (data69 && typeof data69 == "object" && !Array.isArray(data69)) {
-                                                              if (Object.keys(data69).length > 1) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
-                                                                return false;
-                                                              } else {
-                                                                if (Object.keys(data69).length < 1) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
-                                                                  return false;
-                                                                } else {
-                                                                  const _errs151 = errors;
-                                                                  for (const key3 in data69) {
-                                                                    if (!(key3 === "prefix" || key3 === "full")) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key3 }, message: "must NOT have additional properties" }];
-                                                                      return false;
-                                                                      break;
-                                                                    }
-                                                                  }
-                                                                  if (_errs151 === errors) {
-                                                                    if (data69.prefix !== void 0) {
-                                                                      let data70 = data69.prefix;
-                                                                      const _errs152 = errors;
-                                                                      if (errors === _errs152) {
-                                                                        if (typeof data70 === "string") {
-                                                                          if (func2(data70) > 8192) {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/prefix", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/prefix/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                            return false;
-                                                                          } else {
-                                                                            if (!pattern4.test(data70)) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/prefix", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/prefix/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                              return false;
-                                                                            }
-                                                                          }
-                                                                        } else {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/prefix", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/prefix/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                          return false;
-                                                                        }
-                                                                      }
-                                                                      var valid30 = _errs152 === errors;
-                                                                    } else {
-                                                                      var valid30 = true;
-                                                                    }
-                                                                    if (valid30) {
-                                                                      if (data69.full !== void 0) {
-                                                                        let data71 = data69.full;
-                                                                        const _errs154 = errors;
-                                                                        if (errors === _errs154) {
-                                                                          if (typeof data71 === "string") {
-                                                                            if (func2(data71) > 8192) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/full", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/full/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                              return false;
-                                                                            } else {
-                                                                              if (!pattern4.test(data71)) {
-                                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/full", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/full/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                return false;
-                                                                              }
-                                                                            }
-                                                                          } else {
-                                                                            validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/path/full", schemaPath: "#/properties/routes/items/properties/rewrite/properties/path/properties/full/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                            return false;
-                                                                          }
-                                                                        }
-                                                                        var valid30 = _errs154 === errors;
-                                                                      } else {
-                                                                        var valid30 = true;
-                                                                      }
-                                                                    }
-                                                                  }
-                                                                }
-                                                              }
-                                                            }
-                                                          }
-                                                          var valid29 = _errs148 === errors;
-                                                        } else {
-                                                          var valid29 = true;
-                                                        }
-                                                        if (valid29) {
-                                                          if (data68.host !== void 0) {
-                                                            let data72 = data68.host;
-                                                            const _errs156 = errors;
-                                                            if (typeof data72 !== "string" && data72 !== null) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/host", schemaPath: "#/properties/routes/items/properties/rewrite/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                              return false;
-                                                            }
-                                                            if (errors === _errs156) {
-                                                              if (typeof data72 === "string") {
-                                                                if (func2(data72) > 8192) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/host", schemaPath: "#/properties/routes/items/properties/rewrite/properties/host/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                  return false;
-                                                                } else {
-                                                                  if (!pattern4.test(data72)) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/rewrite/host", schemaPath: "#/properties/routes/items/properties/rewrite/properties/host/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                              }
-                                                            }
-                                                            var valid29 = _errs156 === errors;
-                                                          } else {
-                                                            var valid29 = true;
-                                                          }
-                                                        }
-                                                      }
-                                                    }
-                                                  }
-                                                  var valid2 = _errs145 === errors;
-                                                } else {
-                                                  var valid2 = true;
-                                                }
-                                                if (valid2) {
-                                                  if (data6.redirect !== void 0) {
-                                                    let data73 = data6.redirect;
-                                                    const _errs159 = errors;
-                                                    if (!(data73 && typeof data73 == "object" && !Array.isArray(data73)) && data73 !== null) {
-                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect", schemaPath: "#/properties/routes/items/properties/redirect/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                      return false;
-                                                    }
-                                                    if (errors === _errs159) {
-                                                      if (data73 && typeof data73 == "object" && !Array.isArray(data73)) {
-                                                        let missing13;
-                                                        if (data73.scheme === void 0 && (missing13 = "scheme") || data73.host === void 0 && (missing13 = "host") || data73.port === void 0 && (missing13 = "port") || data73.path === void 0 && (missing13 = "path") || data73.status === void 0 && (missing13 = "status")) {
-                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect", schemaPath: "#/properties/routes/items/properties/redirect/required", keyword: "required", params: { missingProperty: missing13 }, message: "must have required property '" + missing13 + "'" }];
-                                                          return false;
-                                                        } else {
-                                                          if (data73.scheme !== void 0) {
-                                                            let data74 = data73.scheme;
-                                                            const _errs162 = errors;
-                                                            if (typeof data74 !== "string" && data74 !== null) {
-                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/scheme", schemaPath: "#/properties/routes/items/properties/redirect/properties/scheme/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                              return false;
-                                                            }
-                                                            if (errors === _errs162) {
-                                                              if (typeof data74 === "string") {
-                                                                if (func2(data74) > 512) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/scheme", schemaPath: "#/properties/routes/items/properties/redirect/properties/scheme/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                                                  return false;
-                                                                } else {
-                                                                  if (func2(data74) < 1) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/scheme", schemaPath: "#/properties/routes/items/properties/redirect/properties/scheme/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                                                    return false;
-                                                                  }
-                                                                }
-                                                              }
-                                                            }
-                                                            var valid31 = _errs162 === errors;
-                                                          } else {
-                                                            var valid31 = true;
-                                                          }
-                                                          if (valid31) {
-                                                            if (data73.host !== void 0) {
-                                                              let data75 = data73.host;
-                                                              const _errs165 = errors;
-                                                              if (typeof data75 !== "string" && data75 !== null) {
-                                                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/host", schemaPath: "#/properties/routes/items/properties/redirect/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                return false;
-                                                              }
-                                                              if (errors === _errs165) {
-                                                                if (typeof data75 === "string") {
-                                                                  if (func2(data75) > 8192) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/host", schemaPath: "#/properties/routes/items/properties/redirect/properties/host/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                    return false;
-                                                                  } else {
-                                                                    if (!pattern4.test(data75)) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/host", schemaPath: "#/properties/routes/items/properties/redirect/properties/host/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                      return false;
-                                                                    }
-                                                                  }
-                                                                }
-                                                              }
-                                                              var valid31 = _errs165 === errors;
-                                                            } else {
-                                                              var valid31 = true;
-                                                            }
-                                                            if (valid31) {
-                                                              if (data73.port !== void 0) {
-                                                                let data76 = data73.port;
-                                                                const _errs168 = errors;
-                                                                if (!(typeof data76 == "number" && (!(data76 % 1) && !isNaN(data76)) && isFinite(data76)) && data76 !== null) {
-                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/port", schemaPath: "#/properties/routes/items/properties/redirect/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                                  return false;
-                                                                }
-                                                                if (errors === _errs168) {
-                                                                  if (typeof data76 == "number" && isFinite(data76)) {
-                                                                    if (data76 > 65535 || isNaN(data76)) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/port", schemaPath: "#/properties/routes/items/properties/redirect/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
-                                                                      return false;
-                                                                    } else {
-                                                                      if (data76 < 1 || isNaN(data76)) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/port", schemaPath: "#/properties/routes/items/properties/redirect/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
-                                                                        return false;
-                                                                      }
-                                                                    }
-                                                                  }
-                                                                }
-                                                                var valid31 = _errs168 === errors;
-                                                              } else {
-                                                                var valid31 = true;
-                                                              }
-                                                              if (valid31) {
-                                                                if (data73.path !== void 0) {
-                                                                  let data77 = data73.path;
-                                                                  const _errs171 = errors;
-                                                                  if (!(data77 && typeof data77 == "object" && !Array.isArray(data77)) && data77 !== null) {
-                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                                                    return false;
-                                                                  }
-                                                                  if (errors === _errs171) {
-                                                                    if (data77 && typeof data77 == "object" && !Array.isArray(data77)) {
-                                                                      if (Object.keys(data77).length > 1) {
-                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
-                                                                        return false;
-                                                                      } else {
-                                                                        if (Object.keys(data77).length < 1) {
-                                                                          validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
-                                                                          return false;
-                                                                        } else {
-                                                                          const _errs174 = errors;
-                                                                          for (const key4 in data77) {
-                                                                            if (!(key4 === "prefix" || key4 === "full")) {
-                                                                              validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key4 }, message: "must NOT have additional properties" }];
-                                                                              return false;
-                                                                              break;
-                                                                            }
-                                                                          }
-                                                                          if (_errs174 === errors) {
-                                                                            if (data77.prefix !== void 0) {
-                                                                              let data78 = data77.prefix;
-                                                                              const _errs175 = errors;
-                                                                              if (errors === _errs175) {
-                                                                                if (typeof data78 === "string") {
-                                                                                  if (func2(data78) > 8192) {
-                                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/prefix", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/prefix/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                    return false;
-                                                                                  } else {
-                                                                                    if (!pattern4.test(data78)) {
-                                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/prefix", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/prefix/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                      return false;
-                                                                                    }
-                                                                                  }
-                                                                                } else {
-                                                                                  validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/prefix", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/prefix/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                  return false;
-                                                                                }
-                                                                              }
-                                                                              var valid32 = _errs175 === errors;
-                                                                            } else {
-                                                                              var valid32 = true;
-                                                                            }
-                                                                            if (valid32) {
-                                                                              if (data77.full !== void 0) {
-                                                                                let data79 = data77.full;
-                                                                                const _errs177 = errors;
-                                                                                if (errors === _errs177) {
-                                                                                  if (typeof data79 === "string") {
-                                                                                    if (func2(data79) > 8192) {
-                                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/full", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/full/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
-                                                                                      return false;
-                                                                                    } else {
-                                                                                      if (!pattern4.test(data79)) {
-                                                                                        validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/full", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/full/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
-                                                                                        return false;
-                                                                                      }
-                                                                                    }
-                                                                                  } else {
-                                                                                    validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/path/full", schemaPath: "#/properties/routes/items/properties/redirect/properties/path/properties/full/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                                                    return false;
-                                                                                  }
-                                                                                }
-                                                                                var valid32 = _errs177 === errors;
-                                                                              } else {
-                                                                                var valid32 = true;
-                                                                              }
-                                                                            }
-                                                                          }
-                                                                        }
-                                                                      }
-                                                                    }
-                                                                  }
-                                                                  var valid31 = _errs171 === errors;
-                                                                } else {
-                                                                  var valid31 = true;
-                                                                }
-                                                                if (valid31) {
-                                                                  if (data73.status !== void 0) {
-                                                                    let data80 = data73.status;
-                                                                    const _errs179 = errors;
-                                                                    if (!(typeof data80 == "number" && (!(data80 % 1) && !isNaN(data80)) && isFinite(data80))) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/status", schemaPath: "#/properties/routes/items/properties/redirect/properties/status/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                                      return false;
-                                                                    }
-                                                                    if (!(data80 === 301 || data80 === 302 || data80 === 303 || data80 === 307 || data80 === 308)) {
-                                                                      validate11.errors = [{ instancePath: instancePath + "/routes/" + i0 + "/redirect/status", schemaPath: "#/properties/routes/items/properties/redirect/properties/status/enum", keyword: "enum", params: { allowedValues: schema12.properties.routes.items.properties.redirect.properties.status.enum }, message: "must be equal to one of the allowed values" }];
-                                                                      return false;
-                                                                    }
-                                                                    var valid31 = _errs179 === errors;
-                                                                  } else {
-                                                                    var valid31 = true;
-                                                                  }
-                                                                }
-                                                              }
-                                                            }
-                                                          }
-                                                        }
-                                                      }
-                                                    }
-                                                    var valid2 = _errs159 === errors;
-                                                  } else {
-                                                    var valid2 = true;
-                                                  }
-                                                }
-                                              }
-                                            }
-                                          }
-                                        }
-                                      }
-                                    }
-                                  }
-                                }
-                              } else {
-                                validate11.errors = [{ instancePath: instancePath + "/routes/" + i0, schemaPath: "#/properties/routes/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                return false;
-                              }
-                            }
-                            var valid1 = _errs13 === errors;
-                            if (!valid1) {
-                              break;
-                            }
-                          }
-                        }
-                      } else {
-                        validate11.errors = [{ instancePath: instancePath + "/routes", schemaPath: "#/properties/routes/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                        return false;
-                      }
-                    }
-                    var valid0 = _errs11 === errors;
-                  } else {
-                    var valid0 = true;
-                  }
-                  if (valid0) {
-                    if (data.tcp !== void 0) {
-                      let data81 = data.tcp;
-                      const _errs181 = errors;
-                      if (errors === _errs181) {
-                        if (Array.isArray(data81)) {
-                          if (data81.length > 500) {
-                            validate11.errors = [{ instancePath: instancePath + "/tcp", schemaPath: "#/properties/tcp/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                            return false;
-                          } else {
-                            var valid33 = true;
-                            const len13 = data81.length;
-                            for (let i13 = 0; i13 < len13; i13++) {
-                              let data82 = data81[i13];
-                              const _errs183 = errors;
-                              if (errors === _errs183) {
-                                if (data82 && typeof data82 == "object" && !Array.isArray(data82)) {
-                                  let missing14;
-                                  if (data82.endpoints === void 0 && (missing14 = "endpoints") || data82.weight === void 0 && (missing14 = "weight")) {
-                                    validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13, schemaPath: "#/properties/tcp/items/required", keyword: "required", params: { missingProperty: missing14 }, message: "must have required property '" + missing14 + "'" }];
-                                    return false;
-                                  } else {
-                                    if (data82.endpoints !== void 0) {
-                                      let data83 = data82.endpoints;
-                                      const _errs185 = errors;
-                                      if (errors === _errs185) {
-                                        if (typeof data83 === "string") {
-                                          if (func2(data83) > 512) {
-                                            validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/endpoints", schemaPath: "#/properties/tcp/items/properties/endpoints/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                            return false;
-                                          } else {
-                                            if (func2(data83) < 1) {
-                                              validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/endpoints", schemaPath: "#/properties/tcp/items/properties/endpoints/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                              return false;
-                                            }
-                                          }
-                                        } else {
-                                          validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/endpoints", schemaPath: "#/properties/tcp/items/properties/endpoints/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                          return false;
-                                        }
-                                      }
-                                      var valid34 = _errs185 === errors;
-                                    } else {
-                                      var valid34 = true;
-                                    }
-                                    if (valid34) {
-                                      if (data82.weight !== void 0) {
-                                        let data84 = data82.weight;
-                                        const _errs187 = errors;
-                                        if (!(typeof data84 == "number" && (!(data84 % 1) && !isNaN(data84)) && isFinite(data84))) {
-                                          validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/weight", schemaPath: "#/properties/tcp/items/properties/weight/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                          return false;
-                                        }
-                                        if (errors === _errs187) {
-                                          if (typeof data84 == "number" && isFinite(data84)) {
-                                            if (data84 > 1e6 || isNaN(data84)) {
-                                              validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/weight", schemaPath: "#/properties/tcp/items/properties/weight/maximum", keyword: "maximum", params: { comparison: "<=", limit: 1e6 }, message: "must be <= 1000000" }];
-                                              return false;
-                                            } else {
-                                              if (data84 < 0 || isNaN(data84)) {
-                                                validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13 + "/weight", schemaPath: "#/properties/tcp/items/properties/weight/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                return false;
-                                              }
-                                            }
-                                          }
-                                        }
-                                        var valid34 = _errs187 === errors;
-                                      } else {
-                                        var valid34 = true;
-                                      }
-                                    }
-                                  }
-                                } else {
-                                  validate11.errors = [{ instancePath: instancePath + "/tcp/" + i13, schemaPath: "#/properties/tcp/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                  return false;
-                                }
-                              }
-                              var valid33 = _errs183 === errors;
-                              if (!valid33) {
-                                break;
-                              }
-                            }
-                          }
-                        } else {
-                          validate11.errors = [{ instancePath: instancePath + "/tcp", schemaPath: "#/properties/tcp/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                          return false;
-                        }
-                      }
-                      var valid0 = _errs181 === errors;
-                    } else {
-                      var valid0 = true;
-                    }
-                    if (valid0) {
-                      if (data.policies !== void 0) {
-                        let data85 = data.policies;
-                        const _errs189 = errors;
-                        if (errors === _errs189) {
-                          if (Array.isArray(data85)) {
-                            if (data85.length > 500) {
-                              validate11.errors = [{ instancePath: instancePath + "/policies", schemaPath: "#/properties/policies/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
-                              return false;
-                            } else {
-                              var valid35 = true;
-                              const len14 = data85.length;
-                              for (let i14 = 0; i14 < len14; i14++) {
-                                let data86 = data85[i14];
-                                const _errs191 = errors;
-                                if (errors === _errs191) {
-                                  if (data86 && typeof data86 == "object" && !Array.isArray(data86)) {
-                                    let missing15;
-                                    if (data86.kind === void 0 && (missing15 = "kind") || data86.namespace === void 0 && (missing15 = "namespace") || data86.name === void 0 && (missing15 = "name") || data86.generation === void 0 && (missing15 = "generation")) {
-                                      validate11.errors = [{ instancePath: instancePath + "/policies/" + i14, schemaPath: "#/properties/policies/items/required", keyword: "required", params: { missingProperty: missing15 }, message: "must have required property '" + missing15 + "'" }];
-                                      return false;
-                                    } else {
-                                      if (data86.kind !== void 0) {
-                                        let data87 = data86.kind;
-                                        const _errs193 = errors;
-                                        if (typeof data87 !== "string") {
-                                          validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/kind", schemaPath: "#/properties/policies/items/properties/kind/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                          return false;
-                                        }
-                                        if (!(data87 === "Mesh" || data87 === "PeerAuthentication" || data87 === "TrafficPolicy" || data87 === "AuthorizationPolicy")) {
-                                          validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/kind", schemaPath: "#/properties/policies/items/properties/kind/enum", keyword: "enum", params: { allowedValues: schema12.properties.policies.items.properties.kind.enum }, message: "must be equal to one of the allowed values" }];
-                                          return false;
-                                        }
-                                        var valid36 = _errs193 === errors;
-                                      } else {
-                                        var valid36 = true;
-                                      }
-                                      if (valid36) {
-                                        if (data86.namespace !== void 0) {
-                                          let data88 = data86.namespace;
-                                          const _errs195 = errors;
-                                          if (errors === _errs195) {
-                                            if (typeof data88 === "string") {
-                                              if (func2(data88) > 4096) {
-                                                validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/namespace", schemaPath: "#/properties/policies/items/properties/namespace/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                                return false;
-                                              }
-                                            } else {
-                                              validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/namespace", schemaPath: "#/properties/policies/items/properties/namespace/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                              return false;
-                                            }
-                                          }
-                                          var valid36 = _errs195 === errors;
-                                        } else {
-                                          var valid36 = true;
-                                        }
-                                        if (valid36) {
-                                          if (data86.name !== void 0) {
-                                            let data89 = data86.name;
-                                            const _errs197 = errors;
-                                            if (errors === _errs197) {
-                                              if (typeof data89 === "string") {
-                                                if (func2(data89) > 512) {
-                                                  validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/name", schemaPath: "#/properties/policies/items/properties/name/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                                                  return false;
-                                                } else {
-                                                  if (func2(data89) < 1) {
-                                                    validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/name", schemaPath: "#/properties/policies/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                                                    return false;
-                                                  }
-                                                }
-                                              } else {
-                                                validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/name", schemaPath: "#/properties/policies/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                                return false;
-                                              }
-                                            }
-                                            var valid36 = _errs197 === errors;
-                                          } else {
-                                            var valid36 = true;
-                                          }
-                                          if (valid36) {
-                                            if (data86.generation !== void 0) {
-                                              let data90 = data86.generation;
-                                              const _errs199 = errors;
-                                              if (!(typeof data90 == "number" && (!(data90 % 1) && !isNaN(data90)) && isFinite(data90))) {
-                                                validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/generation", schemaPath: "#/properties/policies/items/properties/generation/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                                return false;
-                                              }
-                                              if (errors === _errs199) {
-                                                if (typeof data90 == "number" && isFinite(data90)) {
-                                                  if (data90 < 0 || isNaN(data90)) {
-                                                    validate11.errors = [{ instancePath: instancePath + "/policies/" + i14 + "/generation", schemaPath: "#/properties/policies/items/properties/generation/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
-                                                    return false;
-                                                  }
-                                                }
-                                              }
-                                              var valid36 = _errs199 === errors;
-                                            } else {
-                                              var valid36 = true;
-                                            }
-                                          }
-                                        }
-                                      }
-                                    }
-                                  } else {
-                                    validate11.errors = [{ instancePath: instancePath + "/policies/" + i14, schemaPath: "#/properties/policies/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                                    return false;
-                                  }
-                                }
-                                var valid35 = _errs191 === errors;
-                                if (!valid35) {
-                                  break;
-                                }
-                              }
-                            }
-                          } else {
-                            validate11.errors = [{ instancePath: instancePath + "/policies", schemaPath: "#/properties/policies/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                            return false;
-                          }
-                        }
-                        var valid0 = _errs189 === errors;
-                      } else {
-                        var valid0 = true;
-                      }
-                    }
-                  }
-                }
-              }
-            }
-          }
-        }
-      }
-    } else {
-      validate11.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-      return false;
-    }
-  }
-  validate11.errors = vErrors;
-  return errors === 0;
-}
-var endpoints = validate12;
-var pattern24 = new RegExp("^[0-9A-Fa-f.:]{2,45}$", "u");
-var pattern25 = new RegExp("^spiffe://[^/]+/ns/[^/]+/sa/[^/]+$", "u");
-function validate12(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-  let vErrors = null;
-  let errors = 0;
-  if (errors === 0) {
-    if (data && typeof data == "object" && !Array.isArray(data)) {
-      let missing0;
-      if (data.type === void 0 && (missing0 = "type") || data.name === void 0 && (missing0 = "name") || data.endpoints === void 0 && (missing0 = "endpoints")) {
-        validate12.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
-        return false;
-      } else {
-        if (data.type !== void 0) {
-          let data0 = data.type;
-          const _errs1 = errors;
-          if (typeof data0 !== "string") {
-            validate12.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-            return false;
-          }
-          if ("Endpoints" !== data0) {
-            validate12.errors = [{ instancePath: instancePath + "/type", schemaPath: "#/properties/type/const", keyword: "const", params: { allowedValue: "Endpoints" }, message: "must be equal to constant" }];
-            return false;
-          }
-          var valid0 = _errs1 === errors;
-        } else {
-          var valid0 = true;
-        }
-        if (valid0) {
-          if (data.name !== void 0) {
-            let data1 = data.name;
-            const _errs3 = errors;
-            if (errors === _errs3) {
-              if (typeof data1 === "string") {
-                if (func2(data1) > 512) {
-                  validate12.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
-                  return false;
-                } else {
-                  if (func2(data1) < 1) {
-                    validate12.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
-                    return false;
-                  }
-                }
-              } else {
-                validate12.errors = [{ instancePath: instancePath + "/name", schemaPath: "#/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                return false;
-              }
-            }
-            var valid0 = _errs3 === errors;
-          } else {
-            var valid0 = true;
-          }
-          if (valid0) {
-            if (data.endpoints !== void 0) {
-              let data2 = data.endpoints;
-              const _errs5 = errors;
-              if (errors === _errs5) {
-                if (Array.isArray(data2)) {
-                  if (data2.length > 2e4) {
-                    validate12.errors = [{ instancePath: instancePath + "/endpoints", schemaPath: "#/properties/endpoints/maxItems", keyword: "maxItems", params: { limit: 2e4 }, message: "must NOT have more than 20000 items" }];
-                    return false;
-                  } else {
-                    var valid1 = true;
-                    const len0 = data2.length;
-                    for (let i0 = 0; i0 < len0; i0++) {
-                      let data3 = data2[i0];
-                      const _errs7 = errors;
-                      if (errors === _errs7) {
-                        if (data3 && typeof data3 == "object" && !Array.isArray(data3)) {
-                          let missing1;
-                          if (data3.address === void 0 && (missing1 = "address") || data3.port === void 0 && (missing1 = "port") || data3.identity === void 0 && (missing1 = "identity") || data3.podName === void 0 && (missing1 = "podName") || data3.zone === void 0 && (missing1 = "zone")) {
-                            validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0, schemaPath: "#/properties/endpoints/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
-                            return false;
-                          } else {
-                            if (data3.address !== void 0) {
-                              let data4 = data3.address;
-                              const _errs9 = errors;
-                              if (errors === _errs9) {
-                                if (typeof data4 === "string") {
-                                  if (!pattern24.test(data4)) {
-                                    validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/address", schemaPath: "#/properties/endpoints/items/properties/address/pattern", keyword: "pattern", params: { pattern: "^[0-9A-Fa-f.:]{2,45}$" }, message: 'must match pattern "^[0-9A-Fa-f.:]{2,45}$"' }];
-                                    return false;
-                                  }
-                                } else {
-                                  validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/address", schemaPath: "#/properties/endpoints/items/properties/address/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                  return false;
-                                }
-                              }
-                              var valid2 = _errs9 === errors;
-                            } else {
-                              var valid2 = true;
-                            }
-                            if (valid2) {
-                              if (data3.port !== void 0) {
-                                let data5 = data3.port;
-                                const _errs11 = errors;
-                                if (!(typeof data5 == "number" && (!(data5 % 1) && !isNaN(data5)) && isFinite(data5))) {
-                                  validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/port", schemaPath: "#/properties/endpoints/items/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
-                                  return false;
-                                }
-                                if (errors === _errs11) {
-                                  if (typeof data5 == "number" && isFinite(data5)) {
-                                    if (data5 > 65535 || isNaN(data5)) {
-                                      validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/port", schemaPath: "#/properties/endpoints/items/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
-                                      return false;
-                                    } else {
-                                      if (data5 < 1 || isNaN(data5)) {
-                                        validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/port", schemaPath: "#/properties/endpoints/items/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
-                                        return false;
-                                      }
-                                    }
-                                  }
-                                }
-                                var valid2 = _errs11 === errors;
-                              } else {
-                                var valid2 = true;
-                              }
-                              if (valid2) {
-                                if (data3.identity !== void 0) {
-                                  let data6 = data3.identity;
-                                  const _errs13 = errors;
-                                  if (typeof data6 !== "string" && data6 !== null) {
-                                    validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/identity", schemaPath: "#/properties/endpoints/items/properties/identity/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                    return false;
-                                  }
-                                  if (errors === _errs13) {
-                                    if (typeof data6 === "string") {
-                                      if (!pattern25.test(data6)) {
-                                        validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/identity", schemaPath: "#/properties/endpoints/items/properties/identity/pattern", keyword: "pattern", params: { pattern: "^spiffe://[^/]+/ns/[^/]+/sa/[^/]+$" }, message: 'must match pattern "^spiffe://[^/]+/ns/[^/]+/sa/[^/]+$"' }];
-                                        return false;
-                                      }
-                                    }
-                                  }
-                                  var valid2 = _errs13 === errors;
-                                } else {
-                                  var valid2 = true;
-                                }
-                                if (valid2) {
-                                  if (data3.podName !== void 0) {
-                                    let data7 = data3.podName;
-                                    const _errs16 = errors;
-                                    if (errors === _errs16) {
-                                      if (typeof data7 === "string") {
-                                        if (func2(data7) > 4096) {
-                                          validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/podName", schemaPath: "#/properties/endpoints/items/properties/podName/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                          return false;
-                                        }
-                                      } else {
-                                        validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/podName", schemaPath: "#/properties/endpoints/items/properties/podName/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                        return false;
-                                      }
-                                    }
-                                    var valid2 = _errs16 === errors;
-                                  } else {
-                                    var valid2 = true;
-                                  }
-                                  if (valid2) {
-                                    if (data3.zone !== void 0) {
-                                      let data8 = data3.zone;
-                                      const _errs18 = errors;
-                                      if (errors === _errs18) {
-                                        if (typeof data8 === "string") {
-                                          if (func2(data8) > 4096) {
-                                            validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/zone", schemaPath: "#/properties/endpoints/items/properties/zone/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
-                                            return false;
-                                          }
-                                        } else {
-                                          validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0 + "/zone", schemaPath: "#/properties/endpoints/items/properties/zone/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
-                                          return false;
-                                        }
-                                      }
-                                      var valid2 = _errs18 === errors;
-                                    } else {
-                                      var valid2 = true;
-                                    }
-                                  }
-                                }
-                              }
-                            }
-                          }
-                        } else {
-                          validate12.errors = [{ instancePath: instancePath + "/endpoints/" + i0, schemaPath: "#/properties/endpoints/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-                          return false;
-                        }
-                      }
-                      var valid1 = _errs7 === errors;
-                      if (!valid1) {
-                        break;
-                      }
-                    }
-                  }
-                } else {
-                  validate12.errors = [{ instancePath: instancePath + "/endpoints", schemaPath: "#/properties/endpoints/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
-                  return false;
-                }
-              }
-              var valid0 = _errs5 === errors;
-            } else {
-              var valid0 = true;
-            }
-          }
-        }
-      }
-    } else {
-      validate12.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
-      return false;
-    }
-  }
-  validate12.errors = vErrors;
-  return errors === 0;
-}
-var downMessage = validate13;
-function validate13(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
-  let vErrors = null;
-  let errors = 0;
-  if (errors === 0) {
-    if (data && typeof data == "object" && !Array.isArray(data)) {
       if (Object.keys(data).length > 1) {
-        validate13.errors = [{ instancePath, schemaPath: "#/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
+        validate10.errors = [{ instancePath, schemaPath: "#/maxProperties", keyword: "maxProperties", params: { limit: 1 }, message: "must NOT have more than 1 properties" }];
         return false;
       } else {
         if (Object.keys(data).length < 1) {
-          validate13.errors = [{ instancePath, schemaPath: "#/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
+          validate10.errors = [{ instancePath, schemaPath: "#/minProperties", keyword: "minProperties", params: { limit: 1 }, message: "must NOT have fewer than 1 properties" }];
           return false;
         } else {
           const _errs1 = errors;
           for (const key0 in data) {
             if (!(key0 === "push" || key0 === "reconnect")) {
-              validate13.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
+              validate10.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
               return false;
               break;
             }
@@ -2956,7 +66,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                 if (data0 && typeof data0 == "object" && !Array.isArray(data0)) {
                   let missing0;
                   if (data0.nonce === void 0 && (missing0 = "nonce") || data0.resources === void 0 && (missing0 = "resources") || data0.removed === void 0 && (missing0 = "removed")) {
-                    validate13.errors = [{ instancePath: instancePath + "/push", schemaPath: "#/properties/push/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
+                    validate10.errors = [{ instancePath: instancePath + "/push", schemaPath: "#/properties/push/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
                     return false;
                   } else {
                     if (data0.nonce !== void 0) {
@@ -2965,11 +75,11 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                       if (errors === _errs4) {
                         if (typeof data1 === "string") {
                           if (func2(data1) > 4096) {
-                            validate13.errors = [{ instancePath: instancePath + "/push/nonce", schemaPath: "#/properties/push/properties/nonce/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                            validate10.errors = [{ instancePath: instancePath + "/push/nonce", schemaPath: "#/properties/push/properties/nonce/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                             return false;
                           }
                         } else {
-                          validate13.errors = [{ instancePath: instancePath + "/push/nonce", schemaPath: "#/properties/push/properties/nonce/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                          validate10.errors = [{ instancePath: instancePath + "/push/nonce", schemaPath: "#/properties/push/properties/nonce/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                           return false;
                         }
                       }
@@ -2984,7 +94,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                         if (errors === _errs6) {
                           if (Array.isArray(data2)) {
                             if (data2.length > 1e5) {
-                              validate13.errors = [{ instancePath: instancePath + "/push/resources", schemaPath: "#/properties/push/properties/resources/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
+                              validate10.errors = [{ instancePath: instancePath + "/push/resources", schemaPath: "#/properties/push/properties/resources/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
                               return false;
                             } else {
                               var valid2 = true;
@@ -2996,7 +106,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                   if (data3 && typeof data3 == "object" && !Array.isArray(data3)) {
                                     let missing1;
                                     if (data3.version === void 0 && (missing1 = "version") || data3.resource === void 0 && (missing1 = "resource")) {
-                                      validate13.errors = [{ instancePath: instancePath + "/push/resources/" + i0, schemaPath: "#/properties/push/properties/resources/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
+                                      validate10.errors = [{ instancePath: instancePath + "/push/resources/" + i0, schemaPath: "#/properties/push/properties/resources/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
                                       return false;
                                     } else {
                                       if (data3.version !== void 0) {
@@ -3005,11 +115,11 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                         if (errors === _errs10) {
                                           if (typeof data4 === "string") {
                                             if (func2(data4) > 4096) {
-                                              validate13.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/version", schemaPath: "#/properties/push/properties/resources/items/properties/version/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                              validate10.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/version", schemaPath: "#/properties/push/properties/resources/items/properties/version/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                               return false;
                                             }
                                           } else {
-                                            validate13.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/version", schemaPath: "#/properties/push/properties/resources/items/properties/version/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                            validate10.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/version", schemaPath: "#/properties/push/properties/resources/items/properties/version/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                             return false;
                                           }
                                         }
@@ -3022,7 +132,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                           let data5 = data3.resource;
                                           const _errs12 = errors;
                                           if (!(data5 && typeof data5 == "object" && !Array.isArray(data5))) {
-                                            validate13.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/resource", schemaPath: "#/properties/push/properties/resources/items/properties/resource/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                            validate10.errors = [{ instancePath: instancePath + "/push/resources/" + i0 + "/resource", schemaPath: "#/properties/push/properties/resources/items/properties/resource/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                             return false;
                                           }
                                           var valid3 = _errs12 === errors;
@@ -3032,7 +142,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                       }
                                     }
                                   } else {
-                                    validate13.errors = [{ instancePath: instancePath + "/push/resources/" + i0, schemaPath: "#/properties/push/properties/resources/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                    validate10.errors = [{ instancePath: instancePath + "/push/resources/" + i0, schemaPath: "#/properties/push/properties/resources/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                     return false;
                                   }
                                 }
@@ -3043,7 +153,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                               }
                             }
                           } else {
-                            validate13.errors = [{ instancePath: instancePath + "/push/resources", schemaPath: "#/properties/push/properties/resources/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                            validate10.errors = [{ instancePath: instancePath + "/push/resources", schemaPath: "#/properties/push/properties/resources/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                             return false;
                           }
                         }
@@ -3058,7 +168,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                           if (errors === _errs14) {
                             if (Array.isArray(data6)) {
                               if (data6.length > 1e5) {
-                                validate13.errors = [{ instancePath: instancePath + "/push/removed", schemaPath: "#/properties/push/properties/removed/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
+                                validate10.errors = [{ instancePath: instancePath + "/push/removed", schemaPath: "#/properties/push/properties/removed/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
                                 return false;
                               } else {
                                 var valid4 = true;
@@ -3069,16 +179,16 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                   if (errors === _errs16) {
                                     if (typeof data7 === "string") {
                                       if (func2(data7) > 512) {
-                                        validate13.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
+                                        validate10.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
                                         return false;
                                       } else {
                                         if (func2(data7) < 1) {
-                                          validate13.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                                          validate10.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                                           return false;
                                         }
                                       }
                                     } else {
-                                      validate13.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                      validate10.errors = [{ instancePath: instancePath + "/push/removed/" + i1, schemaPath: "#/properties/push/properties/removed/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                       return false;
                                     }
                                   }
@@ -3089,7 +199,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                                 }
                               }
                             } else {
-                              validate13.errors = [{ instancePath: instancePath + "/push/removed", schemaPath: "#/properties/push/properties/removed/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                              validate10.errors = [{ instancePath: instancePath + "/push/removed", schemaPath: "#/properties/push/properties/removed/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                               return false;
                             }
                           }
@@ -3101,7 +211,7 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                     }
                   }
                 } else {
-                  validate13.errors = [{ instancePath: instancePath + "/push", schemaPath: "#/properties/push/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                  validate10.errors = [{ instancePath: instancePath + "/push", schemaPath: "#/properties/push/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                   return false;
                 }
               }
@@ -3114,11 +224,11 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
                 let data8 = data.reconnect;
                 const _errs18 = errors;
                 if (typeof data8 !== "boolean") {
-                  validate13.errors = [{ instancePath: instancePath + "/reconnect", schemaPath: "#/properties/reconnect/type", keyword: "type", params: { type: "boolean" }, message: "must be boolean" }];
+                  validate10.errors = [{ instancePath: instancePath + "/reconnect", schemaPath: "#/properties/reconnect/type", keyword: "type", params: { type: "boolean" }, message: "must be boolean" }];
                   return false;
                 }
                 if (true !== data8) {
-                  validate13.errors = [{ instancePath: instancePath + "/reconnect", schemaPath: "#/properties/reconnect/const", keyword: "const", params: { allowedValue: true }, message: "must be equal to constant" }];
+                  validate10.errors = [{ instancePath: instancePath + "/reconnect", schemaPath: "#/properties/reconnect/const", keyword: "const", params: { allowedValue: true }, message: "must be equal to constant" }];
                   return false;
                 }
                 var valid0 = _errs18 === errors;
@@ -3130,25 +240,26 @@ function validate13(data, { instancePath = "", parentData, parentDataProperty, r
         }
       }
     } else {
-      validate13.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+      validate10.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
       return false;
     }
   }
-  validate13.errors = vErrors;
+  validate10.errors = vErrors;
   return errors === 0;
 }
-var bootstrap = validate14;
-var schema15 = { "type": "object", "properties": { "trustDomain": { "type": "string", "minLength": 1, "maxLength": 512 }, "serviceAccount": { "type": "string", "minLength": 1, "maxLength": 512 }, "operatorAddresses": { "type": "array", "items": { "type": "string", "pattern": "^.+:[0-9]{1,5}$" }, "maxItems": 500, "minItems": 1 }, "logLevel": { "type": "string", "enum": ["error", "warn", "info", "debug"] }, "gracePeriodSeconds": { "type": "number", "minimum": 0 }, "probes": { "type": "array", "items": { "type": "object", "properties": { "path": { "type": "string", "pattern": "^/" }, "timeoutSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "check": { "type": "object", "required": ["type", "port"], "discriminator": { "propertyName": "type" }, "oneOf": [{ "type": "object", "properties": { "type": { "type": "string", "const": "http" }, "scheme": { "type": "string", "enum": ["http", "https"] }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "path": { "type": "string", "maxLength": 4096 }, "headers": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "minLength": 1 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 } }, "required": ["type", "scheme", "host", "port", "path", "headers"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "tcp" }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 } }, "required": ["type", "host", "port"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "grpc" }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "service": { "type": "string", "maxLength": 4096 } }, "required": ["type", "port", "service"] }] } }, "required": ["path", "timeoutSeconds", "check"] }, "maxItems": 500 } }, "required": ["trustDomain", "serviceAccount", "operatorAddresses", "logLevel", "gracePeriodSeconds", "probes"] };
-var pattern26 = new RegExp("^.+:[0-9]{1,5}$", "u");
-var pattern27 = new RegExp("^/", "u");
-function validate14(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+var bootstrap = validate11;
+var schema12 = { "type": "object", "properties": { "trustDomain": { "type": "string", "minLength": 1, "maxLength": 512 }, "serviceAccount": { "type": "string", "minLength": 1, "maxLength": 512 }, "operatorAddresses": { "type": "array", "items": { "type": "string", "pattern": "^.+:[0-9]{1,5}$" }, "maxItems": 500, "minItems": 1 }, "logLevel": { "type": "string", "enum": ["error", "warn", "info", "debug"] }, "gracePeriodSeconds": { "type": "number", "minimum": 0 }, "probes": { "type": "array", "items": { "type": "object", "properties": { "path": { "type": "string", "pattern": "^/" }, "timeoutSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "check": { "type": "object", "required": ["type", "port"], "discriminator": { "propertyName": "type" }, "oneOf": [{ "type": "object", "properties": { "type": { "type": "string", "const": "http" }, "scheme": { "type": "string", "enum": ["http", "https"] }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "path": { "type": "string", "maxLength": 4096 }, "headers": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "minLength": 1 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 } }, "required": ["type", "scheme", "host", "port", "path", "headers"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "tcp" }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 } }, "required": ["type", "host", "port"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "grpc" }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "service": { "type": "string", "maxLength": 4096 } }, "required": ["type", "port", "service"] }] } }, "required": ["path", "timeoutSeconds", "check"] }, "maxItems": 500 } }, "required": ["trustDomain", "serviceAccount", "operatorAddresses", "logLevel", "gracePeriodSeconds", "probes"] };
+var pattern0 = new RegExp("^.+:[0-9]{1,5}$", "u");
+var pattern1 = new RegExp("^/", "u");
+var pattern2 = new RegExp("^[^\\r\\n\\u0000]*$", "u");
+function validate11(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
   let vErrors = null;
   let errors = 0;
   if (errors === 0) {
     if (data && typeof data == "object" && !Array.isArray(data)) {
       let missing0;
       if (data.trustDomain === void 0 && (missing0 = "trustDomain") || data.serviceAccount === void 0 && (missing0 = "serviceAccount") || data.operatorAddresses === void 0 && (missing0 = "operatorAddresses") || data.logLevel === void 0 && (missing0 = "logLevel") || data.gracePeriodSeconds === void 0 && (missing0 = "gracePeriodSeconds") || data.probes === void 0 && (missing0 = "probes")) {
-        validate14.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
+        validate11.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
         return false;
       } else {
         if (data.trustDomain !== void 0) {
@@ -3157,16 +268,16 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
           if (errors === _errs1) {
             if (typeof data0 === "string") {
               if (func2(data0) > 512) {
-                validate14.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
+                validate11.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
                 return false;
               } else {
                 if (func2(data0) < 1) {
-                  validate14.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                  validate11.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                   return false;
                 }
               }
             } else {
-              validate14.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+              validate11.errors = [{ instancePath: instancePath + "/trustDomain", schemaPath: "#/properties/trustDomain/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
               return false;
             }
           }
@@ -3181,16 +292,16 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
             if (errors === _errs3) {
               if (typeof data1 === "string") {
                 if (func2(data1) > 512) {
-                  validate14.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
+                  validate11.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
                   return false;
                 } else {
                   if (func2(data1) < 1) {
-                    validate14.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                    validate11.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                     return false;
                   }
                 }
               } else {
-                validate14.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                validate11.errors = [{ instancePath: instancePath + "/serviceAccount", schemaPath: "#/properties/serviceAccount/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                 return false;
               }
             }
@@ -3205,11 +316,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
               if (errors === _errs5) {
                 if (Array.isArray(data2)) {
                   if (data2.length > 500) {
-                    validate14.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                    validate11.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                     return false;
                   } else {
                     if (data2.length < 1) {
-                      validate14.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/minItems", keyword: "minItems", params: { limit: 1 }, message: "must NOT have fewer than 1 items" }];
+                      validate11.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/minItems", keyword: "minItems", params: { limit: 1 }, message: "must NOT have fewer than 1 items" }];
                       return false;
                     } else {
                       var valid1 = true;
@@ -3219,12 +330,12 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                         const _errs7 = errors;
                         if (errors === _errs7) {
                           if (typeof data3 === "string") {
-                            if (!pattern26.test(data3)) {
-                              validate14.errors = [{ instancePath: instancePath + "/operatorAddresses/" + i0, schemaPath: "#/properties/operatorAddresses/items/pattern", keyword: "pattern", params: { pattern: "^.+:[0-9]{1,5}$" }, message: 'must match pattern "^.+:[0-9]{1,5}$"' }];
+                            if (!pattern0.test(data3)) {
+                              validate11.errors = [{ instancePath: instancePath + "/operatorAddresses/" + i0, schemaPath: "#/properties/operatorAddresses/items/pattern", keyword: "pattern", params: { pattern: "^.+:[0-9]{1,5}$" }, message: 'must match pattern "^.+:[0-9]{1,5}$"' }];
                               return false;
                             }
                           } else {
-                            validate14.errors = [{ instancePath: instancePath + "/operatorAddresses/" + i0, schemaPath: "#/properties/operatorAddresses/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                            validate11.errors = [{ instancePath: instancePath + "/operatorAddresses/" + i0, schemaPath: "#/properties/operatorAddresses/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                             return false;
                           }
                         }
@@ -3236,7 +347,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                     }
                   }
                 } else {
-                  validate14.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                  validate11.errors = [{ instancePath: instancePath + "/operatorAddresses", schemaPath: "#/properties/operatorAddresses/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                   return false;
                 }
               }
@@ -3249,11 +360,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                 let data4 = data.logLevel;
                 const _errs9 = errors;
                 if (typeof data4 !== "string") {
-                  validate14.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                  validate11.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                   return false;
                 }
                 if (!(data4 === "error" || data4 === "warn" || data4 === "info" || data4 === "debug")) {
-                  validate14.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/enum", keyword: "enum", params: { allowedValues: schema15.properties.logLevel.enum }, message: "must be equal to one of the allowed values" }];
+                  validate11.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/enum", keyword: "enum", params: { allowedValues: schema12.properties.logLevel.enum }, message: "must be equal to one of the allowed values" }];
                   return false;
                 }
                 var valid0 = _errs9 === errors;
@@ -3267,11 +378,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                   if (errors === _errs11) {
                     if (typeof data5 == "number" && isFinite(data5)) {
                       if (data5 < 0 || isNaN(data5)) {
-                        validate14.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
+                        validate11.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
                         return false;
                       }
                     } else {
-                      validate14.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
+                      validate11.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
                       return false;
                     }
                   }
@@ -3286,7 +397,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                     if (errors === _errs13) {
                       if (Array.isArray(data6)) {
                         if (data6.length > 500) {
-                          validate14.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                          validate11.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                           return false;
                         } else {
                           var valid2 = true;
@@ -3298,7 +409,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                               if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
                                 let missing1;
                                 if (data7.path === void 0 && (missing1 = "path") || data7.timeoutSeconds === void 0 && (missing1 = "timeoutSeconds") || data7.check === void 0 && (missing1 = "check")) {
-                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1, schemaPath: "#/properties/probes/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
+                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1, schemaPath: "#/properties/probes/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
                                   return false;
                                 } else {
                                   if (data7.path !== void 0) {
@@ -3306,12 +417,12 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                     const _errs17 = errors;
                                     if (errors === _errs17) {
                                       if (typeof data8 === "string") {
-                                        if (!pattern27.test(data8)) {
-                                          validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/path", schemaPath: "#/properties/probes/items/properties/path/pattern", keyword: "pattern", params: { pattern: "^/" }, message: 'must match pattern "^/"' }];
+                                        if (!pattern1.test(data8)) {
+                                          validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/path", schemaPath: "#/properties/probes/items/properties/path/pattern", keyword: "pattern", params: { pattern: "^/" }, message: 'must match pattern "^/"' }];
                                           return false;
                                         }
                                       } else {
-                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/path", schemaPath: "#/properties/probes/items/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/path", schemaPath: "#/properties/probes/items/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                         return false;
                                       }
                                     }
@@ -3326,16 +437,16 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                       if (errors === _errs19) {
                                         if (typeof data9 == "number" && isFinite(data9)) {
                                           if (data9 > 86400 || isNaN(data9)) {
-                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
+                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
                                             return false;
                                           } else {
                                             if (data9 < 0 || isNaN(data9)) {
-                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
+                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
                                               return false;
                                             }
                                           }
                                         } else {
-                                          validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
+                                          validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
                                           return false;
                                         }
                                       }
@@ -3351,7 +462,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                           if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
                                             let missing2;
                                             if (data10.type === void 0 && (missing2 = "type") || data10.port === void 0 && (missing2 = "port")) {
-                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
+                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
                                               return false;
                                             } else {
                                               const tag0 = data10.type;
@@ -3362,18 +473,18 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                     if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
                                                       let missing3;
                                                       if (data10.type === void 0 && (missing3 = "type") || data10.scheme === void 0 && (missing3 = "scheme") || data10.host === void 0 && (missing3 = "host") || data10.port === void 0 && (missing3 = "port") || data10.path === void 0 && (missing3 = "path") || data10.headers === void 0 && (missing3 = "headers")) {
-                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
+                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
                                                         return false;
                                                       } else {
                                                         if (data10.type !== void 0) {
                                                           let data11 = data10.type;
                                                           const _errs26 = errors;
                                                           if (typeof data11 !== "string") {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                             return false;
                                                           }
                                                           if ("http" !== data11) {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/const", keyword: "const", params: { allowedValue: "http" }, message: "must be equal to constant" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/const", keyword: "const", params: { allowedValue: "http" }, message: "must be equal to constant" }];
                                                             return false;
                                                           }
                                                           var valid6 = _errs26 === errors;
@@ -3385,11 +496,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                             let data12 = data10.scheme;
                                                             const _errs28 = errors;
                                                             if (typeof data12 !== "string") {
-                                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                               return false;
                                                             }
                                                             if (!(data12 === "http" || data12 === "https")) {
-                                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/enum", keyword: "enum", params: { allowedValues: schema15.properties.probes.items.properties.check.oneOf[0].properties.scheme.enum }, message: "must be equal to one of the allowed values" }];
+                                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/enum", keyword: "enum", params: { allowedValues: schema12.properties.probes.items.properties.check.oneOf[0].properties.scheme.enum }, message: "must be equal to one of the allowed values" }];
                                                               return false;
                                                             }
                                                             var valid6 = _errs28 === errors;
@@ -3403,11 +514,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                               if (errors === _errs30) {
                                                                 if (typeof data13 === "string") {
                                                                   if (func2(data13) > 4096) {
-                                                                    validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                    validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                     return false;
                                                                   }
                                                                 } else {
-                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                   return false;
                                                                 }
                                                               }
@@ -3420,17 +531,17 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                 let data14 = data10.port;
                                                                 const _errs32 = errors;
                                                                 if (!(typeof data14 == "number" && (!(data14 % 1) && !isNaN(data14)) && isFinite(data14))) {
-                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                                   return false;
                                                                 }
                                                                 if (errors === _errs32) {
                                                                   if (typeof data14 == "number" && isFinite(data14)) {
                                                                     if (data14 > 65535 || isNaN(data14)) {
-                                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                       return false;
                                                                     } else {
                                                                       if (data14 < 1 || isNaN(data14)) {
-                                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                         return false;
                                                                       }
                                                                     }
@@ -3447,11 +558,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                   if (errors === _errs34) {
                                                                     if (typeof data15 === "string") {
                                                                       if (func2(data15) > 4096) {
-                                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                         return false;
                                                                       }
                                                                     } else {
-                                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                       return false;
                                                                     }
                                                                   }
@@ -3466,7 +577,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                     if (errors === _errs36) {
                                                                       if (Array.isArray(data16)) {
                                                                         if (data16.length > 500) {
-                                                                          validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                                                                          validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                                                                           return false;
                                                                         } else {
                                                                           var valid7 = true;
@@ -3478,7 +589,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                               if (data17 && typeof data17 == "object" && !Array.isArray(data17)) {
                                                                                 let missing4;
                                                                                 if (data17.name === void 0 && (missing4 = "name") || data17.value === void 0 && (missing4 = "value")) {
-                                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
+                                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
                                                                                   return false;
                                                                                 } else {
                                                                                   if (data17.name !== void 0) {
@@ -3487,11 +598,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                     if (errors === _errs40) {
                                                                                       if (typeof data18 === "string") {
                                                                                         if (func2(data18) < 1) {
-                                                                                          validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                                                                                          validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                                                                                           return false;
                                                                                         }
                                                                                       } else {
-                                                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                                         return false;
                                                                                       }
                                                                                     }
@@ -3506,16 +617,16 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                       if (errors === _errs42) {
                                                                                         if (typeof data19 === "string") {
                                                                                           if (func2(data19) > 8192) {
-                                                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
+                                                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
                                                                                             return false;
                                                                                           } else {
-                                                                                            if (!pattern4.test(data19)) {
-                                                                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
+                                                                                            if (!pattern2.test(data19)) {
+                                                                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
                                                                                               return false;
                                                                                             }
                                                                                           }
                                                                                         } else {
-                                                                                          validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                                          validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                                           return false;
                                                                                         }
                                                                                       }
@@ -3526,7 +637,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                   }
                                                                                 }
                                                                               } else {
-                                                                                validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                                                validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers/" + i2, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                                                 return false;
                                                                               }
                                                                             }
@@ -3537,7 +648,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                                           }
                                                                         }
                                                                       } else {
-                                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                                                                         return false;
                                                                       }
                                                                     }
@@ -3552,7 +663,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                         }
                                                       }
                                                     } else {
-                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                       return false;
                                                     }
                                                   }
@@ -3562,18 +673,18 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                     if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
                                                       let missing5;
                                                       if (data10.type === void 0 && (missing5 = "type") || data10.host === void 0 && (missing5 = "host") || data10.port === void 0 && (missing5 = "port")) {
-                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
+                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
                                                         return false;
                                                       } else {
                                                         if (data10.type !== void 0) {
                                                           let data20 = data10.type;
                                                           const _errs46 = errors;
                                                           if (typeof data20 !== "string") {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                             return false;
                                                           }
                                                           if ("tcp" !== data20) {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/const", keyword: "const", params: { allowedValue: "tcp" }, message: "must be equal to constant" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/const", keyword: "const", params: { allowedValue: "tcp" }, message: "must be equal to constant" }];
                                                             return false;
                                                           }
                                                           var valid10 = _errs46 === errors;
@@ -3587,11 +698,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                             if (errors === _errs48) {
                                                               if (typeof data21 === "string") {
                                                                 if (func2(data21) > 4096) {
-                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                   return false;
                                                                 }
                                                               } else {
-                                                                validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                 return false;
                                                               }
                                                             }
@@ -3604,17 +715,17 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                               let data22 = data10.port;
                                                               const _errs50 = errors;
                                                               if (!(typeof data22 == "number" && (!(data22 % 1) && !isNaN(data22)) && isFinite(data22))) {
-                                                                validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                                validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                                 return false;
                                                               }
                                                               if (errors === _errs50) {
                                                                 if (typeof data22 == "number" && isFinite(data22)) {
                                                                   if (data22 > 65535 || isNaN(data22)) {
-                                                                    validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                    validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                     return false;
                                                                   } else {
                                                                     if (data22 < 1 || isNaN(data22)) {
-                                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                       return false;
                                                                     }
                                                                   }
@@ -3628,7 +739,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                         }
                                                       }
                                                     } else {
-                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                       return false;
                                                     }
                                                   }
@@ -3638,18 +749,18 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                     if (data10 && typeof data10 == "object" && !Array.isArray(data10)) {
                                                       let missing6;
                                                       if (data10.type === void 0 && (missing6 = "type") || data10.port === void 0 && (missing6 = "port") || data10.service === void 0 && (missing6 = "service")) {
-                                                        validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/required", keyword: "required", params: { missingProperty: missing6 }, message: "must have required property '" + missing6 + "'" }];
+                                                        validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/required", keyword: "required", params: { missingProperty: missing6 }, message: "must have required property '" + missing6 + "'" }];
                                                         return false;
                                                       } else {
                                                         if (data10.type !== void 0) {
                                                           let data23 = data10.type;
                                                           const _errs54 = errors;
                                                           if (typeof data23 !== "string") {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                             return false;
                                                           }
                                                           if ("grpc" !== data23) {
-                                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/const", keyword: "const", params: { allowedValue: "grpc" }, message: "must be equal to constant" }];
+                                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/const", keyword: "const", params: { allowedValue: "grpc" }, message: "must be equal to constant" }];
                                                             return false;
                                                           }
                                                           var valid12 = _errs54 === errors;
@@ -3661,17 +772,17 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                             let data24 = data10.port;
                                                             const _errs56 = errors;
                                                             if (!(typeof data24 == "number" && (!(data24 % 1) && !isNaN(data24)) && isFinite(data24))) {
-                                                              validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                              validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                               return false;
                                                             }
                                                             if (errors === _errs56) {
                                                               if (typeof data24 == "number" && isFinite(data24)) {
                                                                 if (data24 > 65535 || isNaN(data24)) {
-                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                   return false;
                                                                 } else {
                                                                   if (data24 < 1 || isNaN(data24)) {
-                                                                    validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                    validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                     return false;
                                                                   }
                                                                 }
@@ -3688,11 +799,11 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                               if (errors === _errs58) {
                                                                 if (typeof data25 === "string") {
                                                                   if (func2(data25) > 4096) {
-                                                                    validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                    validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                     return false;
                                                                   }
                                                                 } else {
-                                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                   return false;
                                                                 }
                                                               }
@@ -3704,21 +815,21 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                                         }
                                                       }
                                                     } else {
-                                                      validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                      validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                       return false;
                                                     }
                                                   }
                                                 } else {
-                                                  validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "mapping", tag: "type", tagValue: tag0 }, message: 'value of tag "type" must be in oneOf' }];
+                                                  validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "mapping", tag: "type", tagValue: tag0 }, message: 'value of tag "type" must be in oneOf' }];
                                                   return false;
                                                 }
                                               } else {
-                                                validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "tag", tag: "type", tagValue: tag0 }, message: 'tag "type" must be string' }];
+                                                validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "tag", tag: "type", tagValue: tag0 }, message: 'tag "type" must be string' }];
                                                 return false;
                                               }
                                             }
                                           } else {
-                                            validate14.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                            validate11.errors = [{ instancePath: instancePath + "/probes/" + i1 + "/check", schemaPath: "#/properties/probes/items/properties/check/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                             return false;
                                           }
                                         }
@@ -3730,7 +841,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                                   }
                                 }
                               } else {
-                                validate14.errors = [{ instancePath: instancePath + "/probes/" + i1, schemaPath: "#/properties/probes/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                validate11.errors = [{ instancePath: instancePath + "/probes/" + i1, schemaPath: "#/properties/probes/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                 return false;
                               }
                             }
@@ -3741,7 +852,7 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
                           }
                         }
                       } else {
-                        validate14.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                        validate11.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                         return false;
                       }
                     }
@@ -3756,29 +867,29 @@ function validate14(data, { instancePath = "", parentData, parentDataProperty, r
         }
       }
     } else {
-      validate14.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+      validate11.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
       return false;
     }
   }
-  validate14.errors = vErrors;
+  validate11.errors = vErrors;
   return errors === 0;
 }
-var captureSettings = validate15;
-var pattern29 = new RegExp("^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "u");
-function validate15(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+var captureSettings = validate12;
+var pattern3 = new RegExp("^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "u");
+function validate12(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
   let vErrors = null;
   let errors = 0;
   if (errors === 0) {
     if (data && typeof data == "object" && !Array.isArray(data)) {
       let missing0;
       if (data.excludeInboundPorts === void 0 && (missing0 = "excludeInboundPorts") || data.excludeOutboundPorts === void 0 && (missing0 = "excludeOutboundPorts") || data.excludeOutboundCidrs === void 0 && (missing0 = "excludeOutboundCidrs")) {
-        validate15.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
+        validate12.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
         return false;
       } else {
         const _errs1 = errors;
         for (const key0 in data) {
           if (!(key0 === "excludeInboundPorts" || key0 === "excludeOutboundPorts" || key0 === "excludeOutboundCidrs")) {
-            validate15.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
+            validate12.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
             return false;
             break;
           }
@@ -3790,7 +901,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
             if (errors === _errs2) {
               if (Array.isArray(data0)) {
                 if (data0.length > 500) {
-                  validate15.errors = [{ instancePath: instancePath + "/excludeInboundPorts", schemaPath: "#/properties/excludeInboundPorts/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                  validate12.errors = [{ instancePath: instancePath + "/excludeInboundPorts", schemaPath: "#/properties/excludeInboundPorts/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                   return false;
                 } else {
                   var valid1 = true;
@@ -3799,17 +910,17 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                     let data1 = data0[i0];
                     const _errs4 = errors;
                     if (!(typeof data1 == "number" && (!(data1 % 1) && !isNaN(data1)) && isFinite(data1))) {
-                      validate15.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                      validate12.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                       return false;
                     }
                     if (errors === _errs4) {
                       if (typeof data1 == "number" && isFinite(data1)) {
                         if (data1 > 65535 || isNaN(data1)) {
-                          validate15.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                          validate12.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                           return false;
                         } else {
                           if (data1 < 1 || isNaN(data1)) {
-                            validate15.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                            validate12.errors = [{ instancePath: instancePath + "/excludeInboundPorts/" + i0, schemaPath: "#/properties/excludeInboundPorts/items/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                             return false;
                           }
                         }
@@ -3822,7 +933,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                   }
                 }
               } else {
-                validate15.errors = [{ instancePath: instancePath + "/excludeInboundPorts", schemaPath: "#/properties/excludeInboundPorts/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                validate12.errors = [{ instancePath: instancePath + "/excludeInboundPorts", schemaPath: "#/properties/excludeInboundPorts/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                 return false;
               }
             }
@@ -3837,7 +948,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
               if (errors === _errs6) {
                 if (Array.isArray(data2)) {
                   if (data2.length > 500) {
-                    validate15.errors = [{ instancePath: instancePath + "/excludeOutboundPorts", schemaPath: "#/properties/excludeOutboundPorts/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                    validate12.errors = [{ instancePath: instancePath + "/excludeOutboundPorts", schemaPath: "#/properties/excludeOutboundPorts/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                     return false;
                   } else {
                     var valid2 = true;
@@ -3846,17 +957,17 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                       let data3 = data2[i1];
                       const _errs8 = errors;
                       if (!(typeof data3 == "number" && (!(data3 % 1) && !isNaN(data3)) && isFinite(data3))) {
-                        validate15.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                        validate12.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                         return false;
                       }
                       if (errors === _errs8) {
                         if (typeof data3 == "number" && isFinite(data3)) {
                           if (data3 > 65535 || isNaN(data3)) {
-                            validate15.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                            validate12.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                             return false;
                           } else {
                             if (data3 < 1 || isNaN(data3)) {
-                              validate15.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                              validate12.errors = [{ instancePath: instancePath + "/excludeOutboundPorts/" + i1, schemaPath: "#/properties/excludeOutboundPorts/items/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                               return false;
                             }
                           }
@@ -3869,7 +980,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                     }
                   }
                 } else {
-                  validate15.errors = [{ instancePath: instancePath + "/excludeOutboundPorts", schemaPath: "#/properties/excludeOutboundPorts/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                  validate12.errors = [{ instancePath: instancePath + "/excludeOutboundPorts", schemaPath: "#/properties/excludeOutboundPorts/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                   return false;
                 }
               }
@@ -3884,7 +995,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                 if (errors === _errs10) {
                   if (Array.isArray(data4)) {
                     if (data4.length > 500) {
-                      validate15.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs", schemaPath: "#/properties/excludeOutboundCidrs/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                      validate12.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs", schemaPath: "#/properties/excludeOutboundCidrs/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                       return false;
                     } else {
                       var valid3 = true;
@@ -3894,12 +1005,12 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                         const _errs12 = errors;
                         if (errors === _errs12) {
                           if (typeof data5 === "string") {
-                            if (!pattern29.test(data5)) {
-                              validate15.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs/" + i2, schemaPath: "#/properties/excludeOutboundCidrs/items/pattern", keyword: "pattern", params: { pattern: "^[0-9A-Fa-f.:]+/[0-9]{1,3}$" }, message: 'must match pattern "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"' }];
+                            if (!pattern3.test(data5)) {
+                              validate12.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs/" + i2, schemaPath: "#/properties/excludeOutboundCidrs/items/pattern", keyword: "pattern", params: { pattern: "^[0-9A-Fa-f.:]+/[0-9]{1,3}$" }, message: 'must match pattern "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"' }];
                               return false;
                             }
                           } else {
-                            validate15.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs/" + i2, schemaPath: "#/properties/excludeOutboundCidrs/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                            validate12.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs/" + i2, schemaPath: "#/properties/excludeOutboundCidrs/items/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                             return false;
                           }
                         }
@@ -3910,7 +1021,7 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
                       }
                     }
                   } else {
-                    validate15.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs", schemaPath: "#/properties/excludeOutboundCidrs/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                    validate12.errors = [{ instancePath: instancePath + "/excludeOutboundCidrs", schemaPath: "#/properties/excludeOutboundCidrs/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                     return false;
                   }
                 }
@@ -3923,30 +1034,31 @@ function validate15(data, { instancePath = "", parentData, parentDataProperty, r
         }
       }
     } else {
-      validate15.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+      validate12.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
       return false;
     }
   }
-  validate15.errors = vErrors;
+  validate12.errors = vErrors;
   return errors === 0;
 }
-var localFile = validate16;
-var schema17 = { "type": "object", "properties": { "resources": { "type": "array", "items": { "type": "object", "required": ["type"] }, "maxItems": 1e5 }, "outbound": { "type": "array", "items": { "type": "object", "properties": { "listen": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "destination": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" } }, "required": ["listen"], "additionalProperties": false }, "maxItems": 500 }, "inbound": { "type": "array", "items": { "type": "object", "properties": { "listen": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "destination": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" } }, "required": ["listen"], "additionalProperties": false }, "maxItems": 500 }, "health": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "admin": { "type": "string", "minLength": 1, "maxLength": 512 }, "identity": { "type": "string", "minLength": 1, "maxLength": 512 }, "logLevel": { "type": "string", "enum": ["error", "warn", "info", "debug"] }, "gracePeriodSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "probes": { "type": "array", "items": { "type": "object", "properties": { "path": { "type": "string", "pattern": "^/" }, "timeoutSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "check": { "type": "object", "required": ["type", "port"], "discriminator": { "propertyName": "type" }, "oneOf": [{ "type": "object", "properties": { "type": { "type": "string", "const": "http" }, "scheme": { "type": "string", "enum": ["http", "https"] }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "path": { "type": "string", "maxLength": 4096 }, "headers": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "minLength": 1 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 } }, "required": ["type", "scheme", "host", "port", "path", "headers"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "tcp" }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 } }, "required": ["type", "host", "port"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "grpc" }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "service": { "type": "string", "maxLength": 4096 } }, "required": ["type", "port", "service"] }] } }, "required": ["path", "timeoutSeconds", "check"] }, "maxItems": 500 } }, "required": ["resources"], "additionalProperties": false };
-var func70 = Object.prototype.hasOwnProperty;
-function validate16(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
+var localFile = validate13;
+var schema14 = { "type": "object", "properties": { "resources": { "type": "array", "items": { "type": "object", "required": ["type"] }, "maxItems": 1e5 }, "outbound": { "type": "array", "items": { "type": "object", "properties": { "listen": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "destination": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" } }, "required": ["listen"], "additionalProperties": false }, "maxItems": 500 }, "inbound": { "type": "array", "items": { "type": "object", "properties": { "listen": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "destination": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" } }, "required": ["listen"], "additionalProperties": false }, "maxItems": 500 }, "health": { "type": "string", "pattern": "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, "admin": { "type": "string", "minLength": 1, "maxLength": 512 }, "identity": { "type": "string", "minLength": 1, "maxLength": 512 }, "logLevel": { "type": "string", "enum": ["error", "warn", "info", "debug"] }, "gracePeriodSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "probes": { "type": "array", "items": { "type": "object", "properties": { "path": { "type": "string", "pattern": "^/" }, "timeoutSeconds": { "type": "number", "minimum": 0, "maximum": 86400 }, "check": { "type": "object", "required": ["type", "port"], "discriminator": { "propertyName": "type" }, "oneOf": [{ "type": "object", "properties": { "type": { "type": "string", "const": "http" }, "scheme": { "type": "string", "enum": ["http", "https"] }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "path": { "type": "string", "maxLength": 4096 }, "headers": { "type": "array", "items": { "type": "object", "properties": { "name": { "type": "string", "minLength": 1 }, "value": { "type": "string", "pattern": "^[^\\r\\n\\u0000]*$", "maxLength": 8192 } }, "required": ["name", "value"] }, "maxItems": 500 } }, "required": ["type", "scheme", "host", "port", "path", "headers"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "tcp" }, "host": { "type": "string", "maxLength": 4096 }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 } }, "required": ["type", "host", "port"] }, { "type": "object", "properties": { "type": { "type": "string", "const": "grpc" }, "port": { "type": "integer", "minimum": 1, "maximum": 65535 }, "service": { "type": "string", "maxLength": 4096 } }, "required": ["type", "port", "service"] }] } }, "required": ["path", "timeoutSeconds", "check"] }, "maxItems": 500 } }, "required": ["resources"], "additionalProperties": false };
+var func16 = Object.prototype.hasOwnProperty;
+var pattern4 = new RegExp("^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$", "u");
+function validate13(data, { instancePath = "", parentData, parentDataProperty, rootData = data } = {}) {
   let vErrors = null;
   let errors = 0;
   if (errors === 0) {
     if (data && typeof data == "object" && !Array.isArray(data)) {
       let missing0;
       if (data.resources === void 0 && (missing0 = "resources")) {
-        validate16.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
+        validate13.errors = [{ instancePath, schemaPath: "#/required", keyword: "required", params: { missingProperty: missing0 }, message: "must have required property '" + missing0 + "'" }];
         return false;
       } else {
         const _errs1 = errors;
         for (const key0 in data) {
-          if (!func70.call(schema17.properties, key0)) {
-            validate16.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
+          if (!func16.call(schema14.properties, key0)) {
+            validate13.errors = [{ instancePath, schemaPath: "#/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key0 }, message: "must NOT have additional properties" }];
             return false;
             break;
           }
@@ -3958,7 +1070,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
             if (errors === _errs2) {
               if (Array.isArray(data0)) {
                 if (data0.length > 1e5) {
-                  validate16.errors = [{ instancePath: instancePath + "/resources", schemaPath: "#/properties/resources/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
+                  validate13.errors = [{ instancePath: instancePath + "/resources", schemaPath: "#/properties/resources/maxItems", keyword: "maxItems", params: { limit: 1e5 }, message: "must NOT have more than 100000 items" }];
                   return false;
                 } else {
                   var valid1 = true;
@@ -3970,11 +1082,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                       if (data1 && typeof data1 == "object" && !Array.isArray(data1)) {
                         let missing1;
                         if (data1.type === void 0 && (missing1 = "type")) {
-                          validate16.errors = [{ instancePath: instancePath + "/resources/" + i0, schemaPath: "#/properties/resources/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
+                          validate13.errors = [{ instancePath: instancePath + "/resources/" + i0, schemaPath: "#/properties/resources/items/required", keyword: "required", params: { missingProperty: missing1 }, message: "must have required property '" + missing1 + "'" }];
                           return false;
                         }
                       } else {
-                        validate16.errors = [{ instancePath: instancePath + "/resources/" + i0, schemaPath: "#/properties/resources/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                        validate13.errors = [{ instancePath: instancePath + "/resources/" + i0, schemaPath: "#/properties/resources/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                         return false;
                       }
                     }
@@ -3985,7 +1097,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                   }
                 }
               } else {
-                validate16.errors = [{ instancePath: instancePath + "/resources", schemaPath: "#/properties/resources/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                validate13.errors = [{ instancePath: instancePath + "/resources", schemaPath: "#/properties/resources/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                 return false;
               }
             }
@@ -4000,7 +1112,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
               if (errors === _errs6) {
                 if (Array.isArray(data2)) {
                   if (data2.length > 500) {
-                    validate16.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                    validate13.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                     return false;
                   } else {
                     var valid2 = true;
@@ -4012,13 +1124,13 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                         if (data3 && typeof data3 == "object" && !Array.isArray(data3)) {
                           let missing2;
                           if (data3.listen === void 0 && (missing2 = "listen")) {
-                            validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
+                            validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/required", keyword: "required", params: { missingProperty: missing2 }, message: "must have required property '" + missing2 + "'" }];
                             return false;
                           } else {
                             const _errs10 = errors;
                             for (const key1 in data3) {
                               if (!(key1 === "listen" || key1 === "destination")) {
-                                validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key1 }, message: "must NOT have additional properties" }];
+                                validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key1 }, message: "must NOT have additional properties" }];
                                 return false;
                                 break;
                               }
@@ -4029,12 +1141,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                 const _errs11 = errors;
                                 if (errors === _errs11) {
                                   if (typeof data4 === "string") {
-                                    if (!pattern1.test(data4)) {
-                                      validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/listen", schemaPath: "#/properties/outbound/items/properties/listen/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
+                                    if (!pattern4.test(data4)) {
+                                      validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/listen", schemaPath: "#/properties/outbound/items/properties/listen/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
                                       return false;
                                     }
                                   } else {
-                                    validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/listen", schemaPath: "#/properties/outbound/items/properties/listen/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                    validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/listen", schemaPath: "#/properties/outbound/items/properties/listen/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                     return false;
                                   }
                                 }
@@ -4048,12 +1160,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                   const _errs13 = errors;
                                   if (errors === _errs13) {
                                     if (typeof data5 === "string") {
-                                      if (!pattern1.test(data5)) {
-                                        validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/destination", schemaPath: "#/properties/outbound/items/properties/destination/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
+                                      if (!pattern4.test(data5)) {
+                                        validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/destination", schemaPath: "#/properties/outbound/items/properties/destination/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
                                         return false;
                                       }
                                     } else {
-                                      validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/destination", schemaPath: "#/properties/outbound/items/properties/destination/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                      validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1 + "/destination", schemaPath: "#/properties/outbound/items/properties/destination/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                       return false;
                                     }
                                   }
@@ -4065,7 +1177,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                             }
                           }
                         } else {
-                          validate16.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                          validate13.errors = [{ instancePath: instancePath + "/outbound/" + i1, schemaPath: "#/properties/outbound/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                           return false;
                         }
                       }
@@ -4076,7 +1188,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                     }
                   }
                 } else {
-                  validate16.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                  validate13.errors = [{ instancePath: instancePath + "/outbound", schemaPath: "#/properties/outbound/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                   return false;
                 }
               }
@@ -4091,7 +1203,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                 if (errors === _errs15) {
                   if (Array.isArray(data6)) {
                     if (data6.length > 500) {
-                      validate16.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                      validate13.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                       return false;
                     } else {
                       var valid4 = true;
@@ -4103,13 +1215,13 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                           if (data7 && typeof data7 == "object" && !Array.isArray(data7)) {
                             let missing3;
                             if (data7.listen === void 0 && (missing3 = "listen")) {
-                              validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
+                              validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/required", keyword: "required", params: { missingProperty: missing3 }, message: "must have required property '" + missing3 + "'" }];
                               return false;
                             } else {
                               const _errs19 = errors;
                               for (const key2 in data7) {
                                 if (!(key2 === "listen" || key2 === "destination")) {
-                                  validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key2 }, message: "must NOT have additional properties" }];
+                                  validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/additionalProperties", keyword: "additionalProperties", params: { additionalProperty: key2 }, message: "must NOT have additional properties" }];
                                   return false;
                                   break;
                                 }
@@ -4120,12 +1232,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                   const _errs20 = errors;
                                   if (errors === _errs20) {
                                     if (typeof data8 === "string") {
-                                      if (!pattern1.test(data8)) {
-                                        validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/listen", schemaPath: "#/properties/inbound/items/properties/listen/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
+                                      if (!pattern4.test(data8)) {
+                                        validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/listen", schemaPath: "#/properties/inbound/items/properties/listen/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
                                         return false;
                                       }
                                     } else {
-                                      validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/listen", schemaPath: "#/properties/inbound/items/properties/listen/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                      validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/listen", schemaPath: "#/properties/inbound/items/properties/listen/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                       return false;
                                     }
                                   }
@@ -4139,12 +1251,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                     const _errs22 = errors;
                                     if (errors === _errs22) {
                                       if (typeof data9 === "string") {
-                                        if (!pattern1.test(data9)) {
-                                          validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/destination", schemaPath: "#/properties/inbound/items/properties/destination/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
+                                        if (!pattern4.test(data9)) {
+                                          validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/destination", schemaPath: "#/properties/inbound/items/properties/destination/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
                                           return false;
                                         }
                                       } else {
-                                        validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/destination", schemaPath: "#/properties/inbound/items/properties/destination/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                        validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2 + "/destination", schemaPath: "#/properties/inbound/items/properties/destination/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                         return false;
                                       }
                                     }
@@ -4156,7 +1268,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                               }
                             }
                           } else {
-                            validate16.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                            validate13.errors = [{ instancePath: instancePath + "/inbound/" + i2, schemaPath: "#/properties/inbound/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                             return false;
                           }
                         }
@@ -4167,7 +1279,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                       }
                     }
                   } else {
-                    validate16.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                    validate13.errors = [{ instancePath: instancePath + "/inbound", schemaPath: "#/properties/inbound/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                     return false;
                   }
                 }
@@ -4181,12 +1293,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                   const _errs24 = errors;
                   if (errors === _errs24) {
                     if (typeof data10 === "string") {
-                      if (!pattern1.test(data10)) {
-                        validate16.errors = [{ instancePath: instancePath + "/health", schemaPath: "#/properties/health/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
+                      if (!pattern4.test(data10)) {
+                        validate13.errors = [{ instancePath: instancePath + "/health", schemaPath: "#/properties/health/pattern", keyword: "pattern", params: { pattern: "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$" }, message: 'must match pattern "^(\\[[0-9A-Fa-f.:]+\\]|[0-9.]+):[0-9]{1,5}$"' }];
                         return false;
                       }
                     } else {
-                      validate16.errors = [{ instancePath: instancePath + "/health", schemaPath: "#/properties/health/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                      validate13.errors = [{ instancePath: instancePath + "/health", schemaPath: "#/properties/health/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                       return false;
                     }
                   }
@@ -4201,16 +1313,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                     if (errors === _errs26) {
                       if (typeof data11 === "string") {
                         if (func2(data11) > 512) {
-                          validate16.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
+                          validate13.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
                           return false;
                         } else {
                           if (func2(data11) < 1) {
-                            validate16.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                            validate13.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                             return false;
                           }
                         }
                       } else {
-                        validate16.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                        validate13.errors = [{ instancePath: instancePath + "/admin", schemaPath: "#/properties/admin/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                         return false;
                       }
                     }
@@ -4225,16 +1337,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                       if (errors === _errs28) {
                         if (typeof data12 === "string") {
                           if (func2(data12) > 512) {
-                            validate16.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
+                            validate13.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/maxLength", keyword: "maxLength", params: { limit: 512 }, message: "must NOT have more than 512 characters" }];
                             return false;
                           } else {
                             if (func2(data12) < 1) {
-                              validate16.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                              validate13.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                               return false;
                             }
                           }
                         } else {
-                          validate16.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                          validate13.errors = [{ instancePath: instancePath + "/identity", schemaPath: "#/properties/identity/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                           return false;
                         }
                       }
@@ -4247,11 +1359,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                         let data13 = data.logLevel;
                         const _errs30 = errors;
                         if (typeof data13 !== "string") {
-                          validate16.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                          validate13.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                           return false;
                         }
                         if (!(data13 === "error" || data13 === "warn" || data13 === "info" || data13 === "debug")) {
-                          validate16.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/enum", keyword: "enum", params: { allowedValues: schema17.properties.logLevel.enum }, message: "must be equal to one of the allowed values" }];
+                          validate13.errors = [{ instancePath: instancePath + "/logLevel", schemaPath: "#/properties/logLevel/enum", keyword: "enum", params: { allowedValues: schema14.properties.logLevel.enum }, message: "must be equal to one of the allowed values" }];
                           return false;
                         }
                         var valid0 = _errs30 === errors;
@@ -4265,16 +1377,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                           if (errors === _errs32) {
                             if (typeof data14 == "number" && isFinite(data14)) {
                               if (data14 > 86400 || isNaN(data14)) {
-                                validate16.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
+                                validate13.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
                                 return false;
                               } else {
                                 if (data14 < 0 || isNaN(data14)) {
-                                  validate16.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
+                                  validate13.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
                                   return false;
                                 }
                               }
                             } else {
-                              validate16.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
+                              validate13.errors = [{ instancePath: instancePath + "/gracePeriodSeconds", schemaPath: "#/properties/gracePeriodSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
                               return false;
                             }
                           }
@@ -4289,7 +1401,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                             if (errors === _errs34) {
                               if (Array.isArray(data15)) {
                                 if (data15.length > 500) {
-                                  validate16.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                                  validate13.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                                   return false;
                                 } else {
                                   var valid6 = true;
@@ -4301,7 +1413,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                       if (data16 && typeof data16 == "object" && !Array.isArray(data16)) {
                                         let missing4;
                                         if (data16.path === void 0 && (missing4 = "path") || data16.timeoutSeconds === void 0 && (missing4 = "timeoutSeconds") || data16.check === void 0 && (missing4 = "check")) {
-                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3, schemaPath: "#/properties/probes/items/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
+                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3, schemaPath: "#/properties/probes/items/required", keyword: "required", params: { missingProperty: missing4 }, message: "must have required property '" + missing4 + "'" }];
                                           return false;
                                         } else {
                                           if (data16.path !== void 0) {
@@ -4309,12 +1421,12 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                             const _errs38 = errors;
                                             if (errors === _errs38) {
                                               if (typeof data17 === "string") {
-                                                if (!pattern27.test(data17)) {
-                                                  validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/path", schemaPath: "#/properties/probes/items/properties/path/pattern", keyword: "pattern", params: { pattern: "^/" }, message: 'must match pattern "^/"' }];
+                                                if (!pattern1.test(data17)) {
+                                                  validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/path", schemaPath: "#/properties/probes/items/properties/path/pattern", keyword: "pattern", params: { pattern: "^/" }, message: 'must match pattern "^/"' }];
                                                   return false;
                                                 }
                                               } else {
-                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/path", schemaPath: "#/properties/probes/items/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/path", schemaPath: "#/properties/probes/items/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                 return false;
                                               }
                                             }
@@ -4329,16 +1441,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                               if (errors === _errs40) {
                                                 if (typeof data18 == "number" && isFinite(data18)) {
                                                   if (data18 > 86400 || isNaN(data18)) {
-                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
+                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/maximum", keyword: "maximum", params: { comparison: "<=", limit: 86400 }, message: "must be <= 86400" }];
                                                     return false;
                                                   } else {
                                                     if (data18 < 0 || isNaN(data18)) {
-                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
+                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/minimum", keyword: "minimum", params: { comparison: ">=", limit: 0 }, message: "must be >= 0" }];
                                                       return false;
                                                     }
                                                   }
                                                 } else {
-                                                  validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
+                                                  validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/timeoutSeconds", schemaPath: "#/properties/probes/items/properties/timeoutSeconds/type", keyword: "type", params: { type: "number" }, message: "must be number" }];
                                                   return false;
                                                 }
                                               }
@@ -4354,7 +1466,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                   if (data19 && typeof data19 == "object" && !Array.isArray(data19)) {
                                                     let missing5;
                                                     if (data19.type === void 0 && (missing5 = "type") || data19.port === void 0 && (missing5 = "port")) {
-                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
+                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/required", keyword: "required", params: { missingProperty: missing5 }, message: "must have required property '" + missing5 + "'" }];
                                                       return false;
                                                     } else {
                                                       const tag0 = data19.type;
@@ -4365,18 +1477,18 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                             if (data19 && typeof data19 == "object" && !Array.isArray(data19)) {
                                                               let missing6;
                                                               if (data19.type === void 0 && (missing6 = "type") || data19.scheme === void 0 && (missing6 = "scheme") || data19.host === void 0 && (missing6 = "host") || data19.port === void 0 && (missing6 = "port") || data19.path === void 0 && (missing6 = "path") || data19.headers === void 0 && (missing6 = "headers")) {
-                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/required", keyword: "required", params: { missingProperty: missing6 }, message: "must have required property '" + missing6 + "'" }];
+                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/required", keyword: "required", params: { missingProperty: missing6 }, message: "must have required property '" + missing6 + "'" }];
                                                                 return false;
                                                               } else {
                                                                 if (data19.type !== void 0) {
                                                                   let data20 = data19.type;
                                                                   const _errs47 = errors;
                                                                   if (typeof data20 !== "string") {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                     return false;
                                                                   }
                                                                   if ("http" !== data20) {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/const", keyword: "const", params: { allowedValue: "http" }, message: "must be equal to constant" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/type/const", keyword: "const", params: { allowedValue: "http" }, message: "must be equal to constant" }];
                                                                     return false;
                                                                   }
                                                                   var valid10 = _errs47 === errors;
@@ -4388,11 +1500,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                     let data21 = data19.scheme;
                                                                     const _errs49 = errors;
                                                                     if (typeof data21 !== "string") {
-                                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                       return false;
                                                                     }
                                                                     if (!(data21 === "http" || data21 === "https")) {
-                                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/enum", keyword: "enum", params: { allowedValues: schema17.properties.probes.items.properties.check.oneOf[0].properties.scheme.enum }, message: "must be equal to one of the allowed values" }];
+                                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/scheme", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/scheme/enum", keyword: "enum", params: { allowedValues: schema14.properties.probes.items.properties.check.oneOf[0].properties.scheme.enum }, message: "must be equal to one of the allowed values" }];
                                                                       return false;
                                                                     }
                                                                     var valid10 = _errs49 === errors;
@@ -4406,11 +1518,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                       if (errors === _errs51) {
                                                                         if (typeof data22 === "string") {
                                                                           if (func2(data22) > 4096) {
-                                                                            validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                            validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                             return false;
                                                                           }
                                                                         } else {
-                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                           return false;
                                                                         }
                                                                       }
@@ -4423,17 +1535,17 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                         let data23 = data19.port;
                                                                         const _errs53 = errors;
                                                                         if (!(typeof data23 == "number" && (!(data23 % 1) && !isNaN(data23)) && isFinite(data23))) {
-                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                                           return false;
                                                                         }
                                                                         if (errors === _errs53) {
                                                                           if (typeof data23 == "number" && isFinite(data23)) {
                                                                             if (data23 > 65535 || isNaN(data23)) {
-                                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                               return false;
                                                                             } else {
                                                                               if (data23 < 1 || isNaN(data23)) {
-                                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                                 return false;
                                                                               }
                                                                             }
@@ -4450,11 +1562,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                           if (errors === _errs55) {
                                                                             if (typeof data24 === "string") {
                                                                               if (func2(data24) > 4096) {
-                                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                                 return false;
                                                                               }
                                                                             } else {
-                                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/path", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/path/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                               return false;
                                                                             }
                                                                           }
@@ -4469,7 +1581,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                             if (errors === _errs57) {
                                                                               if (Array.isArray(data25)) {
                                                                                 if (data25.length > 500) {
-                                                                                  validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
+                                                                                  validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/maxItems", keyword: "maxItems", params: { limit: 500 }, message: "must NOT have more than 500 items" }];
                                                                                   return false;
                                                                                 } else {
                                                                                   var valid11 = true;
@@ -4481,7 +1593,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                       if (data26 && typeof data26 == "object" && !Array.isArray(data26)) {
                                                                                         let missing7;
                                                                                         if (data26.name === void 0 && (missing7 = "name") || data26.value === void 0 && (missing7 = "value")) {
-                                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/required", keyword: "required", params: { missingProperty: missing7 }, message: "must have required property '" + missing7 + "'" }];
+                                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/required", keyword: "required", params: { missingProperty: missing7 }, message: "must have required property '" + missing7 + "'" }];
                                                                                           return false;
                                                                                         } else {
                                                                                           if (data26.name !== void 0) {
@@ -4490,11 +1602,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                             if (errors === _errs61) {
                                                                                               if (typeof data27 === "string") {
                                                                                                 if (func2(data27) < 1) {
-                                                                                                  validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
+                                                                                                  validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/minLength", keyword: "minLength", params: { limit: 1 }, message: "must NOT have fewer than 1 characters" }];
                                                                                                   return false;
                                                                                                 }
                                                                                               } else {
-                                                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/name", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/name/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                                                 return false;
                                                                                               }
                                                                                             }
@@ -4509,16 +1621,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                               if (errors === _errs63) {
                                                                                                 if (typeof data28 === "string") {
                                                                                                   if (func2(data28) > 8192) {
-                                                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
+                                                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/maxLength", keyword: "maxLength", params: { limit: 8192 }, message: "must NOT have more than 8192 characters" }];
                                                                                                     return false;
                                                                                                   } else {
-                                                                                                    if (!pattern4.test(data28)) {
-                                                                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
+                                                                                                    if (!pattern2.test(data28)) {
+                                                                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/pattern", keyword: "pattern", params: { pattern: "^[^\\r\\n\\u0000]*$" }, message: 'must match pattern "^[^\\r\\n\\u0000]*$"' }];
                                                                                                       return false;
                                                                                                     }
                                                                                                   }
                                                                                                 } else {
-                                                                                                  validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                                                  validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4 + "/value", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/properties/value/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                                                   return false;
                                                                                                 }
                                                                                               }
@@ -4529,7 +1641,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                           }
                                                                                         }
                                                                                       } else {
-                                                                                        validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                                                        validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers/" + i4, schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                                                         return false;
                                                                                       }
                                                                                     }
@@ -4540,7 +1652,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                                   }
                                                                                 }
                                                                               } else {
-                                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/headers", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/properties/headers/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                                                                                 return false;
                                                                               }
                                                                             }
@@ -4555,7 +1667,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                 }
                                                               }
                                                             } else {
-                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/0/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                               return false;
                                                             }
                                                           }
@@ -4565,18 +1677,18 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                             if (data19 && typeof data19 == "object" && !Array.isArray(data19)) {
                                                               let missing8;
                                                               if (data19.type === void 0 && (missing8 = "type") || data19.host === void 0 && (missing8 = "host") || data19.port === void 0 && (missing8 = "port")) {
-                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/required", keyword: "required", params: { missingProperty: missing8 }, message: "must have required property '" + missing8 + "'" }];
+                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/required", keyword: "required", params: { missingProperty: missing8 }, message: "must have required property '" + missing8 + "'" }];
                                                                 return false;
                                                               } else {
                                                                 if (data19.type !== void 0) {
                                                                   let data29 = data19.type;
                                                                   const _errs67 = errors;
                                                                   if (typeof data29 !== "string") {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                     return false;
                                                                   }
                                                                   if ("tcp" !== data29) {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/const", keyword: "const", params: { allowedValue: "tcp" }, message: "must be equal to constant" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/type/const", keyword: "const", params: { allowedValue: "tcp" }, message: "must be equal to constant" }];
                                                                     return false;
                                                                   }
                                                                   var valid14 = _errs67 === errors;
@@ -4590,11 +1702,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                     if (errors === _errs69) {
                                                                       if (typeof data30 === "string") {
                                                                         if (func2(data30) > 4096) {
-                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                           return false;
                                                                         }
                                                                       } else {
-                                                                        validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                        validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/host", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/host/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                         return false;
                                                                       }
                                                                     }
@@ -4607,17 +1719,17 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                       let data31 = data19.port;
                                                                       const _errs71 = errors;
                                                                       if (!(typeof data31 == "number" && (!(data31 % 1) && !isNaN(data31)) && isFinite(data31))) {
-                                                                        validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                                        validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                                         return false;
                                                                       }
                                                                       if (errors === _errs71) {
                                                                         if (typeof data31 == "number" && isFinite(data31)) {
                                                                           if (data31 > 65535 || isNaN(data31)) {
-                                                                            validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                            validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                             return false;
                                                                           } else {
                                                                             if (data31 < 1 || isNaN(data31)) {
-                                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                               return false;
                                                                             }
                                                                           }
@@ -4631,7 +1743,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                 }
                                                               }
                                                             } else {
-                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/1/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                               return false;
                                                             }
                                                           }
@@ -4641,18 +1753,18 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                             if (data19 && typeof data19 == "object" && !Array.isArray(data19)) {
                                                               let missing9;
                                                               if (data19.type === void 0 && (missing9 = "type") || data19.port === void 0 && (missing9 = "port") || data19.service === void 0 && (missing9 = "service")) {
-                                                                validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/required", keyword: "required", params: { missingProperty: missing9 }, message: "must have required property '" + missing9 + "'" }];
+                                                                validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/required", keyword: "required", params: { missingProperty: missing9 }, message: "must have required property '" + missing9 + "'" }];
                                                                 return false;
                                                               } else {
                                                                 if (data19.type !== void 0) {
                                                                   let data32 = data19.type;
                                                                   const _errs75 = errors;
                                                                   if (typeof data32 !== "string") {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                     return false;
                                                                   }
                                                                   if ("grpc" !== data32) {
-                                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/const", keyword: "const", params: { allowedValue: "grpc" }, message: "must be equal to constant" }];
+                                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/type", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/type/const", keyword: "const", params: { allowedValue: "grpc" }, message: "must be equal to constant" }];
                                                                     return false;
                                                                   }
                                                                   var valid16 = _errs75 === errors;
@@ -4664,17 +1776,17 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                     let data33 = data19.port;
                                                                     const _errs77 = errors;
                                                                     if (!(typeof data33 == "number" && (!(data33 % 1) && !isNaN(data33)) && isFinite(data33))) {
-                                                                      validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
+                                                                      validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/type", keyword: "type", params: { type: "integer" }, message: "must be integer" }];
                                                                       return false;
                                                                     }
                                                                     if (errors === _errs77) {
                                                                       if (typeof data33 == "number" && isFinite(data33)) {
                                                                         if (data33 > 65535 || isNaN(data33)) {
-                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
+                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/maximum", keyword: "maximum", params: { comparison: "<=", limit: 65535 }, message: "must be <= 65535" }];
                                                                           return false;
                                                                         } else {
                                                                           if (data33 < 1 || isNaN(data33)) {
-                                                                            validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
+                                                                            validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/port", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/port/minimum", keyword: "minimum", params: { comparison: ">=", limit: 1 }, message: "must be >= 1" }];
                                                                             return false;
                                                                           }
                                                                         }
@@ -4691,11 +1803,11 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                       if (errors === _errs79) {
                                                                         if (typeof data34 === "string") {
                                                                           if (func2(data34) > 4096) {
-                                                                            validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
+                                                                            validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/maxLength", keyword: "maxLength", params: { limit: 4096 }, message: "must NOT have more than 4096 characters" }];
                                                                             return false;
                                                                           }
                                                                         } else {
-                                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
+                                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check/service", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/properties/service/type", keyword: "type", params: { type: "string" }, message: "must be string" }];
                                                                           return false;
                                                                         }
                                                                       }
@@ -4707,21 +1819,21 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                                                 }
                                                               }
                                                             } else {
-                                                              validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                              validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/oneOf/2/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                               return false;
                                                             }
                                                           }
                                                         } else {
-                                                          validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "mapping", tag: "type", tagValue: tag0 }, message: 'value of tag "type" must be in oneOf' }];
+                                                          validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "mapping", tag: "type", tagValue: tag0 }, message: 'value of tag "type" must be in oneOf' }];
                                                           return false;
                                                         }
                                                       } else {
-                                                        validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "tag", tag: "type", tagValue: tag0 }, message: 'tag "type" must be string' }];
+                                                        validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/discriminator", keyword: "discriminator", params: { error: "tag", tag: "type", tagValue: tag0 }, message: 'tag "type" must be string' }];
                                                         return false;
                                                       }
                                                     }
                                                   } else {
-                                                    validate16.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                                    validate13.errors = [{ instancePath: instancePath + "/probes/" + i3 + "/check", schemaPath: "#/properties/probes/items/properties/check/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                                     return false;
                                                   }
                                                 }
@@ -4733,7 +1845,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                           }
                                         }
                                       } else {
-                                        validate16.errors = [{ instancePath: instancePath + "/probes/" + i3, schemaPath: "#/properties/probes/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+                                        validate13.errors = [{ instancePath: instancePath + "/probes/" + i3, schemaPath: "#/properties/probes/items/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
                                         return false;
                                       }
                                     }
@@ -4744,7 +1856,7 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
                                   }
                                 }
                               } else {
-                                validate16.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
+                                validate13.errors = [{ instancePath: instancePath + "/probes", schemaPath: "#/properties/probes/type", keyword: "type", params: { type: "array" }, message: "must be array" }];
                                 return false;
                               }
                             }
@@ -4763,19 +1875,16 @@ function validate16(data, { instancePath = "", parentData, parentDataProperty, r
         }
       }
     } else {
-      validate16.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
+      validate13.errors = [{ instancePath, schemaPath: "#/type", keyword: "type", params: { type: "object" }, message: "must be object" }];
       return false;
     }
   }
-  validate16.errors = vErrors;
+  validate13.errors = vErrors;
   return errors === 0;
 }
 export {
   bootstrap,
   captureSettings,
-  destination,
   downMessage,
-  endpoints,
-  localFile,
-  workload
+  localFile
 };
