@@ -40,6 +40,7 @@ async function validators(): Promise<GeneratedFile[]> {
     platform: 'node',
     target: 'node26',
     legalComments: 'none',
+    minify: true,
   });
   const declarations = Object.keys(schemas).map((name) => `export const ${name}: Validator;`);
   return [
