@@ -20,12 +20,17 @@ const commands = {
 
 /** Installs the npm packages when the lock file has changed since the last installation. */
 function ensurePackages() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const stamp = join(root, 'node_modules/.tsmesh-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   const started = Date.now();
   console.log('▸ npm packages: installing');
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2] });
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+  });
   if (result.status !== 0) fail('npm packages could not be installed; the fix: npm ci');
   writeFileSync(stamp, lock);
   console.log(`▸ npm packages: installed (${((Date.now() - started) / 1000).toFixed(1)} s)`);
@@ -38,10 +43,18 @@ function fail(message) {
 
 const [command, ...rest] = process.argv.slice(2);
 const script = commands[command];
-if (script === undefined) fail(`unknown command ${command}; one of: ${Object.keys(commands).join(', ')}`);
+if (script === undefined)
+  fail(`unknown command ${command}; one of: ${Object.keys(commands).join(', ')}`);
 ensurePackages();
 const node = join(root, 'node_modules/.bin/node');
-if (!existsSync(node)) fail(`Node 26 is not served by npm for ${process.platform}-${process.arch}; tsmesh builds on linux x64 and arm64`);
-const env = { ...process.env, PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`, TSMESH_COMMAND: command };
+if (!existsSync(node))
+  fail(
+    `Node 26 is not served by npm for ${process.platform}-${process.arch}; tsmesh builds on linux x64 and arm64`,
+  );
+const env = {
+  ...process.env,
+  PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+  TSMESH_COMMAND: command,
+};
 const result = spawnSync(node, [join(root, script), ...rest], { cwd: root, stdio: 'inherit', env });
 process.exit(result.status ?? 1);
