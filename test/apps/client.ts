@@ -32,6 +32,7 @@ export function httpCall(call: HttpCall): Promise<HttpAnswer> {
       const colon = line.indexOf(':');
       headers[line.slice(0, colon)] = line.slice(colon + 1).trim();
     }
+    if (call.body !== '') headers['content-length'] = String(Buffer.byteLength(call.body));
     const { method, timeoutMs: timeout } = call;
     const request = httpRequest(call.url, { method, headers, timeout }, (response) => {
       let body = '';
