@@ -75,11 +75,6 @@ export function loadAuthority(pem: CaPem, nowMs: number): CaResult {
   return { ok: true, authority: authorityOf(pem, chain, key) };
 }
 
-/** Null when still good: a CA that was checked once can only run out. */
-export function authorityProblem(authority: CertificateAuthority, nowMs: number): CaProblem | null {
-  return faultOfTime(new X509Certificate(authority.certificatePem), nowMs);
-}
-
 /** PEM certificates in order; null where there is none or one is malformed. */
 export function readCertificates(pem: string): X509Certificate[] | null {
   const blocks = pem.match(certificateBlock);
@@ -110,6 +105,7 @@ function authorityOf(pem: CaPem, chain: X509Certificate[], key: KeyObject): Cert
     certificatePem: issuing.toString(),
     keyPem: pem.keyPem,
     rootsPem: pem.rootsPem,
+    notBeforeMs: issuing.validFromDate.getTime(),
     notAfterMs,
     fingerprint: issuing.fingerprint256.replaceAll(':', ''),
     issue: (request, nowMs) => {

@@ -26,6 +26,7 @@ export interface CertificateAuthority {
   readonly keyPem: string;
   /** What sidecars trust; the issuing certificate among it. */
   readonly rootsPem: string;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** Upper-case hexadecimal SHA-256 of the issuing certificate. */
   readonly fingerprint: string;
@@ -51,8 +52,11 @@ export const caSecretName = 'tsmesh-ca';
 export const caSecretType = 'tsmesh.dev/ca';
 /** On a Secret: renew now, whatever the value. On Mesh `default`: RFC 3339, renew all issued before. */
 export const renewAnnotation = 'tsmesh.dev/renew';
+/** On Mesh `default`, value `accept`: a lost or foreign CA may be replaced by a new root, once. */
+export const newRootAnnotation = 'tsmesh.dev/new-root';
 /** Certificates begin this long before they are made, for clocks that are behind. */
 export const backdateMs = 5 * 60_000;
 export const minimumLifetimeMs = 15 * 60_000;
 export const defaultLifetimeMs = 24 * 3_600_000;
 export const defaultRootLifetimeMs = 87_600 * 3_600_000;
+export const defaultTrustDomain = 'cluster.local';

@@ -1,0 +1,224 @@
+// Keeps the CA Secret and the CA in memory in step: made once, checked on every load, restored from
+// memory when it vanishes, and never replaced by a new root unless the user asks for that. It decides
+// whether certificates can be issued; issuing itself is beside it.
+
+import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
+import { ApiError } from '../resources/api-client.ts';
+import type { Secret } from '../resources/kubernetes.ts';
+import type { Mesh } from '../resources/tsmesh.ts';
+import { systemNamespace } from '../../proxy/api/constants.ts';
+import { createRoot, loadAuthority, type CaPem, type CaResult } from './authority.ts';
+import { rootLifetimeMs } from './lifetimes.ts';
+import type { CaCondition, CaSource, CertificateAuthority } from './types.ts';
+import { caSecretName, caSecretType, defaultTrustDomain, newRootAnnotation } from './types.ts';
+
+export interface CaKeeperDeps {
+  api: ApiClient;
+  events: EventRecorder;
+  getMesh: () => Mesh | null;
+  /**
+   * Roots (PEM) that the cluster already trusts, as the caBundle of the mesh's webhooks says; null
+   * where there are none. They tell a first start from a lost CA.
+   */
+  knownRoots: () => Promise<string | null>;
+}
+
+export interface CaKeeper extends CaSource {
+  /**
+   * Reads the Secret and acts on what it finds. Called at the start, when the Secret or Mesh changes,
+   * and from time to time. Rejects with ApiError, and then nothing has changed.
+   */
+  sync(nowMs: number): Promise<void>;
+}
+
+interface Problem {
+  reason: string;
+  message: string;
+}
+
+interface State {
+  /** The last CA that was found good: what a vanished Secret is restored from. */
+  held: CertificateAuthority | null;
+  heldPem: CaPem | null;
+  problem: Problem | null;
+}
+
+/** Remaining share of a CA's life below which its condition begins to warn. */
+const expiresSoonShare = 0.1;
+const attempts = 5;
+const target = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  namespace: systemNamespace,
+  name: caSecretName,
+};
+const where = `Secret ${systemNamespace}/${caSecretName}`;
+const newRootHint = `to begin with a new root (every sidecar must then be restarted), delete the Secret and run: kubectl annotate mesh default ${newRootAnnotation}=accept`;
+
+export function createCaKeeper(deps: CaKeeperDeps): CaKeeper {
+  const state: State = {
+    held: null,
+    heldPem: null,
+    problem: { reason: 'CANotLoaded', message: `${where} has not been read yet` },
+  };
+  return {
+    sync: (nowMs) => sync(deps, state, nowMs),
+    current: (nowMs) =>
+      state.problem === null && state.held !== null && state.held.notAfterMs > nowMs
+        ? state.held
+        : null,
+    condition: (nowMs) => conditionOf(state, nowMs),
+  };
+}
+
+async function sync(deps: CaKeeperDeps, state: State, nowMs: number): Promise<void> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const secret = await deps.api.get<Secret>('Secret', systemNamespace, caSecretName);
+    if (secret !== null) return adopt(deps, state, secret, nowMs);
+    const made = await replacement(deps, state, nowMs);
+    if (made === null) return;
+    if (await createSecret(deps.api, made.pem)) {
+      deps.events.event(target, made.isNew ? 'Normal' : 'Warning', made.event, made.message);
+    }
+    // Read back: another replica may have been first, and its CA is then the one that counts.
+  }
+  throw new ApiError('Conflict', 409, `${where} vanished ${attempts} times while it was made`);
+}
+
+/** What to write where there is no Secret; null: nothing may be written, and the state says why. */
+async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
+  const accepted = acceptsNewRoot(deps.getMesh());
+  if (state.heldPem !== null && !accepted) {
+    return {
+      pem: state.heldPem,
+      isNew: false,
+      event: 'CARestored',
+      message: `${where} was gone and has been restored from the operator's memory`,
+    };
+  }
+  const lost = state.heldPem === null && !accepted && (await deps.knownRoots()) !== null;
+  if (lost) {
+    setProblem(deps, state, {
+      reason: 'CAKeyLost',
+      message: `${where} is gone, and this operator never held its key: restore it from a backup; or ${newRootHint}`,
+    });
+    return null;
+  }
+  const mesh = deps.getMesh();
+  return {
+    pem: createRoot(mesh?.spec.trustDomain ?? defaultTrustDomain, rootLifetimeMs(mesh), nowMs),
+    isNew: true,
+    event: 'CACreated',
+    message: 'A new root was made: the mesh had none, or a new one was asked for',
+  };
+}
+
+async function adopt(deps: CaKeeperDeps, state: State, secret: Secret, nowMs: number) {
+  const pem = pemOf(secret);
+  const result = checkSecret(secret, pem, nowMs);
+  if (!result.ok) return setProblem(deps, state, result.problem);
+  const trusted = state.heldPem?.rootsPem ?? (await deps.knownRoots());
+  const accepted = acceptsNewRoot(deps.getMesh());
+  if (trusted !== null && !accepted && !reaches(pem, trusted, nowMs)) {
+    return setProblem(deps, state, {
+      reason: 'CARootChanged',
+      message: `${where} holds a CA under a root that sidecars do not trust yet: put back the former one (delete the Secret, and a running operator restores it), or add the new root to ca.crt first and let it spread; ${newRootHint}`,
+    });
+  }
+  state.held = result.authority;
+  state.heldPem = pem;
+  if (state.problem !== null && state.problem.reason !== 'CANotLoaded') {
+    deps.events.event(target, 'Normal', 'CAReady', `${where} is valid again: issuing goes on`);
+  }
+  state.problem = null;
+  if (accepted) await forgetAcceptance(deps);
+}
+
+function checkSecret(secret: Secret, pem: CaPem, nowMs: number): CaResult {
+  const missing = ['tls.crt', 'tls.key'].filter((key) => !secret.data?.[key]);
+  if (missing.length > 0) {
+    const message = `has no ${missing.join(' and no ')}`;
+    return { ok: false, problem: { reason: 'CASecretIncomplete', message } };
+  }
+  return loadAuthority(pem, nowMs);
+}
+
+/** True where peers that trust `rootsPem` accept what this CA issues. */
+function reaches(pem: CaPem, rootsPem: string, nowMs: number): boolean {
+  return loadAuthority({ ...pem, rootsPem }, nowMs).ok;
+}
+
+function setProblem(deps: CaKeeperDeps, state: State, problem: Problem): void {
+  const message = problem.message.startsWith(where)
+    ? problem.message
+    : `${where}: ${problem.message}. Nothing is issued until it is put right (delete it, and a running operator restores the last good one); certificates in force go on`;
+  if (state.problem?.reason !== problem.reason) {
+    deps.events.event(target, 'Warning', problem.reason, message);
+  }
+  state.problem = { reason: problem.reason, message };
+}
+
+function conditionOf(state: State, nowMs: number): CaCondition {
+  if (state.problem !== null) return { status: 'False', ...state.problem };
+  const held = state.held!;
+  const end = new Date(held.notAfterMs).toISOString();
+  if (held.notAfterMs <= nowMs) {
+    return {
+      status: 'False',
+      reason: 'CAExpired',
+      message: `${where}: the issuing certificate ended at ${end}; ${newRootHint}`,
+    };
+  }
+  const share = (held.notAfterMs - nowMs) / (held.notAfterMs - held.notBeforeMs);
+  const reason = share < expiresSoonShare ? 'CAExpiresSoon' : 'CAReady';
+  return { status: 'True', reason, message: `the issuing certificate ends at ${end}` };
+}
+
+/** False where another replica was first. */
+async function createSecret(api: ApiClient, pem: CaPem): Promise<boolean> {
+  try {
+    await api.create<Secret>('Secret', {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: {
+        name: caSecretName,
+        namespace: systemNamespace,
+        labels: { 'app.kubernetes.io/part-of': 'tsmesh', 'app.kubernetes.io/component': 'ca' },
+      },
+      type: caSecretType,
+      data: {
+        'tls.crt': encode(pem.chainPem),
+        'tls.key': encode(pem.keyPem),
+        'ca.crt': encode(pem.rootsPem),
+      },
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'AlreadyExists') return false;
+    throw error;
+  }
+}
+
+function pemOf(secret: Secret): CaPem {
+  const chainPem = decode(secret.data?.['tls.crt']);
+  // A CA that somebody brought along without ca.crt is its own root.
+  const rootsPem = decode(secret.data?.['ca.crt']) || chainPem;
+  return { chainPem, keyPem: decode(secret.data?.['tls.key']), rootsPem };
+}
+
+function acceptsNewRoot(mesh: Mesh | null): boolean {
+  return mesh?.metadata.annotations?.[newRootAnnotation] === 'accept';
+}
+
+async function forgetAcceptance(deps: CaKeeperDeps): Promise<void> {
+  const metadata = { annotations: { [newRootAnnotation]: null } };
+  await deps.api.patch({ kind: 'Mesh', namespace: '', name: 'default' }, { metadata });
+}
+
+function encode(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function decode(text: string | undefined): string {
+  return Buffer.from(text ?? '', 'base64').toString();
+}
