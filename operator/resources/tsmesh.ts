@@ -77,7 +77,8 @@ export interface RouteMatchSpec {
 
 export interface RetrySpec {
   attempts: number;
-  on?: string[];
+  /** Not named `on`, which YAML 1.1 (kubectl) reads as `true`. */
+  retryOn?: string[];
   perTryTimeout?: Duration;
   backoff?: { base?: Duration; max?: Duration };
   budget?: { percent?: number; minConcurrent?: number };
