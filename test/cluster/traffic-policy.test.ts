@@ -61,8 +61,8 @@ describe('TrafficPolicy', () => {
   it('retries what the policy says, and nothing without one', async () => {
     await program('TrafficPolicy', namespace, 'server', {
       ...split(1, 0),
-      retries: { attempts: 2, on: ['5xx'] },
-      routes: [{ backends: [{ subset: 'v1' }], retries: { attempts: 2, on: ['5xx'] } }],
+      retries: { attempts: 2, retryOn: ['5xx'] },
+      routes: [{ backends: [{ subset: 'v1' }], retries: { attempts: 2, retryOn: ['5xx'] } }],
     });
     const retried = await http(client, 'http://server/flaky?key=a&fail=2');
     expect(retried.status).toBe(200);
