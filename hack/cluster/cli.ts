@@ -1,13 +1,16 @@
 // The command line of the embedded cluster: node hack/cluster/cli.ts up|down|status|kubeconfig|exec.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { kubectlFor } from '../lib/kubectl.ts';
 import { cacheDirectory } from '../lib/paths.ts';
 import { ensureCluster, removeCluster, runningCluster } from './cluster.ts';
+import { installMesh, loadMeshImages } from '../mesh.ts';
 
 const usage = `node hack/cluster/cli.ts COMMAND
   up              makes the cluster, or does nothing where a healthy one of this recipe runs
   down [--purge]  removes every trace of it; with --purge the cache of binaries and images as well
   status          says whether it runs (exit code 1 if not)
+  mesh            up, then builds the images, installs the mesh and waits for the operator
   kubeconfig      prints the path of the kubeconfig
   kubectl ARGS    runs kubectl of the cluster's version against it
   exec ARGS       runs a program in the node's namespaces, such as: exec tcpdump -ni any port 8080
@@ -19,6 +22,12 @@ async function main(command: string | undefined, args: readonly string[]): Promi
     case 'up': {
       const { kubeconfig, kubectl } = await ensureCluster();
       console.log(`KUBECONFIG=${kubeconfig}\nkubectl: ${kubectl}`);
+      return 0;
+    }
+    case 'mesh': {
+      const cluster = await ensureCluster();
+      const kubectl = kubectlFor(cluster.kubectl, cluster.kubeconfig);
+      await installMesh(kubectl, await loadMeshImages(cluster));
       return 0;
     }
     case 'down':

@@ -2,6 +2,7 @@
 // It is not a shell: arguments are never interpreted.
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 export interface CommandOptions {
   readonly cwd?: string;
@@ -11,6 +12,8 @@ export interface CommandOptions {
   /** Passes the output through to this process's standard error as well. */
   readonly echo?: boolean;
   readonly timeoutMs?: number;
+  /** Hears each line of standard error as it comes. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 export interface CommandResult {
@@ -36,6 +39,9 @@ export function run(
     const stderr: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => collect(stdout, chunk, options.echo));
     child.stderr?.on('data', (chunk: Buffer) => collect(stderr, chunk, options.echo));
+    if (options.onErrorLine !== undefined && child.stderr !== null) {
+      createInterface({ input: child.stderr }).on('line', options.onErrorLine);
+    }
     child.on('error', (error) => resolve({ code: 127, stdout: '', stderr: error.message }));
     child.on('close', (code, signal) => {
       const ended = signal === null ? '' : `\nended by ${signal}`;

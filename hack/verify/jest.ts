@@ -1,0 +1,72 @@
+// Runs one Jest project and counts its tests from Jest's own JSON. A test that was skipped counts as
+// failed: it says nothing. A file that could not run counts as one failed test.
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../lib/command.ts';
+import { repository } from '../lib/paths.ts';
+import { say, step } from '../lib/steps.ts';
+import type { Counts, Tally } from './tally.ts';
+
+export interface JestOptions {
+  /** A pattern of file paths. */
+  readonly only: string | undefined;
+  /** Tests may read TSMESH_FULL to run whole suites instead of samples. */
+  readonly full: boolean;
+}
+
+interface JestResult {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly numRuntimeErrorTestSuites: number;
+}
+
+/** Runs a project; true if something ran and nothing failed. */
+export async function runJest(
+  project: string,
+  tally: Tally,
+  options: JestOptions,
+): Promise<boolean> {
+  const counts = await step(`${project} tests`, () => execute(project, options));
+  say(`  ${project} tests: ${counts.passed} passed, ${counts.failed} failed`);
+  tally.add(`${project} tests`, counts);
+  return counts.failed === 0;
+}
+
+async function execute(project: string, options: JestOptions): Promise<Counts> {
+  const output = join(repository, `dist/logs/jest-${project}.json`);
+  rmSync(output, { force: true });
+  const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
+  args.push('--selectProjects', project, '--json', '--outputFile', output);
+  // Network namespaces and the cluster are shared by all test files.
+  if (project !== 'unit') args.push('--runInBand');
+  if (options.only !== undefined) args.push('--testPathPatterns', options.only);
+  const result = await run('node', args, {
+    cwd: repository,
+    env: options.full ? { TSMESH_FULL: '1' } : {},
+    onErrorLine: (line) => {
+      if (/^(PASS|FAIL) /.test(line)) say(`  ${line}`);
+    },
+  });
+  const counts = read(output);
+  if (result.code === 0 && counts.failed === 0 && counts.passed > 0) return counts;
+  process.stderr.write(`${result.stderr}\n`);
+  // Jest's failure without a failed test: no test found, or Jest itself did not run.
+  return counts.failed > 0 ? counts : { passed: counts.passed, failed: 1 };
+}
+
+function read(path: string): Counts {
+  let result: JestResult;
+  try {
+    result = JSON.parse(readFileSync(path, 'utf8')) as JestResult;
+  } catch {
+    return { passed: 0, failed: 1 };
+  }
+  const skipped = result.numPendingTests + result.numTodoTests;
+  if (skipped > 0) say(`  ${skipped} tests were skipped, which counts as failed`);
+  return {
+    passed: result.numPassedTests,
+    failed: result.numFailedTests + result.numRuntimeErrorTestSuites + skipped,
+  };
+}
