@@ -1,0 +1,53 @@
+// One established connection as the rest of the sidecar sees it: a byte stream, the TCP socket under it,
+// and who is at the other end. No reading or writing happens here.
+
+import type { Socket } from 'node:net';
+import type { SpiffeId } from '../api/spiffe.ts';
+import type { Clock } from './clock.ts';
+import type { Flusher } from './flusher.ts';
+import type { TimerWheel } from './timer-wheel.ts';
+
+/** What everything that does input or output shares; made once in the composition root. */
+export interface Io {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly flusher: Flusher;
+}
+
+/** What mutual TLS proved. */
+export interface PeerFacts {
+  readonly id: SpiffeId;
+  /** End of the shorter-lived of both certificates, Unix milliseconds. */
+  readonly notAfterMs: number;
+  /** SHA-256 of the peer's leaf, lower-case hexadecimal without colons. */
+  readonly certificateHash: string;
+  /** Of the own identity that the connection was made with. */
+  readonly generation: number;
+  readonly alpn: string;
+}
+
+export interface Link {
+  /** Bytes of the application: a TLS socket, or the TCP socket itself. */
+  readonly socket: Socket;
+  readonly raw: Socket;
+  /** Null in plaintext. */
+  readonly peer: PeerFacts | null;
+}
+
+/** For every TCP socket: bytes taken before `write` answers false, so that bulk data moves in large pieces. */
+export const socketBufferBytes = 256 * 1024;
+/** A dead peer is noticed although nothing is sent. */
+export const keepAliveIdleMs = 30_000;
+
+/** The peer sees a reset, not an orderly end: what it received is not complete. */
+export function resetLink(link: Link): void {
+  if (!link.raw.destroyed) {
+    try {
+      link.raw.resetAndDestroy();
+    } catch {
+      // Not a TCP handle (any more): closing is all that is left.
+      link.raw.destroy();
+    }
+  }
+  if (link.socket !== link.raw) link.socket.destroy();
+}

@@ -1,0 +1,81 @@
+// Mutual TLS between sidecars: TLS 1.3, the mesh's ALPN, both ends present certificates of the mesh's
+// roots. It says who the peer is by the certificate it proved; what the peer may do is decided elsewhere.
+
+import type { Socket } from 'node:net';
+import { connect, TLSSocket } from 'node:tls';
+import { alpn } from '../api/constants.ts';
+import { parseSpiffeId, type SpiffeId } from '../api/spiffe.ts';
+import type { Identity } from '../identity/store.ts';
+import type { Link, PeerFacts } from './link.ts';
+
+export class MeshTlsError extends Error {}
+
+/** Starts the server side on an accepted socket, whose first bytes were put back. `secure` comes once. */
+export function meshServer(raw: Socket, identity: Identity): TLSSocket {
+  return new TLSSocket(raw, {
+    isServer: true,
+    secureContext: identity.secureContext,
+    requestCert: true,
+    rejectUnauthorized: true,
+    ALPNProtocols: [alpn.http, alpn.tcp],
+  });
+}
+
+/** Starts the client side on a connected socket. */
+export function meshClient(raw: Socket, identity: Identity, protocol: string): TLSSocket {
+  return connect({
+    socket: raw,
+    secureContext: identity.secureContext,
+    ALPNProtocols: [protocol],
+    rejectUnauthorized: true,
+    // The name of a sidecar is its SPIFFE id, which `peerFacts` reads once the chain is verified.
+    checkServerIdentity: () => undefined,
+  });
+}
+
+/** After the handshake: who is there. Throws a MeshTlsError in words where it is nobody of the mesh. */
+export function peerFacts(socket: TLSSocket, identity: Identity): PeerFacts {
+  verifyChain(socket);
+  if (socket.getProtocol() !== 'TLSv1.3') throw new MeshTlsError('not TLS 1.3');
+  const negotiated = socket.alpnProtocol;
+  if (negotiated !== alpn.http && negotiated !== alpn.tcp)
+    throw new MeshTlsError('the peer did not agree to the protocol of the mesh');
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) throw new MeshTlsError('the peer sent no certificate');
+  const id = spiffeIdOf(certificate.subjectAltName);
+  const trustDomain = parseSpiffeId(id)?.trustDomain;
+  if (trustDomain !== identity.trustDomain)
+    throw new MeshTlsError(`the peer ${id} is of another trust domain`);
+  return {
+    id,
+    notAfterMs: Math.min(certificate.validToDate.getTime(), identity.notAfterMs),
+    certificateHash: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    generation: identity.generation,
+    alpn: negotiated,
+  };
+}
+
+/** Node checks this by itself only for sockets of a `tls.Server` and for clients. */
+function verifyChain(socket: TLSSocket): void {
+  if (socket.authorized) return;
+  const { _handle: handle } = socket as unknown as {
+    _handle: { verifyError(): (Error & { code: string }) | null } | null;
+  };
+  if (handle === null) throw new MeshTlsError('the connection closed');
+  const error = handle.verifyError();
+  if (error !== null && error !== undefined)
+    throw new MeshTlsError(`certificate not accepted: ${error.code}`);
+}
+
+/** The only URI among the subject alternative names (SPIFFE X509-SVID §2: exactly one). */
+function spiffeIdOf(alternativeNames: string | undefined): SpiffeId {
+  const uris = (alternativeNames ?? '').split(', ').filter((name) => name.startsWith('URI:'));
+  const id = uris.length === 1 ? uris[0]!.slice('URI:'.length) : '';
+  if (parseSpiffeId(id) === null)
+    throw new MeshTlsError('the certificate of the peer holds no SPIFFE id');
+  return id as SpiffeId;
+}
+
+export function meshLink(socket: TLSSocket, raw: Socket, peer: PeerFacts): Link {
+  return { socket, raw, peer };
+}
