@@ -1,0 +1,49 @@
+// What the rest of the operator sees of the discovery server: what it needs, what it offers. Types only;
+// server.ts makes it.
+
+import type { TlsMaterial } from '../ca/types.ts';
+import type { Change, View } from '../model/view.ts';
+import type { Clock } from '../resources/clock.ts';
+import type { Translations } from '../translate/translations.ts';
+import type { DiscoveryMetrics } from './metrics.ts';
+import type { StreamState } from './stream-state.ts';
+
+/** The operator's own certificate: replaced when renewed, `onChange` after each replacement. */
+export interface OperatorIdentity {
+  current(): TlsMaterial;
+  /** Returns the way to stop. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface DiscoveryDeps {
+  identity: OperatorIdentity;
+  clock: Clock;
+  translations: Translations;
+  metrics: DiscoveryMetrics;
+  /** Name of this replica: its pod's name. */
+  replica: string;
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, detail: object): void;
+}
+
+/** Where the leader is: this replica, another (`host:port` of its discovery port), or null: there is none. */
+export type Leader = { self: true } | { self: false; address: string } | null;
+
+/** Generations of policies as a replica has them: `kind/namespace/name` → `uid@generation`. */
+export type ObservedPolicies = ReadonlyMap<string, string>;
+
+export interface DiscoveryServer {
+  /** Resolves with the port in use once connections are accepted. */
+  listen(port: number, host: string): Promise<number>;
+  /** To be called for each view of the model, in order, before anything reads `translations`. */
+  onView(view: View, change: Change): void;
+  /** All streams that are known here: own ones, and on the leader those that other replicas relay. */
+  streams(): StreamState[];
+  /** Views of the other replicas that relay to this one, by replica. */
+  observed(): ReadonlyMap<string, ObservedPolicies>;
+  /** Called (gathered, some ms late) after acknowledgements, refusals, connects, disconnects, statistics. */
+  onStreamsChanged(listener: () => void): () => void;
+  /** Relay to this leader from now on. */
+  setLeader(leader: Leader): void;
+  /** Asks sidecars to connect elsewhere, then ends. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+// The index of the cluster: takes objects as informers report them and publishes a view when something
+// that matters changed. Changes that come close together make one view. No Kubernetes client in here.
+
+import type { Kind } from '../resources/api-client.ts';
+import type { Clock, Timer } from '../resources/clock.ts';
+import type { KubeObject } from '../resources/kubernetes.ts';
+import { createTables, takeView, update } from './tables.ts';
+import { emptyView, objectKey } from './view.ts';
+import type { Change, DependencyKey, View } from './view.ts';
+
+/** Kinds that the model keeps. Others may be passed in and are ignored. */
+export const modelKinds = [
+  'Mesh',
+  'PeerAuthentication',
+  'TrafficPolicy',
+  'Namespace',
+  'Pod',
+  'Service',
+  'EndpointSlice',
+] as const satisfies readonly Kind[];
+export type ModelKind = (typeof modelKinds)[number];
+
+export type ViewListener = (view: View, change: Change) => void;
+
+export interface Model {
+  /** Added or changed. The object is kept and must not be changed afterwards. */
+  upsert(kind: Kind, object: KubeObject): void;
+  /** Deleted; unknown names are fine. */
+  remove(kind: Kind, namespace: string, name: string): void;
+  /** The last published view. */
+  view(): View;
+  /** Called after each publication, in order of registration. Returns the way to stop. */
+  onView(listener: ViewListener): () => void;
+  /** Publishes now what is waiting; after the first lists, and in tests. */
+  flush(): void;
+  close(): void;
+}
+
+export interface ModelDeps {
+  clock: Clock;
+  /** Longest wait from a change to its view, default 15 ms: enough to gather what one apply changes. */
+  debounceMs?: number;
+}
+
+const defaultDebounceMs = 15;
+
+export function createModel(deps: ModelDeps): Model {
+  const tables = createTables();
+  const listeners = new Set<ViewListener>();
+  let view = emptyView;
+  let pending = new Set<DependencyKey>();
+  let timer: Timer | null = null;
+  let closed = false;
+
+  const flush = () => {
+    timer?.cancel();
+    timer = null;
+    if (closed || pending.size === 0) return;
+    const change: Change = { keys: pending };
+    pending = new Set();
+    view = takeView(tables, view.revision + 1);
+    for (const listener of listeners) listener(view, change);
+  };
+  const apply = (kind: Kind, key: string, object: KubeObject | null) => {
+    if (closed || !isModelKind(kind)) return;
+    for (const touched of update(tables, kind, key, object)) pending.add(touched);
+    if (pending.size > 0) timer ??= deps.clock.after(deps.debounceMs ?? defaultDebounceMs, flush);
+  };
+  return {
+    upsert: (kind, object) =>
+      apply(kind, objectKey(object.metadata.namespace ?? '', object.metadata.name), object),
+    remove: (kind, namespace, name) => apply(kind, objectKey(namespace, name), null),
+    view: () => view,
+    onView(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    flush,
+    close() {
+      closed = true;
+      timer?.cancel();
+    },
+  };
+}
+
+function isModelKind(kind: Kind): kind is ModelKind {
+  return (modelKinds as readonly Kind[]).includes(kind);
+}

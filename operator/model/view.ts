@@ -1,0 +1,102 @@
+// What the operator knows of the cluster at one instant: read-only, replaced as a whole. Types and
+// look-ups only; model.ts builds it.
+
+import type { EndpointSlice, Namespace, Service, ServicePort } from '../resources/kubernetes.ts';
+import type { Mesh, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
+
+/** `namespace/name`. */
+export type ObjectKey = string;
+
+/** The part of a pod that decides anything in the mesh. */
+export interface PodEntry {
+  readonly key: ObjectKey;
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly serviceAccount: string;
+  /** Empty before the pod has an address, and once it has ended (the address may be reused). */
+  readonly ips: readonly string[];
+  readonly hostNetwork: boolean;
+  /** Carries the label that injection sets, and has a network of its own. */
+  readonly meshed: boolean;
+  readonly ready: boolean;
+  /** The sidecar's own container reports ready. */
+  readonly proxyReady: boolean;
+  /** Neither succeeded nor failed. */
+  readonly alive: boolean;
+  /** Deletion has begun. */
+  readonly terminating: boolean;
+  readonly containerPorts: readonly { name: string; port: number }[];
+  /** Pod ports whose traffic is not captured: peers speak to them in plaintext. */
+  readonly excludedInboundPorts: readonly number[];
+  /** What the pod is a copy of, `ReplicaSet/cart` (hash cut off), `StatefulSet/db`; the pod itself if none. */
+  readonly workload: string;
+}
+
+export interface ServicePortEntry {
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+export interface View {
+  /** Grows with every view; not comparable between replicas. */
+  readonly revision: number;
+  /** The one named `default`. */
+  readonly mesh: Mesh | null;
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly pods: ReadonlyMap<ObjectKey, PodEntry>;
+  /** By canonical address, without host-network pods; the living first. See `podAt`. */
+  readonly podsByIp: ReadonlyMap<string, readonly PodEntry[]>;
+  readonly services: ReadonlyMap<ObjectKey, Service>;
+  readonly servicesByNamespace: ReadonlyMap<string, readonly Service[]>;
+  /** By `destinationName(address, port)`; the oldest Service first. See `servicePortAt`. */
+  readonly servicePorts: ReadonlyMap<string, readonly ServicePortEntry[]>;
+  /** By Service; sorted by name. */
+  readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSlice[]>;
+  /** By namespace; the oldest first, then by name. */
+  readonly peerAuthentications: ReadonlyMap<string, readonly PeerAuthentication[]>;
+  /** By Service; the oldest first, then by name. */
+  readonly trafficPolicies: ReadonlyMap<ObjectKey, readonly TrafficPolicy[]>;
+}
+
+/**
+ * Something that a translation read and that can change:
+ * `mesh` · `namespace:<name>` · `pod:<ns>/<name>` · `address:<ip>` (what an address is) ·
+ * `service:<ns>/<name>` (the object) · `services:<ns>` (any of them) · `endpoints:<ns>/<name>`
+ * (slices of a Service, or the pods in them) · `peerauth:<ns>` · `traffic:<ns>/<service>`.
+ */
+export type DependencyKey = string;
+
+/** What differs between a view and the one before it. */
+export interface Change {
+  readonly keys: ReadonlySet<DependencyKey>;
+}
+
+export function objectKey(namespace: string, name: string): ObjectKey {
+  return `${namespace}/${name}`;
+}
+
+/** The pod that has this canonical address. */
+export function podAt(view: View, address: string): PodEntry | null {
+  return view.podsByIp.get(address)?.[0] ?? null;
+}
+
+/** The Service port that this canonical address and port mean; of several, the oldest Service's. */
+export function servicePortAt(view: View, name: string): ServicePortEntry | null {
+  return view.servicePorts.get(name)?.[0] ?? null;
+}
+
+export const emptyView: View = {
+  revision: 0,
+  mesh: null,
+  namespaces: new Map(),
+  pods: new Map(),
+  podsByIp: new Map(),
+  services: new Map(),
+  servicesByNamespace: new Map(),
+  servicePorts: new Map(),
+  slices: new Map(),
+  peerAuthentications: new Map(),
+  trafficPolicies: new Map(),
+};

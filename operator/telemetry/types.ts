@@ -1,0 +1,18 @@
+// What statuses are made of. Types only.
+
+import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+
+export type ProgrammedReason =
+  'Programmed' | 'Pending' | 'Rejected' | 'SidecarsDisconnected' | 'ReplicasBehind';
+
+export interface ProgrammedResult {
+  status: 'True' | 'False' | 'Unknown';
+  reason: ProgrammedReason;
+  message: string;
+}
+
+/** One row of `kubectl get meshstatus`: `mesh.default` or `namespace.<name>`. */
+export interface MeshStatusRow {
+  name: string;
+  status: MeshStatusStatus;
+}

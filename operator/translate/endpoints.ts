@@ -1,0 +1,149 @@
+// The Endpoints resources: the pods behind a Service port, a subset of them, or one pod by its address,
+// each with the identity its sidecar must prove. Pure.
+
+import { ports as sidecarPorts } from '../../proxy/api/constants.ts';
+import type { Endpoint, EndpointsResource } from '../../proxy/api/resources.ts';
+import { destinationName } from '../../proxy/api/resources.ts';
+import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
+import { canonicalAddress } from '../model/addresses.ts';
+import { compareText } from '../model/order.ts';
+import { objectKey, podAt } from '../model/view.ts';
+import type { PodEntry, View } from '../model/view.ts';
+import type { EndpointSlice, Service } from '../resources/kubernetes.ts';
+import { parseEndpointsName } from './endpoint-names.ts';
+import type { EndpointsName } from './endpoint-names.ts';
+import { meshRefs, trustDomainOf } from './mesh-settings.ts';
+import { modeAt, speakersFor } from './peer-authentication.ts';
+import { matchesLabels } from './protocol.ts';
+import { distinctPolicies, shapedBy } from './translated.ts';
+import type { ShapedBy, Translated } from './translated.ts';
+
+type ServiceName = Extract<EndpointsName, { kind: 'service' }>;
+
+/** A pod and port, and the policy that took its identity away, if one did. */
+interface Place {
+  endpoint: Endpoint;
+  disabledBy: ShapedBy[];
+}
+
+/** A name that nothing stands for gives an empty list. */
+export function translateEndpoints(view: View, name: string): Translated<EndpointsResource> {
+  const parsed = parseEndpointsName(name);
+  if (parsed === null) return translated(name, [], []);
+  if (parsed.kind === 'service') return serviceEndpoints(view, name, parsed);
+  const { address, port } = parsed;
+  const canonical = canonicalAddress(address);
+  const pod = podAt(view, canonical);
+  const dependsOn = ['mesh', `address:${canonical}`, ...podDependencies(pod)];
+  const places = pod === null ? [] : [place(view, pod, { address: canonical, port, zone: '' })];
+  return translated(name, places, dependsOn);
+}
+
+function podDependencies(pod: PodEntry | null): string[] {
+  return pod === null ? [] : [`pod:${pod.key}`, `peerauth:${pod.namespace}`];
+}
+
+function serviceEndpoints(
+  view: View,
+  name: string,
+  wanted: ServiceName,
+): Translated<EndpointsResource> {
+  const key = objectKey(wanted.namespace, wanted.service);
+  const service = view.services.get(key);
+  const slices = service === undefined ? [] : (view.slices.get(key) ?? []);
+  const places = slices.flatMap((slice) => slicePlaces(view, service!, slice, wanted));
+  return translated(name, wanted.undefinedSubset ? [] : places, [
+    'mesh',
+    `service:${key}`,
+    `endpoints:${key}`,
+    `peerauth:${wanted.namespace}`,
+  ]);
+}
+
+function slicePlaces(
+  view: View,
+  service: Service,
+  slice: EndpointSlice,
+  wanted: ServiceName,
+): Place[] {
+  const declared = (service.spec.ports ?? []).find(
+    (port) => port.port === wanted.port && (port.protocol ?? 'TCP') === 'TCP',
+  );
+  if (declared === undefined) return [];
+  const named = (slice.ports ?? []).find(
+    (port) => (port.name ?? '') === (declared.name ?? '') && (port.protocol ?? 'TCP') === 'TCP',
+  );
+  const port = named?.port;
+  if (port === undefined) return [];
+  const unready = service.spec.publishNotReadyAddresses === true;
+  return slice.endpoints
+    .filter((one) => isUsable(one, unready))
+    .flatMap((endpoint) =>
+      endpoint.addresses.flatMap((text) => {
+        const address = canonicalAddress(text);
+        const pod = podBehind(view, wanted.namespace, address, endpoint.targetRef);
+        if (wanted.labels !== null && !matchesLabels(wanted.labels, pod?.labels ?? {})) return [];
+        const at = { address, port, zone: endpoint.zone ?? '' };
+        return [pod === null ? plain(at, endpoint.targetRef?.name ?? '') : place(view, pod, at)];
+      }),
+    );
+}
+
+/** `ready` absent means ready (EndpointConditions); it already honours publishNotReadyAddresses. */
+function isUsable(endpoint: EndpointSlice['endpoints'][number], unready: boolean): boolean {
+  const { ready = true, terminating = false } = endpoint.conditions ?? {};
+  return (ready || unready) && !terminating;
+}
+
+/** By address, since that is what answers; else by name, for pods on the node's network. */
+function podBehind(
+  view: View,
+  namespace: string,
+  address: string,
+  target: { kind?: string; name?: string } | undefined,
+): PodEntry | null {
+  const atAddress = podAt(view, address);
+  if (atAddress !== null || target?.kind !== 'Pod' || target.name === undefined) return atAddress;
+  const named = view.pods.get(objectKey(namespace, target.name));
+  return named?.hostNetwork === true ? named : null;
+}
+
+function plain(at: { address: string; port: number; zone: string }, podName: string): Place {
+  return { endpoint: { ...at, identity: null, podName }, disabledBy: [] };
+}
+
+function place(
+  view: View,
+  pod: PodEntry,
+  at: { address: string; port: number; zone: string },
+): Place {
+  const uncaptured = pod.excludedInboundPorts.includes(at.port) || at.port === sidecarPorts.health;
+  if (!pod.meshed || uncaptured) return plain(at, pod.name);
+  const { mode, policy } = modeAt(view, speakersFor(view, pod), at.port);
+  if (mode === 'DISABLE') {
+    const disabledBy = policy === null ? meshRefs(view) : [shapedBy('PeerAuthentication', policy)];
+    return { endpoint: plain(at, pod.name).endpoint, disabledBy };
+  }
+  const { namespace, serviceAccount } = pod;
+  const identity = formatSpiffeId({ trustDomain: trustDomainOf(view), namespace, serviceAccount });
+  return { endpoint: { ...at, identity, podName: pod.name }, disabledBy: [] };
+}
+
+/** Sorted and each once: a pod can stand in several slices while they are being rearranged. */
+function translated(
+  name: string,
+  places: Place[],
+  dependsOn: string[],
+): Translated<EndpointsResource> {
+  const byPlace = new Map(
+    places.map(({ endpoint }) => [destinationName(endpoint.address, endpoint.port), endpoint]),
+  );
+  const endpoints = [...byPlace.entries()]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([, endpoint]) => endpoint);
+  return {
+    resource: { type: 'Endpoints', name, endpoints },
+    shapedBy: distinctPolicies(places.flatMap((one) => one.disabledBy)),
+    dependsOn,
+  };
+}

@@ -1,0 +1,69 @@
+// The Workload resource of a pod: what its sidecar accepts at which port, and what it does with
+// destinations that nobody knows. Pure.
+
+import type { InboundPort, Protocol, WorkloadResource } from '../../proxy/api/resources.ts';
+import type { ObjectKey, PodEntry, View } from '../model/view.ts';
+import { meshRefs, statisticsIntervalMs, trustDomainOf } from './mesh-settings.ts';
+import {
+  defaultMode,
+  modeAt,
+  namedPorts,
+  speakerRefs,
+  speakersFor,
+} from './peer-authentication.ts';
+import type { Speakers } from './peer-authentication.ts';
+import { podPortProtocols } from './protocol.ts';
+import { distinctPolicies, withoutUids } from './translated.ts';
+import type { Translated } from './translated.ts';
+
+/** Null for a pod that the view does not have. */
+export function translateWorkload(
+  view: View,
+  podKey: ObjectKey,
+): Translated<WorkloadResource> | null {
+  const pod = view.pods.get(podKey);
+  if (pod === undefined) return null;
+  const speakers = speakersFor(view, pod);
+  const policies = distinctPolicies([...meshRefs(view), ...speakerRefs(speakers)]);
+  const resource: WorkloadResource = {
+    type: 'Workload',
+    name: 'self',
+    trustDomain: trustDomainOf(view),
+    namespace: pod.namespace,
+    serviceAccount: pod.serviceAccount,
+    inbound: inbound(view, pod, speakers),
+    outbound: outbound(view),
+    accessLog: view.mesh?.spec.accessLog ?? 'off',
+    statisticsIntervalMs: statisticsIntervalMs(view),
+    policies: withoutUids(policies),
+  };
+  const { namespace } = pod;
+  return {
+    resource,
+    shapedBy: policies,
+    dependsOn: ['mesh', `pod:${podKey}`, `peerauth:${namespace}`, `services:${namespace}`],
+  };
+}
+
+function inbound(view: View, pod: PodEntry, speakers: Speakers): WorkloadResource['inbound'] {
+  const protocols = podPortProtocols(view, pod);
+  const describe = (port: number | null, protocol: Protocol): InboundPort => {
+    const { mode, decidedBy } = modeAt(view, speakers, port);
+    return { protocol, mtls: mode, decidedBy };
+  };
+  const numbers = new Set([...protocols.keys(), ...namedPorts(speakers)]);
+  const ports = [...numbers]
+    .toSorted((a, b) => a - b)
+    .map((port) => [String(port), describe(port, protocols.get(port) ?? 'auto')] as const);
+  return { ports: Object.fromEntries(ports), other: describe(null, 'auto') };
+}
+
+/**
+ * While the operator is away an unknown destination may be a mesh peer that asks for mTLS, or one that
+ * RegistryOnly forbids: it passes only where neither can be.
+ */
+function outbound(view: View): WorkloadResource['outbound'] {
+  const policy = view.mesh?.spec.outboundPolicy ?? 'AllowAny';
+  const lenient = (view.mesh?.spec.mtls?.mode ?? defaultMode) !== 'STRICT';
+  return { policy, whenDisconnected: policy === 'AllowAny' && lenient ? 'pass' : 'refuse' };
+}
