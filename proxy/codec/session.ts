@@ -60,6 +60,7 @@ export interface StreamListener<In> {
   onData(chunk: Buffer, end: boolean): void;
   /** Trailer fields; the message ends here. */
   onTrailers(fields: Fields): void;
+  /** The exchange is over before it was complete. Not called for one's own `reset`; nothing follows it. */
   onReset(reason: ResetReason): void;
   /** The stream's queue fell below the low mark after a `sendData` that answered false. */
   onDrained(): void;
