@@ -49,13 +49,13 @@ export interface Cluster {
   readonly fortio: string;
   readonly nodeAddress: string;
   /** Runs a program in the node's namespaces to its end. */
-  nodeExec(args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  readonly nodeExec: (args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
   /** Starts a program in the node's network and mount namespaces, such as tcpdump. */
-  nodeSpawn(args: readonly string[], options: SpawnOptions): ChildProcess;
+  readonly nodeSpawn: (args: readonly string[], options: SpawnOptions) => ChildProcess;
   /** Ends the apiserver and starts it again; returns when it is ready. */
-  restartApiserver(): Promise<void>;
+  readonly restartApiserver: () => Promise<void>;
   /** Imports an image archive (docker or OCI) into the node's container runtime. */
-  loadImage(tar: string): Promise<void>;
+  readonly loadImage: (tar: string) => Promise<void>;
 }
 
 /** The running cluster of this machine, made now if there is none that is healthy and up to date. */
