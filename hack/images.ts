@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { ensureCluster } from './cluster/cluster.ts';
 import {
   build,
+  unpack,
   loadIntoCluster,
   loadIntoKind,
   localReferences,
@@ -17,6 +18,7 @@ const usage = `npm run images -- [options]
   --push REGISTRY         pushes them to HOST[:PORT][/PREFIX]; log in with docker login before
   --load [--name KIND]    loads them into a kind cluster
   --embedded              loads them into the embedded cluster, which is started if need be
+  --rootfs FOLDER         writes the files of one image there instead (with --only; for Dockerfiles)
   --only NAME             only this image (several times: several); one of ${imageNames.join(', ')}
 Each writes config/overlays/local-images, for kubectl apply -k config/overlays/local-images.`;
 
@@ -26,6 +28,7 @@ const optionTypes = {
   embedded: { type: 'boolean' },
   name: { type: 'string', default: 'kind' },
   only: { type: 'string', multiple: true },
+  rootfs: { type: 'string' },
   help: { type: 'boolean' },
 } as const;
 
@@ -33,6 +36,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: optionTypes });
   if (values.help === true) return console.log(usage);
   const images = await build(selected(values.only));
+  if (values.rootfs !== undefined) return await unpack(images, values.rootfs);
   let references = localReferences(images);
   if (values.push !== undefined) references = await push(images, values.push);
   else if (values.load === true) await loadIntoKind(images, values.name);

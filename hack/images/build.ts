@@ -24,6 +24,19 @@ export function writeArchive(images: readonly Image[]): string {
   return path;
 }
 
+/** Writes the files of one image into a folder, owned by root as in the image. */
+export async function unpack(images: readonly Image[], folder: string): Promise<void> {
+  const [image] = images;
+  if (image === undefined || images.length > 1) throw new Error('--rootfs needs one --only NAME');
+  mkdirSync(folder, { recursive: true });
+  for (const [index, { tar }] of image.layers.entries()) {
+    const path = join(folder, `.layer-${index}.tar`);
+    writeFileSync(path, tar);
+    await mustRun('tar', ['-xpf', path, '-C', folder]);
+    rmSync(path);
+  }
+}
+
 /** References by image name, as the embedded cluster and kind know them. */
 export function localReferences(images: readonly Image[]): Map<string, string> {
   return new Map(images.map(({ reference }) => [imageName(reference), reference]));

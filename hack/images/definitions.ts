@@ -37,8 +37,6 @@ function image(name: ImageName, layers: readonly Layer[]): Image {
   const config: ImageConfig = {
     user: users[name],
     entrypoint: ['/usr/bin/node', '/app/main.mjs'],
-    // iptables-legacy locks a file, and the root file system is read-only.
-    ...(name === 'init' ? { env: { XTABLES_LOCKFILE: '/dev/shm/xtables.lock' } } : {}),
   };
   return { reference: `tsmesh/${name}:${contentTag(layers, config)}`, layers, config };
 }
@@ -97,7 +95,7 @@ async function iptablesLayer(): Promise<Layer> {
     content: { link: `xtables-${variant}-multi` },
   }));
   const multiarch = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
-  const modules = ['standard', 'tcp', 'owner', 'conntrack', 'multiport', 'comment', 'REDIRECT']
+  const modules = ['standard', 'tcp', 'owner', 'conntrack', 'REDIRECT']
     .map((module) => `/usr/lib/${multiarch}/xtables/libxt_${module}.so`)
     .flatMap(hostLink);
   return layer([
