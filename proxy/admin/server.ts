@@ -1,0 +1,148 @@
+// The admin interface: HTTP on a Unix socket of mode 0600, reached by `kubectl exec`. Shows what is in
+// force, changes the log level, takes profiles. Never shows a key.
+
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream/promises';
+import type { LogLevel } from '../errors.ts';
+import type { IdentityStore } from '../identity/store.ts';
+import type { Store } from '../state/store.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { recordCpuProfile } from './profile.ts';
+
+export interface AdminDeps {
+  path: string;
+  store: Pick<Store, 'snapshot' | 'resources'>;
+  identity: IdentityStore;
+  logger: Logger;
+  /** Listen addresses, discovery, readiness and drain, in one view. */
+  status(): unknown;
+  /** Open connections and pools. */
+  connections(): unknown;
+}
+
+export interface AdminServer {
+  close(): void;
+}
+
+interface Call {
+  query: URLSearchParams;
+  response: ServerResponse;
+}
+
+type Handler = (deps: AdminDeps, call: Call) => unknown;
+
+const levels: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+const maxProfileSeconds = 60;
+
+const handlers: Record<string, Handler> = {
+  'GET /': () => ({ paths: Object.keys(handlers) }),
+  'GET /status': (deps) => deps.status(),
+  'GET /config': (deps) => ({ resources: deps.store.resources() }),
+  'GET /connections': (deps) => deps.connections(),
+  'GET /mtls': (deps) => mtlsModes(deps),
+  'GET /identity': (deps) => identityView(deps.identity),
+  'GET /log-level': (deps) => ({ level: deps.logger.level() }),
+  'PUT /log-level': (deps, call) => changeLevel(deps, call),
+  'POST /profile/cpu': (_deps, call) => cpuProfile(call),
+  'POST /profile/heap': (_deps, call) => heapSnapshot(call),
+};
+
+export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
+  const server = createServer((request, response) => {
+    handle(deps, request, response).catch((error: Error) => {
+      if (response.headersSent) response.destroy();
+      else sendJson(response, 500, { error: error.message });
+    });
+  });
+  server.maxConnections = 16;
+  // Of an earlier process of this pod.
+  await rm(deps.path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(deps.path, resolve);
+  });
+  await chmod(deps.path, 0o600);
+  return {
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function handle(
+  deps: AdminDeps,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  request.resume();
+  const url = new URL(request.url ?? '/', 'http://admin');
+  const handler = handlers[`${request.method} ${url.pathname}`];
+  if (handler === undefined) {
+    return sendJson(response, 404, { error: 'no such path', paths: Object.keys(handlers) });
+  }
+  const result = await handler(deps, { query: url.searchParams, response });
+  if (!response.headersSent) sendJson(response, 200, result);
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = `${JSON.stringify(value, null, 2)}\n`;
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(body);
+}
+
+/** The mode in force by port, with the policy that decided it. */
+function mtlsModes(deps: AdminDeps): unknown {
+  const { workload } = deps.store.snapshot();
+  if (workload === null) return { error: 'no configuration held yet' };
+  const ports = [...workload.ports].map(([port, { mtls, decidedBy, protocol }]) => ({
+    port: String(port),
+    mtls,
+    decidedBy,
+    protocol,
+  }));
+  const { mtls, decidedBy, protocol } = workload.otherPort;
+  return { ports: [...ports, { port: 'other', mtls, decidedBy, protocol }] };
+}
+
+function identityView(store: IdentityStore): unknown {
+  const identity = store.current();
+  if (identity === null) return { identity: null };
+  const { spiffeId, serial, notBeforeMs, notAfterMs, rootsNotAfterMs, generation } = identity;
+  const time = (ms: number): string => new Date(ms).toISOString();
+  return {
+    spiffeId,
+    serial,
+    generation,
+    notBefore: time(notBeforeMs),
+    notAfter: time(notAfterMs),
+    rootsNotAfter: time(rootsNotAfterMs),
+    rootsPem: identity.rootsPem,
+  };
+}
+
+function changeLevel(deps: AdminDeps, { query, response }: Call): unknown {
+  const level = levels.find((one) => one === query.get('level'));
+  if (level === undefined) {
+    sendJson(response, 400, { error: `level must be one of: ${levels.join(', ')}` });
+    return undefined;
+  }
+  deps.logger.setLevel(level);
+  return { level };
+}
+
+async function cpuProfile({ query, response }: Call): Promise<unknown> {
+  const seconds = Number(query.get('seconds') ?? '5');
+  if (!(seconds > 0 && seconds <= maxProfileSeconds)) {
+    sendJson(response, 400, { error: `seconds must be above 0 and at most ${maxProfileSeconds}` });
+    return undefined;
+  }
+  return recordCpuProfile(seconds);
+}
+
+async function heapSnapshot({ response }: Call): Promise<undefined> {
+  const { getHeapSnapshot } = await import('node:v8');
+  response.writeHead(200, { 'content-type': 'application/json' });
+  await pipeline(getHeapSnapshot(), response);
+}

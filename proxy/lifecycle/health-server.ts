@@ -1,0 +1,137 @@
+// Port 15020: readiness, metrics, rewritten probes and the drain hooks. For the kubelet and Prometheus;
+// not on any request's path, hence node:http. What the answers say is decided elsewhere.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  drainHookPath,
+  drainStartPath,
+  metricsPath,
+  readyPath,
+  type RewrittenProbe,
+} from '../api/bootstrap.ts';
+import type { Drain } from './drain.ts';
+import { performProbe } from './probe-check.ts';
+import type { Readiness } from './readiness.ts';
+
+export interface HealthDeps {
+  host: string;
+  port: number;
+  readiness: Readiness;
+  drain: Drain;
+  metrics(): string;
+  probes: readonly RewrittenProbe[];
+  /** Where probes that name no host connect. */
+  probeHost: string;
+}
+
+export interface HealthServer {
+  address: AddressInfo;
+  close(): void;
+}
+
+/** Probes, scrapes and hooks of one pod are few. */
+const maxConnections = 256;
+const requestTimeoutMs = 10_000;
+
+interface Answer {
+  status: number;
+  type: string;
+  body: string;
+}
+
+export async function startHealthServer(deps: HealthDeps): Promise<HealthServer> {
+  const probes = new Map(deps.probes.map((probe) => [probe.path, probe]));
+  const server = createServer((request, response) => {
+    answer(deps, probes, request).then(
+      (result) => send(response, result),
+      (error: Error) => send(response, text(500, error.message)),
+    );
+  });
+  server.maxConnections = maxConnections;
+  server.requestTimeout = requestTimeoutMs;
+  const address = await listen(server, deps.host, deps.port);
+  return {
+    address,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function answer(
+  deps: HealthDeps,
+  probes: ReadonlyMap<string, RewrittenProbe>,
+  request: IncomingMessage,
+): Promise<Answer> {
+  request.resume();
+  const path = (request.url ?? '/').split('?', 1)[0]!;
+  switch (path) {
+    case readyPath:
+      return readiness(deps.readiness);
+    case metricsPath:
+      return {
+        status: 200,
+        type: 'text/plain; version=0.0.4; charset=utf-8',
+        body: deps.metrics(),
+      };
+    case drainStartPath:
+      deps.drain.start('preStop of the sidecar');
+      return text(200, 'draining');
+    case drainHookPath:
+      await deps.drain.finished('preStop of an app container');
+      return text(200, 'drained');
+    default:
+      return probe(deps, probes.get(path), request);
+  }
+}
+
+function readiness(state: Readiness): Answer {
+  const pending = state.pending();
+  if (Object.keys(pending).length === 0) return text(200, 'ready');
+  return { status: 503, type: 'application/json', body: JSON.stringify({ pending }) };
+}
+
+async function probe(
+  deps: HealthDeps,
+  found: RewrittenProbe | undefined,
+  request: IncomingMessage,
+): Promise<Answer> {
+  if (found === undefined) return text(404, 'no such path on the health port of tsmesh');
+  const result = await performProbe(found, {
+    defaultHost: deps.probeHost,
+    userAgent: request.headers['user-agent'] ?? 'kube-probe/tsmesh',
+  });
+  return text(result.status, result.body);
+}
+
+function text(status: number, body: string): Answer {
+  return { status, type: 'text/plain; charset=utf-8', body };
+}
+
+function send(response: ServerResponse, { status, type, body }: Answer): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+/** `::` where the machine has IPv6, else all of IPv4. */
+async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  try {
+    return await listenOn(server, host, port);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error;
+    return await listenOn(server, '0.0.0.0', port);
+  }
+}
+
+function listenOn(server: Server, host: string, port: number): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port }, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}

@@ -1,0 +1,164 @@
+// The counters and states of a sidecar as Prometheus text (exposition format 0.0.4). Pure.
+
+import { latencyBoundsMs } from '../api/statistics.ts';
+import type { Counters, Direction, SeriesSnapshot } from './counters.ts';
+
+export interface SidecarState {
+  ready: boolean;
+  draining: boolean;
+  discoveryConnected: boolean;
+  certificate: { notAfterMs: number; rootsNotAfterMs: number } | null;
+  identityProblem: boolean;
+  inboundInFlight: number;
+  outboundInFlight: number;
+  accessLogDropped: number;
+  startedAtMs: number;
+  memory: { rss: number; heapUsed: number };
+  cpuSeconds: number;
+}
+
+const directions: readonly Direction[] = ['inbound', 'outbound'];
+const classes = ['broken', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+type Labels = Record<string, string>;
+
+class Text {
+  private readonly lines: string[] = [];
+
+  metric(name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void {
+    this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+  }
+
+  value(name: string, labels: Labels, value: number): void {
+    const inner = Object.entries(labels).map(([key, text]) => `${key}="${escape(text)}"`);
+    this.lines.push(`${name}${inner.length > 0 ? `{${inner.join(',')}}` : ''} ${value}`);
+  }
+
+  toString(): string {
+    return `${this.lines.join('\n')}\n`;
+  }
+}
+
+function escape(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+export function prometheusText(counters: Counters, state: SidecarState): string {
+  const text = new Text();
+  const series = directions.flatMap((direction) =>
+    counters.snapshot(direction).map((one) => ({ direction, one })),
+  );
+  requests(text, series);
+  perSeries(text, series);
+  for (const metric of ['denied', 'failures'] as const) totals(text, counters, metric);
+  latency(text, counters);
+  states(text, state);
+  return text.toString();
+}
+
+type Labelled = readonly { direction: Direction; one: SeriesSnapshot }[];
+
+function requests(text: Text, series: Labelled): void {
+  const name = 'tsmesh_requests_total';
+  text.metric(name, 'counter', 'Requests ended, by destination and status class.');
+  for (const { direction, one } of series) {
+    for (const [index, count] of one.byClass.entries()) {
+      const labels = { direction, destination: one.name, class: classes[index]! };
+      if (count > 0) text.value(name, labels, count);
+    }
+  }
+}
+
+type Reader = (one: SeriesSnapshot) => number;
+
+const seriesMetrics: readonly [name: string, help: string, read: Reader][] = [
+  ['tsmesh_requests_mtls_total', 'Requests over mesh mTLS.', (one) => one.totals.mtlsRequests],
+  ['tsmesh_tcp_connections_total', 'Opaque connections.', (one) => one.totals.connections],
+  [
+    'tsmesh_tcp_connections_mtls_total',
+    'Opaque connections over mesh mTLS.',
+    (one) => one.totals.mtlsConnections,
+  ],
+  ['tsmesh_retries_total', 'Further attempts after a first one.', (one) => one.retries],
+  ['tsmesh_sent_bytes_total', 'Body and tunnel bytes sent on.', (one) => one.sentBytes],
+  ['tsmesh_received_bytes_total', 'Body and tunnel bytes received.', (one) => one.receivedBytes],
+];
+
+function perSeries(text: Text, series: Labelled): void {
+  for (const [name, help, read] of seriesMetrics) {
+    text.metric(name, 'counter', help);
+    for (const { direction, one } of series) {
+      const value = read(one);
+      if (value > 0) text.value(name, { direction, destination: one.name }, value);
+    }
+  }
+  text.metric('tsmesh_errors_total', 'counter', 'Answers and failures of the sidecar, by flag.');
+  for (const { direction, one } of series) {
+    for (const [flag, count] of one.errors) {
+      text.value('tsmesh_errors_total', { direction, destination: one.name, flag }, count);
+    }
+  }
+}
+
+function totals(text: Text, counters: Counters, metric: 'denied' | 'failures'): void {
+  const name = `tsmesh_${metric}_total`;
+  const help = metric === 'denied' ? 'Refused by policy.' : 'Requests that failed.';
+  text.metric(name, 'counter', help);
+  for (const direction of directions) {
+    text.value(name, { direction }, counters.totals(direction)[metric]);
+  }
+}
+
+/** Per direction only: a histogram per destination would be thousands of lines. */
+function latency(text: Text, counters: Counters): void {
+  const name = 'tsmesh_request_duration_seconds';
+  text.metric(name, 'histogram', 'From the request head to the end of the answer.');
+  for (const direction of directions) {
+    const total = counters.totals(direction);
+    let below = 0;
+    for (const [index, count] of total.latency.entries()) {
+      below += count;
+      const bound = latencyBoundsMs[index];
+      const le = bound === undefined ? '+Inf' : String(bound / 1000);
+      text.value(`${name}_bucket`, { direction, le }, below);
+    }
+    const sum = counters.snapshot(direction).reduce((all, one) => all + one.latencySumMs, 0);
+    text.value(`${name}_sum`, { direction }, sum / 1000);
+    text.value(`${name}_count`, { direction }, total.requests);
+  }
+}
+
+function states(text: Text, state: SidecarState): void {
+  const gauge = (name: string, help: string, value: number): void => {
+    text.metric(name, 'gauge', help);
+    text.value(name, {}, value);
+  };
+  gauge('tsmesh_ready', 'Whether the sidecar is ready.', Number(state.ready));
+  gauge('tsmesh_draining', 'Whether the pod is going.', Number(state.draining));
+  gauge(
+    'tsmesh_discovery_connected',
+    'Whether the stream to the operator is open.',
+    Number(state.discoveryConnected),
+  );
+  gauge(
+    'tsmesh_identity_problem',
+    'Whether the identity files on disk were refused.',
+    Number(state.identityProblem),
+  );
+  if (state.certificate !== null) {
+    const { notAfterMs, rootsNotAfterMs } = state.certificate;
+    const help = 'When it ends, Unix seconds:';
+    gauge('tsmesh_certificate_expiry_seconds', `${help} the certificate.`, notAfterMs / 1000);
+    gauge('tsmesh_root_expiry_seconds', `${help} the first root.`, rootsNotAfterMs / 1000);
+  }
+  text.metric('tsmesh_in_flight', 'gauge', 'Requests and opaque connections not ended yet.');
+  text.value('tsmesh_in_flight', { direction: 'inbound' }, state.inboundInFlight);
+  text.value('tsmesh_in_flight', { direction: 'outbound' }, state.outboundInFlight);
+  text.metric('tsmesh_access_log_dropped_total', 'counter', 'Access log lines lost.');
+  text.value('tsmesh_access_log_dropped_total', {}, state.accessLogDropped);
+  gauge('process_start_time_seconds', 'Start of the process.', state.startedAtMs / 1000);
+  gauge('process_resident_memory_bytes', 'Resident memory.', state.memory.rss);
+  gauge('nodejs_heap_size_used_bytes', 'Heap in use.', state.memory.heapUsed);
+  text.metric('process_cpu_seconds_total', 'counter', 'User and system CPU time.');
+  text.value('process_cpu_seconds_total', {}, state.cpuSeconds);
+}
