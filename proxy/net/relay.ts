@@ -11,19 +11,23 @@ export class Relay {
   /** From `a` to `b`, and back. */
   private sentBytes = 0;
   private receivedBytes = 0;
-  private closed = 0;
+  private readonly gone = new Set<Link>();
   private broken = false;
   private readonly a: Link;
   private readonly b: Link;
   private readonly listener: RelayListener;
 
-  constructor(a: Link, b: Link, listener: RelayListener) {
+  /** `first` was read from `a` already and goes to `b` before all else. */
+  constructor(a: Link, b: Link, first: Buffer | null, listener: RelayListener) {
     this.a = a;
     this.b = b;
     this.listener = listener;
+    if (first !== null && first.length > 0) {
+      this.sentBytes = first.length;
+      b.socket.write(first);
+    }
     this.join(a, b, (bytes) => (this.sentBytes += bytes));
     this.join(b, a, (bytes) => (this.receivedBytes += bytes));
-    // Bytes may have been read before already; an end too, which is not told twice.
     a.socket.resume();
     b.socket.resume();
   }
@@ -44,15 +48,19 @@ export class Relay {
     source.on('end', () => sink.end());
     source.on('error', () => undefined);
     source.on('close', () => this.onClose(from, to));
+    // What happened while the first bytes were looked at is not told again.
+    if (source.readableEnded) sink.end();
+    if (source.destroyed) this.onClose(from, to);
   }
 
   private onClose(gone: Link, other: Link): void {
     const { socket } = gone;
+    if (this.gone.has(gone)) return;
+    this.gone.add(gone);
     if (!socket.readableEnded || !socket.writableFinished) {
       this.broken = true;
       resetLink(other);
     }
-    this.closed += 1;
-    if (this.closed === 2) this.listener.onDone(this.sentBytes, this.receivedBytes, this.broken);
+    if (this.gone.size === 2) this.listener.onDone(this.sentBytes, this.receivedBytes, this.broken);
   }
 }

@@ -21,6 +21,8 @@ const lingerMs = 5_000;
 export class SessionConnection extends Deadline implements Flushable {
   marked = false;
   closed = false;
+  /** Writes so far: what was said since the count was the same has not left this process. */
+  writes = 0;
   readonly link: Link;
   readonly session: Session;
   private readonly io: Io;
@@ -87,6 +89,7 @@ export class SessionConnection extends Deadline implements Flushable {
     const pieces = this.session.takeOutput();
     const first = pieces[0];
     if (first === undefined || !socket.writable) return;
+    this.writes += 1;
     if (pieces.length === 1) socket.write(first);
     else {
       let bytes = 0;

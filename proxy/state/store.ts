@@ -42,10 +42,11 @@ interface Draft {
   policies: Map<ResourceKey, readonly PolicyRef[]>;
 }
 
-export function createStore(): Store {
+/** `ownAddresses`: the IPs of this pod. */
+export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Store {
   let current: Snapshot = empty;
   const raw = new Map<ResourceKey, VersionedResource>();
-  const handles = createHandles();
+  const handles = createHandles(ownAddresses);
   const listeners = new Set<(snapshot: Snapshot) => void>();
 
   function take(draft: Draft, one: VersionedResource): ResourceError | null {

@@ -1,0 +1,143 @@
+// One try of an exchange at one endpoint: waits for its pause and its connection, then hears the answer
+// and hands it to the exchange, which decides. It holds no request body.
+
+import type {
+  ClientStream,
+  Fields,
+  ResetReason,
+  ResponseHead,
+  StreamListener,
+} from '../codec/session.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import type { Outcome } from '../policy/retry.ts';
+import type { StreamTaker } from '../pool/peer.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+
+/** What an attempt tells its exchange. */
+export interface AttemptOwner {
+  /** The pause is over: ask the pool. */
+  onPauseOver(attempt: Attempt): void;
+  /** A stream may be opened now. */
+  onConnection(attempt: Attempt): void;
+  onInterim(head: ResponseHead): void;
+  onAnswer(attempt: Attempt, head: ResponseHead, end: boolean): void;
+  onAnswerData(attempt: Attempt, chunk: Buffer, end: boolean): void;
+  onAnswerTrailers(fields: Fields): void;
+  onFailed(attempt: Attempt, failure: Failure): void;
+  /** More of the request may be sent. */
+  onUpstreamDrained(): void;
+}
+
+export interface Failure {
+  outcome: Outcome;
+  code: ProxyErrorCode;
+  detail: string;
+}
+
+export class Attempt extends Deadline implements StreamListener<ResponseHead>, StreamTaker {
+  readonly endpoint: EndpointHandle;
+  /** Made because a policy asked for it: counts against the budget. */
+  readonly byPolicy: boolean;
+  connection: PooledConnection | null = null;
+  stream: ClientStream | null = null;
+  startedMs = 0;
+  /** Nothing more is heard from it. */
+  over = false;
+  /** Bytes of the answer not credited yet. */
+  owedBytes = 0;
+  private pausing = false;
+  private reused = false;
+  private writesBefore = 0;
+  private readonly owner: AttemptOwner;
+
+  constructor(owner: AttemptOwner, endpoint: EndpointHandle, byPolicy: boolean) {
+    super();
+    this.owner = owner;
+    this.endpoint = endpoint;
+    this.byPolicy = byPolicy;
+  }
+
+  /** The wheel calls `onDeadline` at the end of the pause. */
+  pause(): void {
+    this.pausing = true;
+  }
+
+  onDeadline(): void {
+    if (this.over) return;
+    if (this.pausing) {
+      this.pausing = false;
+      this.owner.onPauseOver(this);
+      return;
+    }
+    this.stream?.reset('cancelled');
+    this.fail({ outcome: { type: 'timeout' }, code: 'per-try-timeout', detail: '' });
+  }
+
+  onConnection(connection: PooledConnection): void {
+    this.connection = connection;
+    this.reused = connection.opened > 0;
+    this.writesBefore = connection.driver.writes;
+    this.owner.onConnection(this);
+  }
+
+  onUnavailable(code: ProxyErrorCode, detail: string): void {
+    this.fail({ outcome: { type: 'connect', code }, code, detail });
+  }
+
+  onHead(head: ResponseHead, end: boolean): void {
+    if (this.over) return;
+    if (head.status < 200 && head.status !== 101) this.owner.onInterim(head);
+    else this.owner.onAnswer(this, head, end);
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    if (this.over) this.stream?.consumed(chunk.length);
+    else this.owner.onAnswerData(this, chunk, end);
+  }
+
+  onTrailers(fields: Fields): void {
+    if (!this.over) this.owner.onAnswerTrailers(fields);
+  }
+
+  onReset(reason: ResetReason): void {
+    this.fail(this.failureOf(reason));
+  }
+
+  onDrained(): void {
+    this.owner.onUpstreamDrained();
+  }
+
+  /** The answer moved on to the client. */
+  credit(): void {
+    if (this.owedBytes === 0) return;
+    const bytes = this.owedBytes;
+    this.owedBytes = 0;
+    this.stream?.consumed(bytes);
+  }
+
+  /** No more interest: the owner hears nothing from it again. */
+  abandon(reason: ResetReason): void {
+    this.over = true;
+    this.stream?.reset(reason);
+  }
+
+  private fail(failure: Failure): void {
+    if (this.over) return;
+    this.owner.onFailed(this, failure);
+  }
+
+  private failureOf(reason: ResetReason): Failure {
+    const detail = `${this.endpoint.address} port ${this.endpoint.port}`;
+    if (reason === 'refused')
+      return { outcome: { type: 'unprocessed' }, code: 'upstream-refused', detail };
+    const broken = reason === 'protocol' || reason === 'flow-control';
+    const code = broken ? 'upstream-protocol-error' : 'upstream-reset';
+    const unsent = reason === 'closed' && this.connection?.driver.writes === this.writesBefore;
+    const outcome: Outcome = unsent
+      ? { type: 'unprocessed' }
+      : { type: 'reset', reused: this.reused && reason === 'closed' };
+    return { outcome, code, detail };
+  }
+}

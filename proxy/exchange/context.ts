@@ -1,0 +1,28 @@
+// What the exchanges of one downstream connection share, and what all of a sidecar share. Types only.
+
+import type { Io } from '../net/link.ts';
+import type { HttpPool } from '../pool/http-pool.ts';
+import type { AccessLog } from '../telemetry/access-log.ts';
+import type { Direction, Series } from '../telemetry/counters.ts';
+
+export interface ExchangeDeps {
+  io: Io;
+  pool: HttpPool;
+  accessLog: AccessLog;
+  /** From 0 up to 1. */
+  random(): number;
+}
+
+export interface ExchangeContext {
+  deps: ExchangeDeps;
+  direction: Direction;
+  series: Series;
+  /** For logs: host (outbound) or port (inbound). */
+  destination: string;
+  /** Verified identity of the caller (inbound over mTLS), or empty. */
+  peer: string;
+  /** The code for an upstream that cannot be reached: the app of this pod, or another pod. */
+  unreachable: 'app-unreachable' | 'connect-failed';
+  /** Requests not finished yet, for draining. */
+  active: { requests: number };
+}

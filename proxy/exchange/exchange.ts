@@ -1,0 +1,384 @@
+// One request and its answer: joins the stream of the caller with that of an endpoint, with back-pressure
+// both ways, timeouts and further attempts. What to do was planned before; what counts as worth another
+// attempt is decided by policy/retry.
+
+import type {
+  Fields,
+  RequestHead,
+  ResetReason,
+  ResponseHead,
+  ServerStream,
+  StreamListener,
+} from '../codec/session.ts';
+import { errorSpec } from '../errors.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import { changeFields } from '../policy/header-change.ts';
+import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
+import { backoffMs, budgetAllows, isRetriable, isSafeToRepeat } from '../policy/retry.ts';
+import type { Outcome } from '../policy/retry.ts';
+import { fieldLine } from '../policy/route-match.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
+import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
+import type { ExchangeContext } from './context.ts';
+import { sendLocalReply, type LocalReply } from './local-reply.ts';
+import type { ForwardPlan } from './plan.ts';
+import { RequestBody } from './request-body.ts';
+
+/** Attempts beyond the first that no policy asked for. */
+const maxSafeRepeats = 3;
+export const appProtocolHeader = 'tsmesh-app-protocol';
+
+export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
+  private readonly context: ExchangeContext;
+  private readonly plan: ForwardPlan;
+  private readonly stream: ServerStream;
+  private readonly body: RequestBody;
+  private readonly startedMs: number;
+  private attempt: Attempt | null = null;
+  private attempts = 0;
+  private safeRepeats = 0;
+  private policyRetries = 0;
+  /** The final head went to the client. */
+  private answered = false;
+  /** The answer is complete, or will never be: counted and logged. */
+  private finished = false;
+  private status = 0;
+  private grpcStatus = noGrpcStatus;
+  private receivedBytes = 0;
+  private endpoint: EndpointHandle | null = null;
+  private sentOverMtls = false;
+  private error: LocalReply | null = null;
+
+  constructor(context: ExchangeContext, plan: ForwardPlan, stream: ServerStream, end: boolean) {
+    super();
+    this.context = context;
+    this.plan = plan;
+    this.stream = stream;
+    this.body = new RequestBody(stream, end);
+    this.startedMs = context.deps.io.clock.nowMs();
+  }
+
+  start(): void {
+    this.plan.budget.inFlight += 1;
+    this.context.active.requests += 1;
+    if (this.body.ended) this.startTimeout();
+    this.tryNext(null, false);
+  }
+
+  // From the client.
+
+  onHead(): void {
+    // A server stream has given its head already.
+  }
+
+  onData(chunk: Buffer, end: boolean): void {
+    this.body.take(chunk, end);
+    if (end) this.onRequestEnd();
+  }
+
+  onTrailers(fields: Fields): void {
+    this.body.takeTrailers(fields);
+    this.onRequestEnd();
+  }
+
+  onReset(reason: ResetReason): void {
+    this.dropAttempt(reason === 'timeout' ? 'timeout' : 'cancelled');
+    this.body.discard();
+    if (!this.finished) this.finish({ code: 'client-closed', detail: '' });
+  }
+
+  onDrained(): void {
+    this.attempt?.credit();
+  }
+
+  /** The time for the whole request is over. */
+  onDeadline(): void {
+    const { timeoutMs, route } = this.plan;
+    this.dropAttempt('cancelled');
+    this.giveUp({ code: 'request-timeout', detail: `${route}: ${timeoutMs} ms` }, 'timeout');
+  }
+
+  // From the attempt.
+
+  onPauseOver(attempt: Attempt): void {
+    this.run(attempt);
+  }
+
+  onConnection(attempt: Attempt): void {
+    const { connection } = attempt;
+    if (connection === null) return;
+    const { plan, body } = this;
+    this.sentOverMtls = connection.link.peer !== null;
+    const tell = plan.tellHttp2 && this.sentOverMtls;
+    const head = tell ? withAppProtocol(plan.head) : plan.head;
+    attempt.stream = connection.open(head, body.isEmpty, attempt);
+    if (attempt.over) return;
+    body.attach(attempt.stream);
+    if (body.ended) this.startTryTimeout(attempt);
+  }
+
+  onInterim(head: ResponseHead): void {
+    this.stream.sendHead(head, false);
+  }
+
+  onAnswer(attempt: Attempt, head: ResponseHead, end: boolean): void {
+    const { io } = this.context.deps;
+    const nowMs = io.clock.nowMs();
+    observe(attempt.endpoint.load, nowMs - attempt.startedMs, nowMs);
+    if (attempt.slot >= 0) io.wheel.cancel(attempt);
+    if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
+    if (this.plan.retry !== null && this.answerIsWorthRetry(attempt, head)) return;
+    this.passHead(head, end);
+  }
+
+  onAnswerData(attempt: Attempt, chunk: Buffer, end: boolean): void {
+    this.receivedBytes += chunk.length;
+    const room = this.stream.sendData(chunk, end);
+    if (room) attempt.stream?.consumed(chunk.length);
+    else attempt.owedBytes += chunk.length;
+    if (end) this.onAnswerEnd();
+  }
+
+  onAnswerTrailers(fields: Fields): void {
+    if (this.plan.grpc) this.grpcStatus = grpcStatusOf(fields);
+    this.stream.sendTrailers(fields);
+    this.onAnswerEnd();
+  }
+
+  onFailed(attempt: Attempt, failure: Failure): void {
+    const { io } = this.context.deps;
+    this.dropAttempt('cancelled');
+    if (this.finished) {
+      // The answer is complete; the upstream wants no more of the request.
+      this.body.discard();
+      return;
+    }
+    if (failure.outcome.type !== 'unprocessed')
+      observe(attempt.endpoint.load, failurePenaltyMs, io.clock.nowMs());
+    if (!this.answered && this.repeats(attempt, failure.outcome)) return;
+    const named = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
+    const code = failure.code === 'connect-failed' ? this.context.unreachable : failure.code;
+    this.giveUp({ code, detail: named }, 'closed');
+  }
+
+  onUpstreamDrained(): void {
+    this.body.onDrained();
+  }
+
+  // Attempts.
+
+  private tryNext(avoid: EndpointHandle | null, byPolicy: boolean): void {
+    const { plan, context } = this;
+    const { io, random } = { io: context.deps.io, random: () => context.deps.random() };
+    const nowMs = io.clock.nowMs();
+    const endpoint = chooseEndpoint(plan.endpoints, avoid, random, nowMs);
+    if (endpoint === null) {
+      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'closed');
+      return;
+    }
+    const attempt = new Attempt(this, endpoint, byPolicy);
+    this.attempt = attempt;
+    this.endpoint = endpoint;
+    endpoint.load.inFlight += 1;
+    if (!byPolicy || plan.retry === null) {
+      this.run(attempt);
+      return;
+    }
+    plan.budget.retries += 1;
+    attempt.pause();
+    io.wheel.schedule(attempt, nowMs + backoffMs(plan.retry, this.policyRetries - 1, random()));
+  }
+
+  private run(attempt: Attempt): void {
+    const { deps } = this.context;
+    this.attempts += 1;
+    attempt.startedMs = deps.io.clock.nowMs();
+    deps.pool.request(attempt.endpoint, this.plan.plain, attempt);
+  }
+
+  /** Ends the interest in the attempt; `reason` is what its peer hears if it is still open. */
+  private dropAttempt(reason: ResetReason): void {
+    const { attempt, plan, context } = this;
+    if (attempt === null) return;
+    this.attempt = null;
+    this.body.detach();
+    if (attempt.slot >= 0) context.deps.io.wheel.cancel(attempt);
+    if (attempt.connection === null)
+      context.deps.pool.cancel(attempt.endpoint, plan.plain, attempt);
+    attempt.abandon(reason);
+    if (!this.finished) this.leave(attempt);
+  }
+
+  private leave(attempt: Attempt): void {
+    attempt.endpoint.load.inFlight -= 1;
+    if (attempt.byPolicy) this.plan.budget.retries -= 1;
+  }
+
+  private answerIsWorthRetry(attempt: Attempt, head: ResponseHead): boolean {
+    const outcome: Outcome = {
+      type: 'answer',
+      status: head.status,
+      grpcStatus: this.grpcStatus,
+    };
+    if (!this.policyRepeats(outcome)) return false;
+    this.dropAttempt('cancelled');
+    this.grpcStatus = noGrpcStatus;
+    this.repeatByPolicy(attempt);
+    return true;
+  }
+
+  private repeats(attempt: Attempt, outcome: Outcome): boolean {
+    const { plan } = this;
+    if (!this.body.isWhole) return false;
+    const alone = outcome.type === 'connect' && plan.endpoints.length < 2;
+    const safe = !alone && this.safeRepeats < maxSafeRepeats;
+    if (safe && isSafeToRepeat(outcome, plan.head.method)) {
+      this.safeRepeats += 1;
+      this.context.series.retry();
+      this.tryNext(attempt.endpoint, false);
+      return true;
+    }
+    if (!this.policyRepeats(outcome)) return false;
+    this.repeatByPolicy(attempt);
+    return true;
+  }
+
+  private policyRepeats(outcome: Outcome): boolean {
+    const { retry, budget, head } = this.plan;
+    if (retry === null || this.policyRetries >= retry.attempts) return false;
+    if (!this.body.isWhole || head.upgrade !== null || head.method === 'CONNECT') return false;
+    return isRetriable(retry, outcome) && budgetAllows(retry, budget);
+  }
+
+  private repeatByPolicy(attempt: Attempt): void {
+    this.policyRetries += 1;
+    this.context.series.retry();
+    this.tryNext(attempt.endpoint, true);
+  }
+
+  // The answer.
+
+  private passHead(head: ResponseHead, end: boolean): void {
+    const { plan } = this;
+    this.answered = true;
+    this.status = head.status;
+    this.body.forget();
+    if (isTunnel(plan.head, head.status)) this.context.deps.io.wheel.cancel(this);
+    const passed =
+      plan.responseHeaders === null
+        ? head
+        : { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
+    this.stream.sendHead(passed, end);
+    if (end) this.onAnswerEnd();
+  }
+
+  private onAnswerEnd(): void {
+    if (!this.finished) this.finish(null);
+  }
+
+  private onRequestEnd(): void {
+    if (this.finished) return;
+    this.startTimeout();
+    if (this.attempt?.stream != null) this.startTryTimeout(this.attempt);
+  }
+
+  private startTimeout(): void {
+    const { timeoutMs } = this.plan;
+    if (timeoutMs === null || this.answeredTunnel()) return;
+    const { io } = this.context.deps;
+    io.wheel.schedule(this, io.clock.nowMs() + timeoutMs);
+  }
+
+  private answeredTunnel(): boolean {
+    return this.answered && isTunnel(this.plan.head, this.status);
+  }
+
+  private startTryTimeout(attempt: Attempt): void {
+    const perTryMs = this.plan.retry?.perTryTimeoutMs ?? null;
+    if (perTryMs === null || this.answered || attempt.over) return;
+    const { io } = this.context.deps;
+    io.wheel.schedule(attempt, io.clock.nowMs() + perTryMs);
+  }
+
+  private tryTimeoutText(): string {
+    return `${this.plan.route}: ${this.plan.retry?.perTryTimeoutMs} ms`;
+  }
+
+  /** No (complete) answer will come from an endpoint. */
+  private giveUp(reply: LocalReply, reason: ResetReason): void {
+    if (this.finished) return;
+    const { answered } = this;
+    if (!answered) this.status = this.plan.grpc ? 200 : errorSpec(reply.code).httpStatus;
+    else this.status = 0;
+    if (this.plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
+    this.finish(reply);
+    this.body.discard();
+    if (answered) this.stream.reset(reason);
+    else sendLocalReply(this.stream, this.plan.head, reply, this.plan.grpc);
+  }
+
+  private finish(error: LocalReply | null): void {
+    const { context, plan } = this;
+    const { io } = context.deps;
+    this.finished = true;
+    this.error = error;
+    io.wheel.cancel(this);
+    if (this.attempt !== null) this.leave(this.attempt);
+    plan.budget.inFlight -= 1;
+    context.active.requests -= 1;
+    const { series } = context;
+    if (error !== null) series.error(error.code);
+    if (error?.code === 'client-closed') this.status = 0;
+    const latencyMs = io.clock.nowMs() - this.startedMs;
+    const mtls = this.usedMtls();
+    series.request({ status: this.status, grpcStatus: this.grpcStatus, latencyMs, mtls });
+    series.bytes(this.body.totalBytes, this.receivedBytes);
+    const failed = error !== null || this.status >= 500;
+    if (context.deps.accessLog.wants(failed)) this.log(latencyMs, mtls);
+  }
+
+  private usedMtls(): boolean {
+    if (this.context.direction === 'inbound') return this.context.peer !== '';
+    return this.sentOverMtls;
+  }
+
+  private log(durationMs: number, mtls: boolean): void {
+    const { context, plan, endpoint, error } = this;
+    const query = plan.head.path.indexOf('?');
+    context.deps.accessLog.write({
+      direction: context.direction,
+      destination: context.destination,
+      endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
+      route: plan.route,
+      method: plan.head.method,
+      authority: plan.head.authority,
+      path: query < 0 ? plan.head.path : plan.head.path.slice(0, query),
+      status: this.status,
+      grpcStatus: this.grpcStatus,
+      peer: context.peer,
+      mtls,
+      requestId: plan.requestId,
+      durationMs,
+      attempts: this.attempts,
+      sentBytes: this.body.totalBytes,
+      receivedBytes: this.receivedBytes,
+      flag: error === null ? '' : errorSpec(error.code).flag,
+      detail: error === null ? '' : error.detail,
+    });
+  }
+}
+
+function isTunnel(request: RequestHead, status: number): boolean {
+  if (status === 101) return true;
+  return request.method === 'CONNECT' && status >= 200 && status < 300;
+}
+
+function grpcStatusOf(fields: Fields): number {
+  const value = fieldLine(fields, 'grpc-status');
+  return value !== undefined && /^[0-9]{1,3}$/.test(value) ? Number(value) : noGrpcStatus;
+}
+
+function withAppProtocol(head: RequestHead): RequestHead {
+  return { ...head, fields: [...head.fields, appProtocolHeader, 'http2'] };
+}

@@ -1,0 +1,67 @@
+// What a sidecar answers by itself: status, words and headers from the error table, for HTTP and as gRPC
+// status. It chooses no code.
+
+import { headers } from '../api/constants.ts';
+import type { Fields, RequestHead, ServerStream } from '../codec/session.ts';
+import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
+
+/** Names the error in a header, so that an answer of the sidecar is told from one of the app. */
+export const errorHeader = 'tsmesh-error';
+
+const denials: ReadonlySet<ProxyErrorCode> = new Set([
+  'mtls-required',
+  'mtls-disabled',
+  'policy-denied',
+  'registry-only',
+]);
+
+export interface LocalReply {
+  code: ProxyErrorCode;
+  /** Names the policy, route, address or cause. */
+  detail: string;
+}
+
+export function sendLocalReply(
+  stream: ServerStream,
+  head: RequestHead,
+  reply: LocalReply,
+  grpc: boolean,
+): void {
+  if (grpc) sendGrpcStatus(stream, reply);
+  else sendText(stream, head, reply);
+}
+
+function sendText(stream: ServerStream, head: RequestHead, { code, detail }: LocalReply): void {
+  const body = Buffer.from(`${describeError(code, detail)}\n`);
+  const fields: Fields = ['content-type', 'text/plain; charset=utf-8'];
+  addNames(fields, code, detail);
+  const withoutBody = head.method === 'HEAD';
+  const status = errorSpec(code).httpStatus;
+  stream.sendHead({ status, fields, contentLength: body.length }, withoutBody);
+  if (!withoutBody) stream.sendData(body, true);
+}
+
+/** Trailers-Only (gRPC over HTTP/2, "Responses"): the status stands in the head, which ends the answer. */
+function sendGrpcStatus(stream: ServerStream, { code, detail }: LocalReply): void {
+  const { grpcStatus } = errorSpec(code);
+  const fields: Fields = [
+    'content-type',
+    'application/grpc',
+    'grpc-status',
+    String(grpcStatus),
+    'grpc-message',
+    encodeURI(describeError(code, detail)),
+  ];
+  addNames(fields, code, detail);
+  stream.sendHead({ status: 200, fields, contentLength: null }, true);
+}
+
+function addNames(fields: Fields, code: ProxyErrorCode, detail: string): void {
+  fields.push(errorHeader, code);
+  // A header value holds visible latin1 only; policy names are ASCII anyway.
+  if (denials.has(code)) fields.push(headers.deniedBy, detail.replaceAll(/[^\x20-\x7e]/g, '?'));
+}
+
+export function sendRedirect(stream: ServerStream, status: number, location: string): void {
+  stream.sendHead({ status, fields: ['location', location], contentLength: 0 }, true);
+}

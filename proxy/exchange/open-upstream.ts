@@ -1,0 +1,79 @@
+// Opens the upstream side of an opaque connection: chooses an endpoint, dials it, tries another where
+// that fails (nothing was sent yet). It carries no bytes.
+
+import { alpn } from '../api/constants.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import type { IdentityStore } from '../identity/store.ts';
+import { Dial } from '../net/dial.ts';
+import type { Io, Link } from '../net/link.ts';
+import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+
+export interface OpenListener {
+  onOpen(link: Link, endpoint: EndpointHandle): void;
+  onFailed(code: ProxyErrorCode, detail: string): void;
+}
+
+export interface OpenDeps {
+  io: Io;
+  identity: IdentityStore;
+  random(): number;
+}
+
+const maxAttempts = 3;
+
+export class OpenUpstream {
+  private readonly deps: OpenDeps;
+  private readonly endpoints: readonly EndpointHandle[];
+  private readonly listener: OpenListener;
+  private dial: Dial | null = null;
+  private attempts = 0;
+
+  constructor(deps: OpenDeps, endpoints: readonly EndpointHandle[], listener: OpenListener) {
+    this.deps = deps;
+    this.endpoints = endpoints;
+    this.listener = listener;
+  }
+
+  /** The listener may be called before it returns. */
+  start(): void {
+    this.tryNext(null);
+  }
+
+  cancel(): void {
+    this.dial?.cancel();
+    this.dial = null;
+  }
+
+  private tryNext(avoid: EndpointHandle | null): void {
+    const { io, identity, random } = { ...this.deps, random: () => this.deps.random() };
+    const endpoint = chooseEndpoint(this.endpoints, avoid, random, io.clock.nowMs());
+    if (endpoint === null) {
+      this.listener.onFailed('no-endpoints', '');
+      return;
+    }
+    const own = identity.current();
+    if (endpoint.identity !== null && own === null) {
+      this.listener.onFailed('no-identity', '');
+      return;
+    }
+    const { address, port, identity: expected } = endpoint;
+    const mesh =
+      expected === null || own === null ? null : { identity: own, expected, alpn: alpn.tcp };
+    this.attempts += 1;
+    this.dial = new Dial({ address, port, mesh }, io, {
+      onConnected: (link) => {
+        this.dial = null;
+        this.listener.onOpen(link, endpoint);
+      },
+      onFailed: (code, detail) => this.onFailed(endpoint, code, detail),
+    });
+  }
+
+  private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
+    this.dial = null;
+    observe(endpoint.load, failurePenaltyMs, this.deps.io.clock.nowMs());
+    if (this.attempts < maxAttempts && this.endpoints.length > 1) this.tryNext(endpoint);
+    else this.listener.onFailed(code, detail);
+  }
+}

@@ -1,0 +1,63 @@
+// One pass over the fields of a request: takes out what may not go on, finds what decisions need. It
+// changes the list it is given, which belongs to the request.
+
+import { headers } from '../api/constants.ts';
+import type { Fields } from '../codec/session.ts';
+
+export interface RequestFacts {
+  grpc: boolean;
+  /** Empty where the request has none. */
+  requestId: string;
+  /** What the caller's sidecar says of the caller's app. */
+  tellsHttp2: boolean;
+}
+
+const meshPrefix = 'tsmesh-';
+const appProtocol = 'tsmesh-app-protocol';
+/** Names of the client's certificate in the form Envoy made common; set by the mesh only. */
+export const clientCertHeader = 'x-forwarded-client-cert';
+
+/** `inbound`: strips the certificate header too, which an app may send on but nobody may forge. */
+export function readFields(fields: Fields, inbound: boolean): RequestFacts {
+  const facts: RequestFacts = { grpc: false, requestId: '', tellsHttp2: false };
+  let forbidden = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    switch (name.charCodeAt(0)) {
+      case 0x63: // c
+        if (name === 'content-type') facts.grpc = isGrpc(fields[i + 1]!);
+        break;
+      case 0x74: // t
+        if (!name.startsWith(meshPrefix)) break;
+        forbidden = true;
+        if (name === appProtocol) facts.tellsHttp2 = fields[i + 1] === 'http2';
+        break;
+      case 0x78: // x
+        if (name === headers.requestId) facts.requestId = fields[i + 1]!;
+        else if (inbound && name === clientCertHeader) forbidden = true;
+        break;
+      default:
+    }
+  }
+  if (forbidden) strip(fields, inbound);
+  return facts;
+}
+
+/** `application/grpc`, `application/grpc+proto`, …; gRPC-Web (`application/grpc-web`) is answered as HTTP. */
+function isGrpc(contentType: string): boolean {
+  if (!contentType.startsWith('application/grpc')) return false;
+  const next = contentType[16];
+  return next === undefined || next === '+' || next === ';';
+}
+
+function strip(fields: Fields, inbound: boolean): void {
+  let kept = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (name.startsWith(meshPrefix) || (inbound && name === clientCertHeader)) continue;
+    fields[kept] = name;
+    fields[kept + 1] = fields[i + 1]!;
+    kept += 2;
+  }
+  fields.length = kept;
+}

@@ -1,0 +1,98 @@
+// One opaque connection through the sidecar, from the first byte on: relays, counts and logs it. How its
+// upstream was chosen and opened is settled before.
+
+import { errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { Relay } from '../net/relay.ts';
+import type { Link } from '../net/link.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
+import type { ExchangeContext } from './context.ts';
+
+export interface TunnelOwner {
+  onTunnelDone(tunnel: Tunnel): void;
+}
+
+export class Tunnel {
+  readonly downstream: Link;
+  readonly upstream: Link;
+  private readonly context: ExchangeContext;
+  private readonly startedMs: number;
+  private readonly relay: Relay;
+
+  constructor(
+    context: ExchangeContext,
+    links: { downstream: Link; upstream: Link },
+    first: Buffer | null,
+    owner: TunnelOwner,
+  ) {
+    this.context = context;
+    this.downstream = links.downstream;
+    this.upstream = links.upstream;
+    this.startedMs = context.deps.io.clock.nowMs();
+    context.series.connection(this.mtls);
+    this.relay = new Relay(this.downstream, this.upstream, first, {
+      onDone: (sent, received) => {
+        context.series.bytes(sent, received);
+        this.log(sent, received);
+        owner.onTunnelDone(this);
+      },
+    });
+  }
+
+  destroy(): void {
+    this.relay.destroy();
+  }
+
+  private get mtls(): boolean {
+    const link = this.context.direction === 'inbound' ? this.downstream : this.upstream;
+    return link.peer !== null;
+  }
+
+  private log(sentBytes: number, receivedBytes: number): void {
+    const { deps } = this.context;
+    if (!deps.accessLog.wants(false)) return;
+    const { remoteAddress = '', remotePort = 0 } = this.upstream.raw;
+    deps.accessLog.write({
+      ...emptyEntry(this.context),
+      endpoint: `${remoteAddress}:${remotePort}`,
+      mtls: this.mtls,
+      durationMs: deps.io.clock.nowMs() - this.startedMs,
+      sentBytes,
+      receivedBytes,
+    });
+  }
+}
+
+/** A connection that was not carried. */
+export function logRefusedConnection(
+  context: ExchangeContext,
+  code: ProxyErrorCode,
+  detail: string,
+): void {
+  context.series.error(code);
+  const { accessLog } = context.deps;
+  if (!accessLog.wants(true)) return;
+  accessLog.write({ ...emptyEntry(context), flag: errorSpec(code).flag, detail });
+}
+
+function emptyEntry(context: ExchangeContext) {
+  return {
+    direction: context.direction,
+    destination: context.destination,
+    endpoint: '',
+    route: '',
+    method: '',
+    authority: '',
+    path: '',
+    status: 0,
+    grpcStatus: noGrpcStatus,
+    peer: context.peer,
+    mtls: false,
+    requestId: '',
+    durationMs: 0,
+    attempts: 1,
+    sentBytes: 0,
+    receivedBytes: 0,
+    flag: '',
+    detail: '',
+  };
+}

@@ -1,0 +1,118 @@
+// Upstream HTTP connections by endpoint and protocol: mutual TLS with HTTP/2 to sidecars, plain HTTP/1.1
+// or HTTP/2 to everything else. It keeps them current with the identity and the certificates' ends.
+
+import { alpn } from '../api/constants.ts';
+import type { ClientSession } from '../codec/session.ts';
+import type { IdentityStore } from '../identity/store.ts';
+import type { DialTarget } from '../net/dial.ts';
+import type { Io } from '../net/link.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { Peer, type PeerLimits, type StreamTaker } from './peer.ts';
+
+/** Of an endpoint without mutual TLS. */
+export type PlainProtocol = 'http1' | 'http2';
+
+export interface HttpPoolDeps {
+  io: Io;
+  identity: IdentityStore;
+  newH1(): ClientSession;
+  newH2(): ClientSession;
+}
+
+const h1Limits: PeerLimits = { maxConnections: 1024, maxWaiting: 4096 };
+/** One is enough until its stream limit is reached (100 or more at once). */
+const h2Limits: PeerLimits = { maxConnections: 64, maxWaiting: 4096 };
+const sweepMs = 1_000;
+/** A peer that nobody called for so long is not worth a connection. HTTP/1.1 sessions end sooner by themselves. */
+const idleMs = 300_000;
+
+export class HttpPool extends Deadline {
+  private readonly deps: HttpPoolDeps;
+  private readonly mesh = new Map<string, Peer>();
+  private readonly plain = { http1: new Map<string, Peer>(), http2: new Map<string, Peer>() };
+  private readonly stopListening: () => void;
+
+  constructor(deps: HttpPoolDeps) {
+    super();
+    this.deps = deps;
+    this.stopListening = deps.identity.onChange(() => {
+      for (const peer of this.mesh.values()) peer.retireStale();
+    });
+  }
+
+  request(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void {
+    this.peer(endpoint, plain).request(taker);
+  }
+
+  cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void {
+    const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
+    peers.get(endpoint.key)?.cancel(taker);
+  }
+
+  /** Open connections, for the admin interface and tests. */
+  get size(): number {
+    let sum = 0;
+    for (const peers of this.all()) for (const peer of peers.values()) sum += peer.size;
+    return sum;
+  }
+
+  onDeadline(nowMs: number): void {
+    const wallTimeMs = this.deps.io.clock.wallTimeMs();
+    let peersLeft = false;
+    for (const peers of this.all())
+      for (const peer of peers.values()) {
+        peer.sweep(wallTimeMs, nowMs - idleMs);
+        peersLeft = true;
+      }
+    if (peersLeft) this.deps.io.wheel.schedule(this, nowMs + sweepMs);
+  }
+
+  destroy(): void {
+    this.stopListening();
+    this.deps.io.wheel.cancel(this);
+    for (const peers of this.all()) for (const peer of peers.values()) peer.destroy();
+  }
+
+  private all(): Map<string, Peer>[] {
+    return [this.mesh, this.plain.http1, this.plain.http2];
+  }
+
+  private peer(endpoint: EndpointHandle, plain: PlainProtocol): Peer {
+    const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
+    return peers.get(endpoint.key) ?? this.add(peers, endpoint, plain);
+  }
+
+  private add(peers: Map<string, Peer>, endpoint: EndpointHandle, plain: PlainProtocol): Peer {
+    const { deps } = this;
+    const { io, identity } = deps;
+    const meshed = endpoint.identity !== null;
+    const multiplexed = meshed || plain === 'http2';
+    const { key } = endpoint;
+    const peer: Peer = new Peer(
+      {
+        io,
+        limits: multiplexed ? h2Limits : h1Limits,
+        target: () => this.target(endpoint),
+        newSession: () => (multiplexed ? deps.newH2() : deps.newH1()),
+        current: ({ peer: facts }) =>
+          facts === null || facts.generation === identity.current()?.generation,
+        onEmpty: () => {
+          if (peers.get(key) === peer) peers.delete(key);
+        },
+      },
+      multiplexed,
+    );
+    peers.set(key, peer);
+    if (this.slot < 0) io.wheel.schedule(this, io.clock.nowMs() + sweepMs);
+    return peer;
+  }
+
+  private target(endpoint: EndpointHandle): DialTarget | null {
+    const { address, port, identity: expected } = endpoint;
+    if (expected === null) return { address, port, mesh: null };
+    const identity = this.deps.identity.current();
+    if (identity === null) return null;
+    return { address, port, mesh: { identity, expected, alpn: alpn.http } };
+  }
+}

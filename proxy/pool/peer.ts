@@ -1,0 +1,220 @@
+// All HTTP connections to one endpoint in one protocol: gives out streams, dials when there is none to
+// give, queues a bounded number of askers. It chooses no endpoint.
+
+import type { ClientSession } from '../codec/session.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import { Dial, type DialTarget } from '../net/dial.ts';
+import type { Io, Link } from '../net/link.ts';
+import { resetLink } from '../net/link.ts';
+import { PooledConnection } from './pooled-connection.ts';
+
+/** Asks for a stream; exactly one of both is called, perhaps from within the asking. */
+export interface StreamTaker {
+  /** Open one stream on it now. */
+  onConnection(connection: PooledConnection): void;
+  onUnavailable(code: ProxyErrorCode, detail: string): void;
+}
+
+export interface PeerLimits {
+  maxConnections: number;
+  maxWaiting: number;
+}
+
+export interface PeerDeps {
+  io: Io;
+  limits: PeerLimits;
+  /** Null: there is no identity to make mutual TLS with. */
+  target(): DialTarget | null;
+  newSession(): ClientSession;
+  /** Whether a connection may carry new streams (its identity is the one in force). */
+  current(link: Link): boolean;
+  /** Nothing is left: forget it. */
+  onEmpty(): void;
+}
+
+export class Peer {
+  private readonly deps: PeerDeps;
+  private readonly connections = new Set<PooledConnection>();
+  /** Those that had room when last looked at; the last one is tried first, so that idle ones age. */
+  private readonly withRoom: PooledConnection[] = [];
+  private readonly waiting: StreamTaker[] = [];
+  private readonly dials = new Set<Dial>();
+  private readonly multiplexed: boolean;
+
+  /** `multiplexed`: a connection carries many streams, so one dial serves all that wait. */
+  constructor(deps: PeerDeps, multiplexed: boolean) {
+    this.deps = deps;
+    this.multiplexed = multiplexed;
+  }
+
+  request(taker: StreamTaker): void {
+    const connection = this.waiting.length === 0 ? this.pick() : null;
+    if (connection !== null) {
+      this.hand(connection, taker);
+      return;
+    }
+    if (this.waiting.length >= this.deps.limits.maxWaiting) {
+      taker.onUnavailable('overload', 'requests waiting for a connection to one endpoint');
+      return;
+    }
+    this.waiting.push(taker);
+    this.dialIfNeeded();
+  }
+
+  /** The taker no longer wants a stream. */
+  cancel(taker: StreamTaker): void {
+    const at = this.waiting.indexOf(taker);
+    if (at >= 0) this.waiting.splice(at, 1);
+  }
+
+  /** Connections that may not be used for new streams finish those they have. */
+  retireStale(): void {
+    for (const connection of this.connections) {
+      if (this.deps.current(connection.link)) continue;
+      this.unlist(connection);
+      connection.session.drain();
+    }
+  }
+
+  /** Ends connections whose certificates have ended, and idle ones. */
+  sweep(wallTimeMs: number, idleSinceMs: number): void {
+    for (const connection of this.connections) {
+      const { session, link, driver } = connection;
+      if (link.peer !== null && link.peer.notAfterMs <= wallTimeMs) driver.destroy();
+      else if (session.openStreams > 0) connection.lastUsedMs = this.deps.io.clock.nowMs();
+      else if (this.multiplexed && connection.lastUsedMs < idleSinceMs) {
+        this.unlist(connection);
+        session.drain();
+      }
+    }
+  }
+
+  drain(): void {
+    for (const connection of this.connections) connection.session.drain();
+  }
+
+  destroy(): void {
+    for (const dial of this.dials) dial.cancel();
+    this.dials.clear();
+    for (const connection of this.connections) connection.driver.destroy();
+  }
+
+  get size(): number {
+    return this.connections.size;
+  }
+
+  private pick(): PooledConnection | null {
+    for (;;) {
+      const connection = this.withRoom.at(-1);
+      if (connection === undefined) return null;
+      if (connection.usable) return connection;
+      this.withRoom.pop();
+      connection.listed = false;
+    }
+  }
+
+  private hand(connection: PooledConnection, taker: StreamTaker): void {
+    connection.lastUsedMs = this.deps.io.clock.nowMs();
+    taker.onConnection(connection);
+  }
+
+  private dialIfNeeded(): void {
+    const { maxConnections } = this.deps.limits;
+    const wanted = this.multiplexed ? Math.min(1, this.waiting.length) : this.waiting.length;
+    while (this.dials.size < wanted && this.connections.size + this.dials.size < maxConnections) {
+      const target = this.deps.target();
+      if (target === null) {
+        this.failWaiting('no-identity', '');
+        return;
+      }
+      this.dial(target);
+    }
+  }
+
+  private dial(target: DialTarget): void {
+    const dial: Dial = new Dial(target, this.deps.io, {
+      onConnected: (link) => {
+        this.dials.delete(dial);
+        this.onConnected(link);
+      },
+      onFailed: (code, detail) => {
+        this.dials.delete(dial);
+        this.onDialFailed(code, detail);
+      },
+    });
+    this.dials.add(dial);
+  }
+
+  private onConnected(link: Link): void {
+    if (!this.deps.current(link)) {
+      // The identity changed meanwhile: new streams belong on a connection made with the new one.
+      resetLink(link);
+      this.dialIfNeeded();
+      this.reportIfEmpty();
+      return;
+    }
+    const connection: PooledConnection = new PooledConnection(
+      link,
+      this.deps.newSession(),
+      this.deps.io,
+      {
+        onServed: () => this.onServed(connection),
+        onClosed: () => this.onClosed(connection),
+      },
+    );
+    connection.lastUsedMs = this.deps.io.clock.nowMs();
+    this.connections.add(connection);
+    this.list(connection);
+    this.serveWaiting();
+    connection.driver.start(null);
+  }
+
+  private onServed(connection: PooledConnection): void {
+    if (connection.listed || !connection.usable || !this.deps.current(connection.link)) return;
+    this.list(connection);
+    if (this.waiting.length > 0) this.serveWaiting();
+  }
+
+  private serveWaiting(): void {
+    while (this.waiting.length > 0) {
+      const connection = this.pick();
+      if (connection === null) break;
+      this.hand(connection, this.waiting.shift()!);
+    }
+    this.dialIfNeeded();
+  }
+
+  private onDialFailed(code: ProxyErrorCode, detail: string): void {
+    if (this.multiplexed) this.failWaiting(code, detail);
+    else this.waiting.shift()?.onUnavailable(code, detail);
+    this.dialIfNeeded();
+    this.reportIfEmpty();
+  }
+
+  private failWaiting(code: ProxyErrorCode, detail: string): void {
+    for (const taker of this.waiting.splice(0)) taker.onUnavailable(code, detail);
+  }
+
+  private onClosed(connection: PooledConnection): void {
+    this.connections.delete(connection);
+    this.unlist(connection);
+    this.dialIfNeeded();
+    this.reportIfEmpty();
+  }
+
+  private list(connection: PooledConnection): void {
+    connection.listed = true;
+    this.withRoom.push(connection);
+  }
+
+  private unlist(connection: PooledConnection): void {
+    const at = connection.listed ? this.withRoom.indexOf(connection) : -1;
+    if (at >= 0) this.withRoom.splice(at, 1);
+    connection.listed = false;
+  }
+
+  private reportIfEmpty(): void {
+    const left = this.connections.size + this.dials.size + this.waiting.length;
+    if (left === 0) this.deps.onEmpty();
+  }
+}
