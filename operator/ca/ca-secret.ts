@@ -10,7 +10,13 @@ import { systemNamespace } from '../../proxy/api/constants.ts';
 import { createRoot, loadAuthority, type CaPem, type CaResult } from './authority.ts';
 import { rootLifetimeMs } from './lifetimes.ts';
 import type { CaCondition, CaSource, CertificateAuthority } from './types.ts';
-import { caSecretName, caSecretType, defaultTrustDomain, newRootAnnotation } from './types.ts';
+import {
+  backdateMs,
+  caSecretName,
+  caSecretType,
+  defaultTrustDomain,
+  newRootAnnotation,
+} from './types.ts';
 
 export interface CaKeeperDeps {
   api: ApiClient;
@@ -45,6 +51,7 @@ interface State {
 
 /** Remaining share of a CA's life below which its condition begins to warn. */
 const expiresSoonShare = 0.1;
+const acceptanceMs = 3_600_000;
 const attempts = 5;
 const target = {
   apiVersion: 'v1',
@@ -53,7 +60,7 @@ const target = {
   name: caSecretName,
 };
 const where = `Secret ${systemNamespace}/${caSecretName}`;
-const newRootHint = `to begin with a new root (every sidecar must then be restarted), delete the Secret and run: kubectl annotate mesh default ${newRootAnnotation}=accept`;
+const newRootHint = `to begin with a new root (every sidecar must then be restarted), delete the Secret and run: kubectl annotate mesh default --overwrite ${newRootAnnotation}=$(date -uIs)`;
 
 export function createCaKeeper(deps: CaKeeperDeps): CaKeeper {
   const state: State = {
@@ -87,7 +94,7 @@ async function sync(deps: CaKeeperDeps, state: State, nowMs: number): Promise<vo
 
 /** What to write where there is no Secret; null: nothing may be written, and the state says why. */
 async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
-  const accepted = acceptsNewRoot(deps.getMesh());
+  const accepted = acceptsNewRoot(deps.getMesh(), state.held, nowMs);
   if (state.heldPem !== null && !accepted) {
     return {
       pem: state.heldPem,
@@ -118,7 +125,7 @@ async function adopt(deps: CaKeeperDeps, state: State, secret: Secret, nowMs: nu
   const result = checkSecret(secret, pem, nowMs);
   if (!result.ok) return setProblem(deps, state, result.problem);
   const trusted = state.heldPem?.rootsPem ?? (await deps.knownRoots());
-  const accepted = acceptsNewRoot(deps.getMesh());
+  const accepted = acceptsNewRoot(deps.getMesh(), state.held, nowMs);
   if (trusted !== null && !accepted && !reaches(pem, trusted, nowMs)) {
     return setProblem(deps, state, {
       reason: 'CARootChanged',
@@ -131,7 +138,6 @@ async function adopt(deps: CaKeeperDeps, state: State, secret: Secret, nowMs: nu
     deps.events.event(target, 'Normal', 'CAReady', `${where} is valid again: issuing goes on`);
   }
   state.problem = null;
-  if (accepted) await forgetAcceptance(deps);
 }
 
 function checkSecret(secret: Secret, pem: CaPem, nowMs: number): CaResult {
@@ -206,13 +212,15 @@ function pemOf(secret: Secret): CaPem {
   return { chainPem, keyPem: decode(secret.data?.['tls.key']), rootsPem };
 }
 
-function acceptsNewRoot(mesh: Mesh | null): boolean {
-  return mesh?.metadata.annotations?.[newRootAnnotation] === 'accept';
-}
-
-async function forgetAcceptance(deps: CaKeeperDeps): Promise<void> {
-  const metadata = { annotations: { [newRootAnnotation]: null } };
-  await deps.api.patch({ kind: 'Mesh', namespace: '', name: 'default' }, { metadata });
+/** The user's word counts for an hour, and not for what was made after it. */
+function acceptsNewRoot(
+  mesh: Mesh | null,
+  held: CertificateAuthority | null,
+  nowMs: number,
+): boolean {
+  const saidMs = Date.parse(mesh?.metadata.annotations?.[newRootAnnotation] ?? '');
+  if (Number.isNaN(saidMs) || Math.abs(nowMs - saidMs) > acceptanceMs) return false;
+  return held === null || held.notBeforeMs + backdateMs < saidMs;
 }
 
 function encode(text: string): string {

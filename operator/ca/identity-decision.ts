@@ -11,11 +11,13 @@ import { backdateMs, renewAnnotation } from './types.ts';
 
 export type RenewReason = 'Due' | 'Requested' | 'RequestedForAll';
 export type RestoreReason =
-  'ForeignType' | 'Corrupted' | 'WrongIdentity' | 'UntrustedIssuer' | 'Expired' | 'NotYetValid';
+  'Corrupted' | 'WrongIdentity' | 'UntrustedIssuer' | 'Expired' | 'NotYetValid';
 
 export type IdentityDecision =
   | { action: 'keep'; renewAtMs: number }
   | { action: 'create' }
+  /** A Secret of the user's own has the name: the mesh neither uses nor deletes it. */
+  | { action: 'blocked'; message: string }
   /** Good until then, but to be replaced. */
   | { action: 'renew'; reason: RenewReason; message: string }
   /** No sidecar could start with it. */
@@ -40,7 +42,11 @@ export function decideIdentitySecret(facts: IdentityFacts, nowMs: number): Ident
   const { existing } = facts;
   if (existing === null) return { action: 'create' };
   if (existing.type !== identitySecretType) {
-    return restore('ForeignType', `its type is ${existing.type}, not ${identitySecretType}`);
+    const { namespace, name } = existing.metadata;
+    return {
+      action: 'blocked',
+      message: `Secret ${namespace}/${name} has type ${existing.type}, not ${identitySecretType}, so it is not the mesh's; free the name: kubectl -n ${namespace} delete secret ${name}`,
+    };
   }
   const leaf = readIdentity(existing);
   if (typeof leaf === 'string') return restore('Corrupted', leaf);

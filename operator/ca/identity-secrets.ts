@@ -33,11 +33,13 @@ export interface IdentityOutcome {
   renewAtMs: number;
 }
 
-/** Nothing can be issued now; the message says why. */
-export class CaUnavailableError extends Error {
-  constructor(message: string) {
+/** There is no identity, and trying again at once does not help; the message says why. */
+export class IdentityError extends Error {
+  readonly reason: 'CAUnavailable' | 'NameTaken';
+  constructor(reason: IdentityError['reason'], message: string) {
     super(message);
-    this.name = 'CaUnavailableError';
+    this.name = 'IdentityError';
+    this.reason = reason;
   }
 }
 
@@ -68,7 +70,7 @@ export function serviceAccountOf(secret: Secret): string | null {
 
 /**
  * At admission, by any replica: afterwards the Secret exists and a sidecar can start with it. Leaves
- * renewal to the leader. Rejects with ApiError or CaUnavailableError.
+ * renewal to the leader. Rejects with ApiError or IdentityError.
  */
 export function ensureIdentitySecret(
   deps: IdentityDeps,
@@ -97,6 +99,7 @@ async function settle(
     const existing = await deps.api.get<Secret>('Secret', ref.namespace, secretName);
     const decision = decide(deps, ref, { existing, nowMs: mode.nowMs });
     if (decision.action === 'keep') return { ...decision, secretName };
+    if (decision.action === 'blocked') throw blocked(deps, ref, decision.message);
     const bearable = decision.action === 'renew' || decision.action === 'trust';
     if (bearable && !mode.renew) return outcomeOf(decision, existing!);
     try {
@@ -109,6 +112,13 @@ async function settle(
   }
   const place = `Secret ${ref.namespace}/${secretName}`;
   throw new ApiError('Conflict', 409, `${place} changed ${attempts} times while it was written`);
+}
+
+function blocked(deps: IdentityDeps, ref: ServiceAccountRef, message: string): IdentityError {
+  const name = identitySecretName(ref.serviceAccount);
+  const target = { apiVersion: 'v1', kind: 'Secret', namespace: ref.namespace, name };
+  deps.events.event(target, 'Warning', 'IdentityBlocked', message);
+  return new IdentityError('NameTaken', message);
 }
 
 function decide(
@@ -137,7 +147,7 @@ function renewBefore(mesh: Mesh | null): number | null {
 
 interface Change {
   existing: Secret | null;
-  decision: Exclude<IdentityDecision, { action: 'keep' }>;
+  decision: Exclude<IdentityDecision, { action: 'keep' | 'blocked' }>;
   nowMs: number;
 }
 
@@ -161,7 +171,8 @@ function requireAuthority(
   const authority = deps.ca.current(nowMs);
   if (authority !== null) return authority;
   const { reason, message } = deps.ca.condition(nowMs);
-  throw new CaUnavailableError(
+  throw new IdentityError(
+    'CAUnavailable',
     `no certificate can be issued for service account ${ref.namespace}/${ref.serviceAccount}: ${reason}: ${message}`,
   );
 }
@@ -211,15 +222,12 @@ function withRoots(existing: Secret, rootsPem: string): Secret {
 /** Replaces in place where that is possible, so that running pods keep their mount. */
 async function put(api: ApiClient, existing: Secret | null, next: Secret): Promise<Secret> {
   if (existing === null) return api.create('Secret', next);
-  if (existing.type === next.type) {
-    try {
-      return await api.replace('Secret', next);
-    } catch (error) {
-      // An immutable Secret.
-      if (!(error instanceof ApiError && error.code === 'Invalid')) throw error;
-    }
+  try {
+    return await api.replace('Secret', next);
+  } catch (error) {
+    // An immutable Secret can only be deleted.
+    if (!(error instanceof ApiError && error.code === 'Invalid')) throw error;
   }
-  // A Secret's type cannot be changed.
   await api.delete('Secret', next.metadata.namespace!, next.metadata.name);
   const { resourceVersion: _, ...metadata } = next.metadata;
   return api.create('Secret', { ...next, metadata });

@@ -50,9 +50,9 @@ export interface CaSource {
 
 export const caSecretName = 'tsmesh-ca';
 export const caSecretType = 'tsmesh.dev/ca';
-/** On a Secret: renew now, whatever the value. On Mesh `default`: RFC 3339, renew all issued before. */
+/** On an identity Secret: renew now, whatever the value. On Mesh `default`: RFC 3339, renew all issued before. */
 export const renewAnnotation = 'tsmesh.dev/renew';
-/** On Mesh `default`, value `accept`: a lost or foreign CA may be replaced by a new root, once. */
+/** On Mesh `default`, RFC 3339: in the hour that follows, a lost or foreign CA may be replaced. */
 export const newRootAnnotation = 'tsmesh.dev/new-root';
 /** Certificates begin this long before they are made, for clocks that are behind. */
 export const backdateMs = 5 * 60_000;

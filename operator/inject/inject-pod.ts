@@ -1,0 +1,176 @@
+// Injection as a pure function: a pod and what the mesh knows, to a JSON patch or the reason why not.
+// A second injection takes the first one away and begins anew, so twice is the same as once.
+
+import type { Bootstrap, RewrittenProbe } from '../../proxy/api/bootstrap.ts';
+import { containerNames } from '../../proxy/api/constants.ts';
+import { identitySecretName } from '../ca/identity-secrets.ts';
+import type { Container, Namespace, Pod, PodSpec } from '../resources/kubernetes.ts';
+import type { Mesh } from '../resources/tsmesh.ts';
+import type { InjectionImages, PatchOperation } from './admission.ts';
+import {
+  identityVolume,
+  initContainer,
+  proxyContainer,
+  readBootstrap,
+  stateVolume,
+  volumeNames,
+} from './containers.ts';
+import { judgeConflicts, judgeWish, type Verdict } from './eligibility.ts';
+import { diff } from './json-patch.ts';
+import { podSecurityWarning } from './pod-security.ts';
+import { addDrainHooks, removeDrainHooks, restoreProbes, rewriteProbes } from './probes.ts';
+import { decideResources, mergeResources, type Resources } from './resources.ts';
+import { injectedKey, readSettings, type PodSettings } from './settings.ts';
+
+export interface InjectionInput {
+  pod: Pod;
+  namespace: Namespace;
+  /** Null: the defaults hold. */
+  mesh: Mesh | null;
+  trustDomain: string;
+  images: InjectionImages;
+  /** `host:port`, the ClusterIP first. */
+  operatorAddresses: string[];
+  /** Stands in the `tsmesh.dev/injected` annotation. */
+  version: string;
+}
+
+export type InjectionResult =
+  | {
+      result: 'injected';
+      patch: PatchOperation[];
+      warnings: string[];
+      /** Whose identity Secret has to exist before the pod does. */
+      serviceAccount: string;
+    }
+  /** An empty message needs no Event. */
+  | { result: 'skipped'; reason: string; message: string }
+  | { result: 'refused'; reason: string; message: string };
+
+/** What an earlier injection left in the pod. */
+interface Former {
+  probes: RewrittenProbe[];
+  init: Resources | undefined;
+  proxy: Resources | undefined;
+}
+
+/** Kubernetes' default where the pod says nothing. */
+const defaultGracePeriodSeconds = 30;
+const safeToEvict = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes';
+
+export function injectPod(input: InjectionInput): InjectionResult {
+  const wish = judgeWish(input.pod, input.namespace);
+  if (wish.verdict !== 'inject') return ended(wish);
+  const read = readSettings(input.pod.metadata.annotations ?? {});
+  if (!read.ok) return { result: 'refused', reason: 'InvalidSetting', message: read.message };
+  const pod = structuredClone(input.pod);
+  pod.spec.containers ??= [];
+  const former = takeAway(pod);
+  const conflicts = judgeConflicts(pod.spec);
+  if (conflicts.verdict !== 'inject') return ended(conflicts);
+  const serviceAccount = pod.spec.serviceAccountName || 'default';
+  const warnings = add(pod, { input, settings: read.settings, former, serviceAccount });
+  const security = podSecurityWarning(input.namespace);
+  return {
+    result: 'injected',
+    patch: diff(input.pod, pod),
+    warnings: security === null ? warnings : [security, ...warnings],
+    serviceAccount,
+  };
+}
+
+/** True where the mesh has put a sidecar into this pod. */
+export function isInjected(pod: Pod): boolean {
+  return (
+    pod.metadata.annotations?.[injectedKey] !== undefined &&
+    (pod.spec.initContainers ?? []).some(({ name }) => name === containerNames.proxy)
+  );
+}
+
+interface Addition {
+  input: InjectionInput;
+  settings: PodSettings;
+  former: Former;
+  serviceAccount: string;
+}
+
+/** Changes the pod in place; returns warnings. */
+function add(pod: Pod, addition: Addition): string[] {
+  const { input, settings, former, serviceAccount } = addition;
+  const { spec } = pod;
+  const gracePeriodSeconds = spec.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds;
+  const resources = decideResources(spec, settings, input.mesh);
+  const rewrite = rewriteProbes(spec, gracePeriodSeconds);
+  addDrainHooks(spec, gracePeriodSeconds);
+  const bootstrap: Bootstrap = {
+    trustDomain: input.trustDomain,
+    serviceAccount,
+    operatorAddresses: input.operatorAddresses,
+    logLevel: settings.logLevel ?? input.mesh?.spec.proxy?.logLevel ?? 'info',
+    gracePeriodSeconds,
+    probes: rewrite.probes,
+  };
+  const images = input.mesh?.spec.proxy;
+  spec.initContainers = [
+    initContainer(
+      images?.initImage ?? input.images.init,
+      captureOf(settings),
+      mergeResources(former.init, resources.init),
+    ),
+    proxyContainer(
+      images?.image ?? input.images.proxy,
+      bootstrap,
+      mergeResources(former.proxy, resources.proxy),
+    ),
+    ...(spec.initContainers ?? []),
+  ];
+  const secretName = identitySecretName(serviceAccount);
+  spec.volumes = [...(spec.volumes ?? []), identityVolume(secretName, spec), stateVolume()];
+  stamp(pod, input.version);
+  return rewrite.warnings;
+}
+
+function captureOf(settings: PodSettings) {
+  const { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs } = settings;
+  return { excludeInboundPorts, excludeOutboundPorts, excludeOutboundCidrs };
+}
+
+function stamp(pod: Pod, version: string): void {
+  const { metadata } = pod;
+  const evictable = (metadata.annotations?.[safeToEvict] ?? '').split(',').filter((v) => v !== '');
+  metadata.annotations = {
+    ...metadata.annotations,
+    [injectedKey]: version,
+    [safeToEvict]: [...new Set([...evictable, volumeNames.state])].join(','),
+  };
+  metadata.labels = { ...metadata.labels, [injectedKey]: 'true' };
+}
+
+/** Removes an earlier injection, in place, so that the pod is again what its author wrote. */
+function takeAway(pod: Pod): Former {
+  if (!isInjected(pod)) return { probes: [], init: undefined, proxy: undefined };
+  const { spec } = pod;
+  const inits = spec.initContainers ?? [];
+  const proxy = inits.find(({ name }) => name === containerNames.proxy);
+  const probes = readBootstrap(proxy)?.probes ?? [];
+  const init = inits.find(({ name }) => name === containerNames.init);
+  spec.initContainers = inits.filter((container) => container !== proxy && container !== init);
+  removeVolumes(spec);
+  restoreProbes(spec, probes);
+  removeDrainHooks(spec);
+  return { probes, init: resourcesOf(init), proxy: resourcesOf(proxy) };
+}
+
+function removeVolumes(spec: PodSpec): void {
+  const own: readonly string[] = Object.values(volumeNames);
+  spec.volumes = spec.volumes?.filter(({ name }) => !own.includes(name));
+}
+
+function resourcesOf(container: Container | undefined): Resources | undefined {
+  return container?.resources;
+}
+
+function ended(verdict: Exclude<Verdict, { verdict: 'inject' }>): InjectionResult {
+  const { reason, message } = verdict;
+  return { result: verdict.verdict === 'skip' ? 'skipped' : 'refused', reason, message };
+}

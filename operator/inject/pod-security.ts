@@ -1,0 +1,13 @@
+// Pod Security levels that the init container does not pass. Pure.
+
+import type { Namespace } from '../resources/kubernetes.ts';
+
+const enforceLabel = 'pod-security.kubernetes.io/enforce';
+
+/** What the user is told; null where the namespace admits NET_ADMIN. */
+export function podSecurityWarning(namespace: Namespace): string | null {
+  const level = namespace.metadata.labels?.[enforceLabel];
+  if (level !== 'baseline' && level !== 'restricted') return null;
+  const { name } = namespace.metadata;
+  return `namespace ${name} enforces Pod Security "${level}", which refuses the NET_ADMIN and NET_RAW of tsmesh-init: meshed pods will not start; set ${enforceLabel}=privileged`;
+}

@@ -1,0 +1,163 @@
+// The HTTPS server that the API server asks: AdmissionReview v1 in and out, bounded, with a certificate
+// that changes without a restart. It knows paths and handlers, not what they decide.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { OperatorIdentity } from '../ca/operator-identity.ts';
+import type { TlsMaterial } from '../ca/types.ts';
+import type { Clock } from '../resources/clock.ts';
+import { errorText, type Logger } from '../resources/logger.ts';
+import { parseReview, reviewResponse } from './admission-review.ts';
+import type { AdmissionDecision, AdmissionHandler, AdmissionRequest } from './admission.ts';
+
+export interface WebhookServerOptions {
+  tls: Pick<OperatorIdentity, 'current' | 'onChange'>;
+  /** By path. */
+  handlers: Record<string, AdmissionHandler>;
+  log: Logger;
+  clock: Clock;
+}
+
+export interface WebhookServer {
+  /** Port 0: any. Resolves with the port in use. Rejects where it is taken, or without a certificate. */
+  listen(port: number, host?: string): Promise<number>;
+  /** Lets requests in progress end, then closes; never rejects. */
+  close(): Promise<void>;
+}
+
+/** etcd's default limit of a request is 1.5 MiB; a review holds an object twice at most. */
+const maxBodyBytes = 4 * 1024 ** 2;
+/** The API server itself gives up after 10 s. */
+const requestTimeoutMs = 15_000;
+const headersTimeoutMs = 5_000;
+
+export function createWebhookServer(options: WebhookServerOptions): WebhookServer {
+  let server: Server | null = null;
+  let stopFollowing = (): void => undefined;
+  return {
+    async listen(port, host) {
+      const material = options.tls.current();
+      if (material === null) throw new Error('webhook server: there is no certificate yet');
+      const created = createServer(tlsOptions(material), (request, response) => {
+        void serve(options, request, response);
+      });
+      server = created;
+      created.headersTimeout = headersTimeoutMs;
+      created.requestTimeout = requestTimeoutMs;
+      // Handshakes that fail are the caller's affair.
+      created.on('tlsClientError', (error) =>
+        options.log.debug('webhook: TLS handshake failed', { error: errorText(error) }),
+      );
+      stopFollowing = options.tls.onChange((next) => created.setSecureContext(tlsOptions(next)));
+      await listening(created, port, host);
+      return (created.address() as AddressInfo).port;
+    },
+    async close() {
+      stopFollowing();
+      const closing = server;
+      server = null;
+      if (closing === null) return;
+      await new Promise<void>((resolve) => {
+        closing.close(() => resolve());
+        closing.closeIdleConnections();
+      });
+    },
+  };
+}
+
+function tlsOptions(material: TlsMaterial) {
+  return { cert: material.chainPem, key: material.keyPem, minVersion: 'TLSv1.2' as const };
+}
+
+function listening(server: Server, port: number, host: string | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(host !== undefined && { host }) }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** Never rejects: every request gets an answer, or its connection is gone. */
+async function serve(
+  options: WebhookServerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const handler = handlerOf(options, request);
+    if (typeof handler === 'number') return answer(response, handler, 'no such webhook\n');
+    const body = await readBody(request);
+    if (body === null) return answer(response, 413, `the body exceeds ${maxBodyBytes} bytes\n`);
+    const review = parseReview(body);
+    if (!review.ok) return answer(response, 400, `${review.message}\n`);
+    const decision = await decide(options, handler, review.request);
+    answer(response, 200, reviewResponse(review.request.uid, decision), 'application/json');
+  } catch (error) {
+    options.log.warn('webhook: request broken off', { error: errorText(error) });
+    response.destroy();
+  }
+}
+
+function handlerOf(options: WebhookServerOptions, request: IncomingMessage) {
+  const path = (request.url ?? '').split('?', 1)[0]!;
+  if (!Object.hasOwn(options.handlers, path)) return 404;
+  return request.method === 'POST' ? options.handlers[path]! : 405;
+}
+
+/** A fault of ours must not look like a fault of the user's object, and must not end the server. */
+async function decide(
+  options: WebhookServerOptions,
+  handler: AdmissionHandler,
+  request: AdmissionRequest,
+): Promise<AdmissionDecision> {
+  const startMs = options.clock.nowMs();
+  const about = {
+    kind: request.kind.kind,
+    namespace: request.namespace,
+    name: request.name,
+    operation: request.operation,
+  };
+  try {
+    const decision = await handler(request);
+    const tookMs = Math.round(options.clock.nowMs() - startMs);
+    const message = decision.allowed ? undefined : decision.message;
+    options.log.debug('webhook: answered', {
+      ...about,
+      allowed: decision.allowed,
+      message,
+      tookMs,
+    });
+    return decision;
+  } catch (error) {
+    options.log.error('webhook: handler failed', { ...about, error: errorText(error) });
+    const message = `tsmesh operator: internal error: ${errorText(error)}; try again, and see the operator's log`;
+    return { allowed: false, message, warnings: [] };
+  }
+}
+
+/** Null: more than may be. */
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBodyBytes) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function answer(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  // What is left of a refused body would be taken for the next request.
+  if (status !== 200) response.setHeader('connection', 'close');
+  response.writeHead(status, { 'content-type': contentType });
+  response.end(body);
+}
