@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureCluster, removeCluster, runningCluster, type Cluster } from './cluster/cluster.ts';
 import { dumpCluster } from './cluster/dump.ts';
+import { ensurePackages, requireRoot } from './cluster/packages.ts';
 import { kubectlFor } from './lib/kubectl.ts';
 import { repository } from './lib/paths.ts';
 import { say } from './lib/steps.ts';
@@ -45,7 +46,7 @@ async function main(command: string): Promise<boolean> {
   mkdirSync(join(repository, 'dist/logs'), { recursive: true });
   if (selected.includes('checks')) await runChecks(tally);
   if (selected.includes('unit')) await runJest('unit', tally, options);
-  if (selected.includes('netns')) await runJest('netns', tally, options);
+  if (selected.includes('netns')) await runNetworkTests(tally, options);
   if (selected.includes('cluster')) await runClusterTests(tally, options);
   tally.print();
   return tally.good;
@@ -53,6 +54,15 @@ async function main(command: string): Promise<boolean> {
 
 async function runChecks(tally: Tally): Promise<void> {
   for (const { name, command, args } of checks) await tally.command(name, command, args);
+}
+
+/** Root and iptables are needed; without them the step fails, and says what to do. */
+async function runNetworkTests(tally: Tally, options: Options): Promise<void> {
+  const ready = await tally.action('root and Debian packages', async () => {
+    requireRoot();
+    await ensurePackages();
+  });
+  if (ready) await runJest('netns', tally, options);
 }
 
 /** Brings the cluster and the mesh up, runs the tests, and takes down what it brought up. */

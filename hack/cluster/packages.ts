@@ -42,7 +42,7 @@ export function requireRoot(): void {
   if (process.platform !== 'linux') throw new Error('the embedded cluster runs on Linux only');
   if (process.getuid?.() !== 0) {
     throw new Error(
-      'the embedded cluster needs root (namespaces, mounts, iptables); the fix: sudo -E npm run demo, ' +
+      'root is needed for namespaces, mounts and iptables; the fix: sudo -E env PATH="$PATH" npm …, ' +
         'or name a cluster: npm run demo -- --kubeconfig FILE',
     );
   }
