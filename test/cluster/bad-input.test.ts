@@ -1,0 +1,150 @@
+// What people get wrong, and where they are told: at admission, in an Event, in a condition, in a log;
+// and that what worked goes on. (Invalid specs of the tsmesh kinds: crds.test.ts; certificates: certificates.test.ts.)
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mustRun } from '../../hack/lib/command.ts';
+import { waitFor } from '../../hack/lib/wait.ts';
+import { echo } from '../support/calls.ts';
+import { getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
+import {
+  applyEcho,
+  createNamespace,
+  deleteNamespace,
+  deployEcho,
+  eventMessage,
+} from '../support/namespaces.ts';
+import { condition } from '../support/policies.ts';
+
+const namespace = 't-bad';
+const client = { namespace, app: 'client' };
+const system = 'tsmesh-system';
+
+/** Message of the ReplicaSet's FailedCreate Event for a Deployment that cannot make pods. */
+async function refusedPod(name: string, more: object): Promise<string> {
+  await applyEcho(namespace, { name, ...more });
+  const message = await waitFor(`FailedCreate of ${name}`, 30_000, async () => {
+    const { items } = await getJson<{
+      items: { reason: string; message: string; involvedObject: { name: string } }[];
+    }>('events', '-n', namespace);
+    return items.find(
+      (event) => event.reason === 'FailedCreate' && event.involvedObject.name.startsWith(name),
+    )?.message;
+  });
+  await kubectl('delete', 'deployment', name, '-n', namespace);
+  return message;
+}
+
+/** A CA that ended yesterday, as the data of the CA Secret. */
+async function expiredCa(): Promise<Record<string, string>> {
+  const folder = mkdtempSync(join(tmpdir(), 'tsmesh-ca-'));
+  const [key, chain] = [join(folder, 'key.pem'), join(folder, 'crt.pem')];
+  try {
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    const dates = ['-not_before', '20250101000000Z', '-not_after', '20250201000000Z'];
+    const subject = ['-subj', '/O=cluster.local/CN=expired', '-keyout', key];
+    const request = ['req', '-x509', ...curve, ...subject, '-out', chain];
+    const dated = await mustRun('openssl', [...request, ...dates]).catch(() => null);
+    // OpenSSL before 3.4 cannot set dates in req: a negative number of days does the same.
+    if (dated === null) await mustRun('openssl', [...request, '-days', '-1']);
+    const base64 = (path: string): string => readFileSync(path).toString('base64');
+    return { 'tls.crt': base64(chain), 'tls.key': base64(key), 'ca.crt': base64(chain) };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function restartOperator(): Promise<void> {
+  await kubectl('rollout', 'restart', '-n', system, 'deployment/tsmesh-operator');
+  await kubectl('rollout', 'status', '-n', system, 'deployment/tsmesh-operator', '--timeout=90s');
+}
+
+describe('bad input', () => {
+  beforeAll(async () => {
+    await createNamespace(namespace, true);
+    await Promise.all([
+      deployEcho(namespace, { name: 'client' }),
+      deployEcho(namespace, { name: 'server' }),
+    ]);
+  }, 240_000);
+  afterAll(() => deleteNamespace(namespace), 240_000);
+
+  it('refuses an unknown value of the namespace annotation, naming the valid ones', async () => {
+    const args = ['annotate', '--overwrite', 'namespace', namespace, 'tsmesh.dev/inject=maybe'];
+    const result = await tryKubectl(args);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toMatch(/tsmesh\.dev\/inject.*maybe.*enabled.*disabled/s);
+  });
+
+  it('refuses to mesh kube-system', async () => {
+    const args = ['annotate', 'namespace', 'kube-system', 'tsmesh.dev/inject=enabled'];
+    const result = await tryKubectl(args);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toContain('kube-system');
+  });
+
+  it('tells how many running pods need a restart, and the command', async () => {
+    const late = 't-bad-late';
+    await createNamespace(late, false);
+    await deployEcho(late, { name: 'early' });
+    const result = await tryKubectl(['annotate', 'namespace', late, 'tsmesh.dev/inject=enabled']);
+    expect(result.stderr).toMatch(/Warning: 1 .*pod/);
+    expect(result.stderr).toContain(`kubectl -n ${late} rollout restart`);
+    await deleteNamespace(late);
+  }, 180_000);
+
+  it.each([
+    ['tsmesh.dev/log-level', 'loud', /error.*warn.*info.*debug/s],
+    ['tsmesh.dev/exclude-outbound-ports', '80,http', /1 to 65535/],
+    ['tsmesh.dev/exclude-outbound-cidrs', '10.0.0.0/33', /CIDR|prefix|network/i],
+    ['tsmesh.dev/log-levle', 'info', /tsmesh\.dev\/log-level/],
+  ])('refuses pods with %s=%s, saying what is valid', async (annotation, value, valid) => {
+    const name = `wrong-${value.replaceAll(/[^a-z]/g, '')}x`;
+    const message = await refusedPod(name, { annotations: { [annotation]: value } });
+    expect(message).toContain(annotation);
+    expect(message).toMatch(valid);
+  });
+
+  it("refuses a container with the proxy's user id, and says so in an Event", async () => {
+    const container = { securityContext: { runAsUser: 15086 } };
+    expect(await refusedPod('clash', { container })).toContain('15086');
+    expect(await eventMessage(namespace, 'InjectionRefused')).toBeDefined();
+  });
+
+  it('says in an Event why a pod got no sidecar', async () => {
+    await deployEcho(namespace, {
+      name: 'without',
+      annotations: { 'tsmesh.dev/inject': 'disabled' },
+    });
+    expect(await eventMessage(namespace, 'InjectionSkipped')).toContain(
+      'tsmesh.dev/inject=disabled',
+    );
+  });
+
+  it('with an expired CA: says so in the Mesh, keeps traffic, and recovers with the former CA', async () => {
+    const where = ['secret', 'tsmesh-ca', '-n', system];
+    const former = await getJson<{ data: Record<string, string> }>(...where);
+    const put = async (data: Record<string, string>): Promise<void> => {
+      const patch = JSON.stringify({ data });
+      await kubectl('patch', ...where, '--type=merge', '-p', patch);
+    };
+    await put(await expiredCa());
+    try {
+      await kubectl('rollout', 'restart', '-n', system, 'deployment/tsmesh-operator');
+      const ready = await waitFor('CAReady=False', 60_000, async () => {
+        const mesh = { kind: 'Mesh', namespace: '', name: 'default' };
+        const now = await condition(mesh, 'CAReady');
+        return now?.status === 'False' && now;
+      });
+      expect(ready.message).toMatch(/expired|ended|root/i);
+      expect((await echo(client, 'http://server/')).caller).toContain('/sa/client');
+    } finally {
+      await put(former.data);
+      await restartOperator();
+    }
+    await kubectl('wait', '--for=condition=CAReady', 'mesh/default', '--timeout=60s');
+    await deployEcho(namespace, { name: 'after' });
+    expect((await echo(client, 'http://after/')).service).toBe('after');
+  }, 300_000);
+});
