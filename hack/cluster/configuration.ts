@@ -177,6 +177,9 @@ function controllerManager(settings: ClusterSettings, binaries: Binaries): strin
     `--cluster-signing-cert-file=${pki}/ca.crt`,
     `--cluster-signing-key-file=${pki}/ca.key`,
     `--flex-volume-plugin-dir=${settings.state}/volume-plugins`,
+    // The default of 20 requests per second would cost every start of the cluster some seconds.
+    '--kube-api-qps=200',
+    '--kube-api-burst=400',
     '--allocate-node-cidrs=true',
     `--cluster-cidr=${settings.clusterCidr}`,
     `--service-cluster-ip-range=${settings.serviceCidr}`,
