@@ -1,0 +1,55 @@
+// What controllers are given: where they read, where they write, and the time. Interfaces only, so that
+// tests give their own.
+
+import type { CaSource } from '../ca/types.ts';
+import type { View } from '../model/view.ts';
+import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
+import type { Clock } from '../resources/clock.ts';
+import type { KubeObject, Namespace } from '../resources/kubernetes.ts';
+import type { Logger } from '../resources/logger.ts';
+import type { Mesh, MeshStatus, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
+import type { MeshStatusRow, ProgrammedResult } from '../telemetry/types.ts';
+
+/** A local copy of a kind, as fresh as its watch. */
+export interface Store<T extends KubeObject> {
+  /** `namespace` is empty for cluster-scoped kinds. */
+  get(namespace: string, name: string): T | undefined;
+  list(): T[];
+}
+
+export interface Stores {
+  meshes: Store<Mesh>;
+  peerAuthentications: Store<PeerAuthentication>;
+  trafficPolicies: Store<TrafficPolicy>;
+  meshStatuses: Store<MeshStatus>;
+  namespaces: Store<Namespace>;
+  /** Those of the operator's own name only. */
+  roleBindings: Store<KubeObject>;
+  mutatingWebhooks: Store<WebhookConfiguration>;
+  validatingWebhooks: Store<WebhookConfiguration>;
+}
+
+export interface WebhookConfiguration extends KubeObject {
+  webhooks?: { name: string; clientConfig: { caBundle?: string } & Record<string, unknown> }[];
+}
+
+/** What the control plane knows of the sidecars. */
+export interface MeshInsight {
+  programmed(
+    kind: 'Mesh' | 'PeerAuthentication' | 'TrafficPolicy',
+    policy: KubeObject,
+  ): ProgrammedResult;
+  statusRows(): MeshStatusRow[];
+}
+
+export interface ControllerContext {
+  api: ApiClient;
+  events: EventRecorder;
+  clock: Clock;
+  logger: Logger;
+  stores: Stores;
+  /** The model's last view. */
+  view: () => View;
+  ca: CaSource;
+  insight: MeshInsight;
+}

@@ -1,0 +1,245 @@
+// The work that only the leader does: which keys there are, what wakes each, and the queues that run
+// them. Events only enqueue; every reconciliation reads the state of the world anew.
+
+import { serviceAccountOf } from '../ca/identity-secrets.ts';
+import type { Change } from '../model/view.ts';
+import type { Kind } from '../resources/api-client.ts';
+import type { Timer } from '../resources/clock.ts';
+import type { Condition, KubeObject, Secret } from '../resources/kubernetes.ts';
+import type { ConditionsStatus } from '../resources/tsmesh.ts';
+import { WorkQueue, type Again } from '../runtime/work-queue.ts';
+import type { ControllerContext } from './context.ts';
+import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
+import { meshName, reconcileMesh } from './mesh.ts';
+import { reconcileMeshStatuses } from './mesh-status.ts';
+import { hasMeshedPods, reconcileNamespace } from './namespace.ts';
+import { reconcilePeerAuthentication } from './peer-authentication.ts';
+import { reconcileTrafficPolicy } from './traffic-policy.ts';
+import { reconcileWebhookConfiguration, type WebhookKind } from './webhook-configuration.ts';
+
+export interface ControllerHooks {
+  random: () => number;
+  /** Roots for the webhooks' caBundle; null before there is a CA. */
+  rootsPem: () => string | null;
+  /** Namespaces whose identity Secrets are to be watched. */
+  watchSecrets: (namespaces: ReadonlySet<string>) => Promise<void>;
+  onResult: (queue: string, outcome: 'done' | 'failed', durationMs: number) => void;
+}
+
+const backoff = { baseMs: 200, maxMs: 60_000 };
+/** Everything is looked at again this often, whatever events said. */
+const resyncMs = 60_000;
+/** Statuses depend on nearly everything: after changes elsewhere all are looked at, this late. */
+const sweepMs = 250;
+/** MeshStatus rows are written at most this often. */
+const meshStatusMs = 3_000;
+const webhookKinds: readonly WebhookKind[] = [
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+];
+const separator = '/';
+
+type QueueName = 'policies' | 'namespaces' | 'identities' | 'webhooks' | 'mesh-status';
+
+export class Controllers {
+  readonly #context: ControllerContext;
+  readonly #hooks: ControllerHooks;
+  readonly #queues: Record<QueueName, WorkQueue>;
+  #sweep: Timer | null = null;
+  #resync: Timer | null = null;
+  #stopped = false;
+
+  constructor(context: ControllerContext, hooks: ControllerHooks) {
+    this.#context = context;
+    this.#hooks = hooks;
+    this.#queues = {
+      policies: this.#queue('policies', 4, (key) => this.#policy(key)),
+      namespaces: this.#queue('namespaces', 2, (key) => this.#namespace(key)),
+      identities: this.#queue('identities', 4, (key) => this.#identity(key)),
+      webhooks: this.#queue('webhooks', 1, (key) => this.#webhook(key as WebhookKind)),
+      'mesh-status': this.#queue('mesh-status', 1, () => this.#meshStatus()),
+    };
+  }
+
+  start(): void {
+    this.#all();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#sweep?.cancel();
+    this.#resync?.cancel();
+    await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()));
+    await this.#hooks.watchSecrets(new Set());
+  }
+
+  /** Keys that wait or run, by queue: for metrics. */
+  depths(): Record<QueueName, number> {
+    const entries = Object.entries(this.#queues).map(([name, queue]) => [name, queue.length]);
+    return Object.fromEntries(entries) as Record<QueueName, number>;
+  }
+
+  onObject(kind: Kind, object: KubeObject): void {
+    const { namespace = '', name } = object.metadata;
+    this.onKey(kind, namespace, name);
+    if (kind === 'Secret') {
+      const serviceAccount = serviceAccountOf(object as Secret);
+      if (serviceAccount !== null) {
+        this.#queues.identities.add(identityKey({ namespace, serviceAccount }));
+      }
+    }
+    if (kind === 'Mesh') this.#identities();
+  }
+
+  onKey(kind: Kind, namespace: string, name: string): void {
+    if (kind === 'Namespace') this.#queues.namespaces.add(name);
+    if (kind === 'RoleBinding') this.#queues.namespaces.add(namespace);
+    if (kind === 'Mesh' || kind === 'PeerAuthentication' || kind === 'TrafficPolicy') {
+      this.#queues.policies.add([kind, namespace, name].join(separator));
+    }
+    if (webhookKinds.includes(kind as WebhookKind)) this.#queues.webhooks.add(kind);
+  }
+
+  onView(change: Change): void {
+    let pods = false;
+    for (const key of change.keys) if (key.startsWith('pod:')) pods = true;
+    if (pods) {
+      this.#identities();
+      this.#namespacesWithPods();
+    }
+    this.#scheduleSweep();
+  }
+
+  /** Sidecars connected, left or acknowledged: what waits for that is looked at now, the rest soon. */
+  onStreamsChanged(): void {
+    for (const key of this.#policyKeys(isWaiting)) this.#queues.policies.add(key);
+    this.#scheduleSweep();
+  }
+
+  /** The CA, or what it says of itself, has changed. */
+  onCaChanged(): void {
+    for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
+    this.#queues.policies.add(['Mesh', '', meshName].join(separator));
+    this.#identities();
+  }
+
+  #queue(
+    name: QueueName,
+    concurrency: number,
+    run: (key: string) => Promise<Again | undefined | void>,
+  ): WorkQueue {
+    const { clock, logger } = this.#context;
+    const { random, onResult } = this.#hooks;
+    return new WorkQueue({
+      name,
+      concurrency,
+      backoff,
+      clock,
+      logger,
+      random,
+      run: async (key) => (await run(key)) ?? undefined,
+      onResult: (outcome, durationMs) => onResult(name, outcome, durationMs),
+    });
+  }
+
+  #all(): void {
+    for (const key of this.#policyKeys()) this.#queues.policies.add(key);
+    for (const namespace of this.#context.stores.namespaces.list()) {
+      this.#queues.namespaces.add(namespace.metadata.name);
+    }
+    for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
+    this.#identities();
+    this.#queues['mesh-status'].add('rows');
+    this.#watchSecrets();
+    this.#resync = this.#context.clock.after(resyncMs, () => this.#all());
+  }
+
+  #identities(): void {
+    for (const key of usedServiceAccounts(this.#context.view())) this.#queues.identities.add(key);
+  }
+
+  #namespacesWithPods(): void {
+    for (const namespace of this.#meshedNamespaces()) this.#queues.namespaces.add(namespace);
+    this.#watchSecrets();
+  }
+
+  #meshedNamespaces(): Set<string> {
+    const view = this.#context.view();
+    const names = [...view.namespaces.keys()].filter((name) => hasMeshedPods(view, name));
+    return new Set(names);
+  }
+
+  #watchSecrets(): void {
+    this.#hooks
+      .watchSecrets(this.#meshedNamespaces())
+      .catch((error: unknown) =>
+        this.#context.logger.error('watching Secrets failed', { error: String(error) }),
+      );
+  }
+
+  #scheduleSweep(): void {
+    if (this.#stopped || this.#sweep !== null) return;
+    this.#sweep = this.#context.clock.after(sweepMs, () => {
+      this.#sweep = null;
+      for (const key of this.#policyKeys()) this.#queues.policies.add(key);
+    });
+  }
+
+  /** The Mesh is always among them, for it has to be made where there is none. */
+  #policyKeys(filter: (object: Policy) => boolean = () => true): string[] {
+    const { meshes, peerAuthentications, trafficPolicies } = this.#context.stores;
+    const mesh = meshes.get('', meshName);
+    const keys =
+      mesh === undefined || filter(mesh) ? [`Mesh${separator}${separator}${meshName}`] : [];
+    const add = (kind: Kind, objects: Policy[]): void => {
+      for (const object of objects.filter(filter)) {
+        keys.push([kind, object.metadata.namespace ?? '', object.metadata.name].join(separator));
+      }
+    };
+    add('PeerAuthentication', peerAuthentications.list());
+    add('TrafficPolicy', trafficPolicies.list());
+    return keys;
+  }
+
+  #policy(key: string): Promise<void> {
+    const [kind, namespace = '', name = ''] = key.split(separator);
+    if (kind === 'TrafficPolicy') return reconcileTrafficPolicy(this.#context, namespace, name);
+    if (kind === 'PeerAuthentication') {
+      return reconcilePeerAuthentication(this.#context, namespace, name);
+    }
+    return name === meshName ? reconcileMesh(this.#context) : Promise.resolve();
+  }
+
+  async #namespace(name: string): Promise<void> {
+    await reconcileNamespace(this.#context, name);
+  }
+
+  #identity(key: string): Promise<Again | undefined> {
+    const [namespace = '', serviceAccount = ''] = key.split(separator);
+    return reconcileIdentity(this.#context, namespace, serviceAccount);
+  }
+
+  #webhook(kind: WebhookKind): Promise<void> {
+    return reconcileWebhookConfiguration(this.#context, kind, this.#hooks.rootsPem());
+  }
+
+  async #meshStatus(): Promise<Again> {
+    await reconcileMeshStatuses(this.#context);
+    return { afterMs: meshStatusMs };
+  }
+}
+
+type Policy = KubeObject & { status?: ConditionsStatus };
+
+/** Not programmed at the generation that is. */
+function isWaiting(policy: Policy): boolean {
+  const programmed = policy.status?.conditions?.find(isProgrammed);
+  return (
+    programmed?.status !== 'True' ||
+    programmed.observedGeneration !== (policy.metadata.generation ?? 0)
+  );
+}
+
+function isProgrammed(condition: Condition): boolean {
+  return condition.type === 'Programmed';
+}

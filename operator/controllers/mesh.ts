@@ -1,0 +1,41 @@
+// The one Mesh: made with its defaults where there is none, and its status.
+
+import { ApiError } from '../resources/api-client.ts';
+import type { Mesh } from '../resources/tsmesh.ts';
+import { meshFaults } from '../translate/validity.ts';
+import type { Verdict } from './conditions.ts';
+import type { ControllerContext } from './context.ts';
+import { accepted, programmedVerdict, refused } from './verdicts.ts';
+import { writeConditions } from './write-status.ts';
+
+export const meshName = 'default';
+
+export async function reconcileMesh(context: ControllerContext): Promise<void> {
+  const mesh = context.stores.meshes.get('', meshName);
+  if (mesh === undefined) {
+    await createDefaultMesh(context);
+    return;
+  }
+  const acceptance = acceptMesh(mesh);
+  const ca: Verdict = { type: 'CAReady', ...context.ca.condition(context.clock.wallTimeMs()) };
+  const programmed = programmedVerdict(acceptance, () => context.insight.programmed('Mesh', mesh));
+  await writeConditions(context, 'Mesh', mesh, [acceptance, ca, programmed]);
+}
+
+/** Pure. */
+export function acceptMesh(mesh: Mesh): Verdict {
+  const faults = meshFaults(mesh.spec);
+  if (faults.length === 0) return accepted('holds for the whole mesh');
+  return refused('Invalid', faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '));
+}
+
+/** An empty spec: the API server fills in the defaults of the CRD, which is where they are written. */
+async function createDefaultMesh(context: ControllerContext): Promise<void> {
+  try {
+    await context.api.create<Mesh>('Mesh', { metadata: { name: meshName }, spec: {} });
+    context.logger.info('there was no Mesh: created one with the defaults');
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'AlreadyExists') return;
+    throw error;
+  }
+}

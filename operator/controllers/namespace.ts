@@ -1,0 +1,72 @@
+// Namespaces: repairs the mirror between annotation and label, and gives or takes the operator's rights
+// on the identity Secrets there.
+
+import { namespaceInjects, protectedNamespaces } from '../inject/eligibility.ts';
+import { mirrorInjection } from '../inject/namespace-handler.ts';
+import { injectKey } from '../inject/settings.ts';
+import type { View } from '../model/view.ts';
+import { ApiError } from '../resources/api-client.ts';
+import type { Namespace } from '../resources/kubernetes.ts';
+import type { ControllerContext } from './context.ts';
+import { grantIdentityAccess, identityRoleName, revokeIdentityAccess } from './identity-access.ts';
+
+export interface NamespaceDecision {
+  /** Value for annotation and label where they differ; undefined: nothing to repair. */
+  mirror: 'enabled' | 'disabled' | undefined;
+  /** Whether the operator keeps identities here. */
+  meshed: boolean;
+  /** Why annotation or label have no effect; empty where they have. */
+  complaint: string;
+}
+
+export async function reconcileNamespace(context: ControllerContext, name: string): Promise<void> {
+  const namespace = context.stores.namespaces.get('', name);
+  if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
+  const decision = decideNamespace(namespace, hasMeshedPods(context.view(), name));
+  if (decision.complaint !== '') {
+    const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
+    context.events.event(target, 'Warning', 'InjectionRefused', decision.complaint);
+  }
+  try {
+    if (decision.mirror !== undefined) await writeMirror(context, name, decision.mirror);
+    await settleAccess(context, name, decision.meshed);
+  } catch (error) {
+    // Going or gone: nothing can be made there any more.
+    const ended =
+      error instanceof ApiError &&
+      (error.code === 'NotFound' || /because it is being terminated/.test(error.message));
+    if (!ended) throw error;
+  }
+}
+
+/** Pure. */
+export function decideNamespace(namespace: Namespace, hasPods: boolean): NamespaceDecision {
+  const { name, annotations = {}, labels = {} } = namespace.metadata;
+  const mirrored = mirrorInjection(namespace, null);
+  if (!mirrored.ok) return { mirror: undefined, meshed: hasPods, complaint: mirrored.message };
+  const value = mirrored.namespace.metadata.annotations?.[injectKey];
+  const same = annotations[injectKey] === value && labels[injectKey] === value;
+  const meshed = hasPods || (namespaceInjects(namespace) && !protectedNamespaces.includes(name));
+  const mirror = same ? undefined : (value as NamespaceDecision['mirror']);
+  return { mirror, meshed, complaint: '' };
+}
+
+export function hasMeshedPods(view: View, namespace: string): boolean {
+  for (const pod of view.pods.values()) {
+    if (pod.namespace === namespace && pod.meshed && pod.alive) return true;
+  }
+  return false;
+}
+
+async function settleAccess(context: ControllerContext, name: string, meshed: boolean) {
+  const granted = context.stores.roleBindings.get(name, identityRoleName) !== undefined;
+  if (meshed && !granted) await grantIdentityAccess(context.api, name);
+  if (!meshed && granted) await revokeIdentityAccess(context.api, name);
+}
+
+async function writeMirror(context: ControllerContext, name: string, value: string): Promise<void> {
+  const entry = { [injectKey]: value };
+  const metadata = { annotations: entry, labels: entry };
+  await context.api.patch({ kind: 'Namespace', namespace: '', name }, { metadata });
+  context.logger.info('repaired annotation and label of a namespace', { namespace: name, value });
+}

@@ -1,0 +1,18 @@
+// The operator's log: one line of JSON each on standard output, by winston. What is logged is decided
+// where it happens.
+
+import winston from 'winston';
+import type { LogFields, Logger } from './resources/logger.ts';
+
+export function createLogger(level: 'error' | 'warn' | 'info' | 'debug'): Logger {
+  const { combine, timestamp, json } = winston.format;
+  const logger = winston.createLogger({
+    level,
+    format: combine(timestamp({ alias: 'time' }), json()),
+    transports: [new winston.transports.Console()],
+  });
+  const at = (name: keyof Logger) => (message: string, fields?: LogFields) => {
+    logger.log(name, message, fields ?? {});
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
