@@ -3,7 +3,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureCluster, removeCluster, runningCluster, type Cluster } from './cluster/cluster.ts';
+import {
+  abandonCluster,
+  ensureCluster,
+  removeCluster,
+  runningCluster,
+  type Cluster,
+} from './cluster/cluster.ts';
 import { dumpCluster } from './cluster/dump.ts';
 import { ensurePackages, requireRoot } from './cluster/packages.ts';
 import { kubectlFor } from './lib/kubectl.ts';
@@ -69,6 +75,7 @@ async function runNetworkTests(tally: Tally, options: Options): Promise<void> {
 async function runClusterTests(tally: Tally, options: Options): Promise<void> {
   let cluster: Cluster | undefined;
   const wasRunning = (await runningCluster()) !== undefined;
+  if (!wasRunning && !options.keep) removeWhenInterrupted();
   try {
     const ready = await tally.action('a Kubernetes cluster with the mesh', async () => {
       cluster = await ensureCluster();
@@ -81,6 +88,16 @@ async function runClusterTests(tally: Tally, options: Options): Promise<void> {
     if (wasRunning) say('the cluster ran before and is left running');
     else if (options.keep) say('the cluster is kept; down with: node hack/cluster/cli.ts down');
     else await removeCluster();
+  }
+}
+
+/** Ctrl-C must not leave a cluster behind that this command made. */
+function removeWhenInterrupted(): void {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      say(`${signal}: removing the cluster`);
+      void abandonCluster().finally(() => process.exit(1));
+    });
   }
 }
 

@@ -3,7 +3,7 @@
 // no trace. This is the module that tests, the demo and the command line use.
 import { createHash } from 'node:crypto';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { mustRun, type CommandOptions, type CommandResult } from '../lib/command.ts';
 import { clusterIndex } from '../lib/paths.ts';
@@ -92,6 +92,13 @@ export async function removeCluster(): Promise<void> {
   await withLock(lockPath(settings), LOCK_TIMEOUT_MS, () =>
     step('cluster: removing processes, namespaces, mounts and state', () => remove(settings)),
   );
+}
+
+/** Ends the cluster at once, whatever else is going on: for a command that is being interrupted. */
+export async function abandonCluster(): Promise<void> {
+  const settings = clusterSettings(clusterIndex());
+  await remove(settings);
+  rmSync(lockPath(settings), { force: true });
 }
 
 async function create(
