@@ -137,3 +137,14 @@ export function tcpCall(target: string, send: string, timeoutMs: number): Promis
     socket.on('close', () => finish(received === '' ? 'closed without a byte' : undefined));
   });
 }
+
+/** Asks every 5 ms until it is ended, and prints each change of the status with its Unix time. */
+export async function watch(url: string, print: (value: object) => void): Promise<void> {
+  let status = -1;
+  for (;;) {
+    const answer = await httpCall({ url, method: 'GET', header: [], body: '', timeoutMs: 5000 });
+    if (answer.status !== status) print({ status: answer.status, atMs: Date.now() });
+    status = answer.status;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,7 +1,7 @@
 // One program with many roles: the demo's shop, the servers and the clients of the cluster tests.
 // It knows nothing of the mesh: what it says of callers, it read from ordinary headers.
 import { parseArgs } from 'node:util';
-import { grpcCall, httpCall, tcpCall } from './client.ts';
+import { grpcCall, httpCall, tcpCall, watch } from './client.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { serveHttp } from './http-server.ts';
 import { load } from './load.ts';
@@ -12,7 +12,7 @@ import { whoAmI } from './who.ts';
 const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
-clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, job, idle`;
+clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -91,6 +91,8 @@ async function runClient(role: string): Promise<void> {
           header: options.header,
         }),
       );
+    case 'watch':
+      return await watch(target, print);
     case 'job':
       return print(await runJob());
     default:

@@ -1,0 +1,28 @@
+// npm run bench: the figures of docs/performance.md, measured now on this machine.
+import { parseArgs } from 'node:util';
+import { benchPolicy } from './bench/policy.ts';
+import { benchSidecar } from './bench/sidecar.ts';
+import { row } from './bench/process-figures.ts';
+
+const benches: Readonly<Record<string, () => Promise<string[]>>> = {
+  sidecar: benchSidecar,
+  policy: benchPolicy,
+};
+
+const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
+  sidecar  start to ready, memory, latency and CPU at a fixed rate, on loopback
+  policy   from kubectl apply to effect, and the operator's cost, on the running cluster
+  Nothing else should run meanwhile.`;
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const unknown = positionals.filter((name) => benches[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`no such bench: ${unknown.join(', ')}\n${usage}`);
+  process.exitCode = 2;
+} else {
+  const selected = positionals.length > 0 ? positionals : Object.keys(benches);
+  for (const name of selected) {
+    const rows = await benches[name]!();
+    console.log([row(name, ''), row('---', '---'), ...rows, ''].join('\n'));
+  }
+}
