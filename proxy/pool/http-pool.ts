@@ -16,8 +16,11 @@ export type PlainProtocol = 'http1' | 'http2';
 export interface HttpPoolDeps {
   io: Io;
   identity: IdentityStore;
-  newH1(): ClientSession;
-  newH2(): ClientSession;
+  sessions: {
+    h1Client(): ClientSession;
+    h2Client(): ClientSession;
+    meshClient(): ClientSession;
+  };
 }
 
 const h1Limits: PeerLimits = { maxConnections: 1024, maxWaiting: 4096 };
@@ -84,8 +87,7 @@ export class HttpPool extends Deadline {
   }
 
   private add(peers: Map<string, Peer>, endpoint: EndpointHandle, plain: PlainProtocol): Peer {
-    const { deps } = this;
-    const { io, identity } = deps;
+    const { io, identity, sessions } = this.deps;
     const meshed = endpoint.identity !== null;
     const multiplexed = meshed || plain === 'http2';
     const { key } = endpoint;
@@ -94,7 +96,10 @@ export class HttpPool extends Deadline {
         io,
         limits: multiplexed ? h2Limits : h1Limits,
         target: () => this.target(endpoint),
-        newSession: () => (multiplexed ? deps.newH2() : deps.newH1()),
+        newSession: () => {
+          if (meshed) return sessions.meshClient();
+          return multiplexed ? sessions.h2Client() : sessions.h1Client();
+        },
         current: ({ peer: facts }) =>
           facts === null || facts.generation === identity.current()?.generation,
         onEmpty: () => {

@@ -1,0 +1,200 @@
+// Who speaks first: looks at a client's first bytes and, where the client is silent, opens the upstream
+// too and lets whichever speaks first decide (server-first protocols need no declaration). It ends in one
+// call: HTTP, a tunnel, or a failure.
+
+import type { Detected } from '../codec/detect.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import { resetLink, type Io, type Link } from '../net/link.ts';
+import { Peek } from '../net/peek.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { OpenUpstream, type OpenDeps } from './open-upstream.ts';
+
+/**
+ * `opaque`: nothing is looked at. `http`: declared, the client speaks first, TLS is let through opaquely.
+ * `detect`: undeclared. `refuse`: as detect, but no upstream is ever opened.
+ */
+export type RaceMode = 'opaque' | 'http' | 'detect' | 'refuse';
+
+export interface RaceInput {
+  link: Link;
+  io: Io;
+  mode: RaceMode;
+  /** Silence after which the upstream is opened (`detect`) or the client let go (`refuse`). */
+  detectMs: number;
+  open: OpenDeps;
+  endpoints: readonly EndpointHandle[];
+  detect(bytes: Buffer): Detected;
+}
+
+export interface RaceListener {
+  onHttp(detected: Detected, first: Buffer): void;
+  onTunnel(upstream: Link, first: Buffer | null): void;
+  onFailed(code: ProxyErrorCode, detail: string): void;
+}
+
+/** A client that began something that may become HTTP and stopped is taken for opaque after this. */
+const unfinishedMs = 1_000;
+/** More undecided bytes than this are not HTTP (codec/detect decides long before). */
+const maxPeekBytes = 64 * 1024;
+
+export class Race extends Deadline {
+  private readonly input: RaceInput;
+  private readonly listener: RaceListener;
+  private clientPeek: Peek | null = null;
+  private upstreamPeek: Peek | null = null;
+  private opening: OpenUpstream | null = null;
+  private upstream: Link | null = null;
+  private clientBytes: Buffer | null = null;
+  /** The client's side is settled: a tunnel as soon as the upstream is open. */
+  private opaque = false;
+  private done = false;
+
+  constructor(input: RaceInput, listener: RaceListener) {
+    super();
+    this.input = input;
+    this.listener = listener;
+  }
+
+  start(): void {
+    const { mode, io, detectMs, link } = this.input;
+    if (mode === 'opaque') {
+      this.opaque = true;
+      this.openUpstream();
+      return;
+    }
+    if (mode !== 'http') io.wheel.schedule(this, io.clock.nowMs() + detectMs);
+    this.clientPeek = new Peek(link.socket, {
+      onBytes: (bytes) => this.onClientBytes(bytes),
+      onEnd: () => this.onClientEnd(),
+    });
+  }
+
+  /** The client is gone. */
+  cancel(): void {
+    if (this.done) return;
+    this.settle();
+    if (this.upstream !== null) resetLink(this.upstream);
+  }
+
+  onDeadline(nowMs: number): void {
+    if (this.done) return;
+    if (this.input.mode === 'refuse') {
+      this.fail('client-closed', 'silent');
+      return;
+    }
+    const began = this.clientBytes !== null;
+    if (this.opening === null && this.upstream === null) {
+      if (began) this.input.io.wheel.schedule(this, nowMs + unfinishedMs);
+      this.openUpstream();
+    } else if (began) this.becomeOpaque();
+  }
+
+  private onClientBytes(bytes: Buffer): void {
+    if (this.done || this.opaque) return;
+    const first = this.clientBytes === null;
+    this.clientBytes = bytes;
+    const detected = bytes.length > maxPeekBytes ? 'other' : this.input.detect(bytes);
+    switch (detected) {
+      case 'http1':
+      case 'http2':
+        this.becomeHttp(detected);
+        return;
+      case 'other':
+        // Declared HTTP that is none: the HTTP session answers in words.
+        if (this.input.mode === 'http') this.becomeHttp('http1');
+        else this.becomeOpaque();
+        return;
+      case 'tls':
+        this.becomeOpaque();
+        return;
+      case 'need-more':
+        if (first && this.upstream !== null) this.waitForRest();
+    }
+  }
+
+  /** The upstream is open already and the client begins: it gets the time to finish its line. */
+  private waitForRest(): void {
+    const { io } = this.input;
+    io.wheel.schedule(this, io.clock.nowMs() + unfinishedMs);
+  }
+
+  private onClientEnd(): void {
+    if (this.done) return;
+    const { socket } = this.input.link;
+    if (socket.destroyed || this.input.mode === 'http') {
+      this.cancel();
+      resetLink(this.input.link);
+      return;
+    }
+    // FIN, perhaps after some bytes: a half-closed opaque connection.
+    if (!this.opaque) this.becomeOpaque();
+  }
+
+  private becomeHttp(detected: Detected): void {
+    const first = this.clientPeek?.stop() ?? Buffer.alloc(0);
+    const unused = this.upstream;
+    this.settle();
+    if (unused !== null) resetLink(unused);
+    this.listener.onHttp(detected, first);
+  }
+
+  private becomeOpaque(): void {
+    this.opaque = true;
+    this.input.io.wheel.cancel(this);
+    this.clientBytes = this.clientPeek?.stop() ?? null;
+    this.clientPeek = null;
+    if (this.input.mode === 'refuse') this.fail('client-closed', 'not HTTP');
+    else if (this.upstream !== null) this.finishTunnel(this.upstream);
+    else if (this.opening === null) this.openUpstream();
+  }
+
+  private openUpstream(): void {
+    this.opening = new OpenUpstream(this.input.open, this.input.endpoints, {
+      onOpen: (link) => this.onUpstream(link),
+      onFailed: (code, detail) => this.fail(code, detail),
+    });
+    this.opening.start();
+  }
+
+  private onUpstream(link: Link): void {
+    this.opening = null;
+    this.upstream = link;
+    if (this.opaque) {
+      this.finishTunnel(link);
+      return;
+    }
+    this.upstreamPeek = new Peek(link.socket, {
+      onBytes: () => this.becomeOpaque(),
+      onEnd: () => this.becomeOpaque(),
+    });
+    if (this.clientBytes !== null) this.waitForRest();
+  }
+
+  private finishTunnel(upstream: Link): void {
+    const first = this.clientBytes;
+    const spoken = this.upstreamPeek?.stop() ?? null;
+    this.upstreamPeek = null;
+    // Put back: the tunnel reads it like all that follows.
+    if (spoken !== null && spoken.length > 0) upstream.socket.unshift(spoken);
+    this.settle();
+    this.listener.onTunnel(upstream, first);
+  }
+
+  private fail(code: ProxyErrorCode, detail: string): void {
+    if (this.done) return;
+    this.settle();
+    this.listener.onFailed(code, detail);
+  }
+
+  private settle(): void {
+    this.done = true;
+    this.input.io.wheel.cancel(this);
+    this.clientPeek?.stop();
+    this.clientPeek = null;
+    this.upstreamPeek?.stop();
+    this.upstreamPeek = null;
+    this.opening?.cancel();
+    this.opening = null;
+  }
+}

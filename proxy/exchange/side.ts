@@ -1,0 +1,15 @@
+// What either side of the sidecar offers to the composition root. Types only.
+
+import type { AddressInfo } from 'node:net';
+
+export interface Side {
+  readonly address: AddressInfo;
+  /** Requests not answered to their end yet. */
+  inFlight(): number;
+  /** Open connections, of any kind. */
+  connections(): number;
+  /** Takes no new requests on open HTTP connections, says so to their peers, lets open ones finish. */
+  drain(): void;
+  /** Accepts no more and ends everything at once. */
+  destroy(): void;
+}

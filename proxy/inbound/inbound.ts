@@ -1,0 +1,112 @@
+// The inbound side of the sidecar: accepts what comes to the pod (redirected to 15006), keeps connections
+// current with the certificates. It knows no protocol.
+
+import type { Socket } from 'node:net';
+import { destinationName } from '../api/resources.ts';
+import type { Side } from '../exchange/side.ts';
+import { listen } from '../net/listener.ts';
+import type { OriginalDestination } from '../net/original-destination.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import { logRefusedConnection } from '../exchange/tunnel.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { InboundConnection, type InboundOwner } from './connection.ts';
+import { defaultMaxConnections, type InboundDeps } from './deps.ts';
+
+/** How often the ends of certificates are looked at. */
+const sweepMs = 1_000;
+/** Ports of a pod that are called; scanners must not fill the memory. */
+const maxApps = 1_024;
+
+class InboundConnections extends Deadline implements InboundOwner {
+  readonly active = { requests: 0 };
+  draining = false;
+  readonly open = new Set<InboundConnection>();
+  private readonly apps = new Map<string, EndpointHandle>();
+  private readonly deps: InboundDeps;
+
+  constructor(deps: InboundDeps) {
+    super();
+    this.deps = deps;
+  }
+
+  accept(socket: Socket): void {
+    const connection = new InboundConnection(this.deps, this, socket);
+    this.open.add(connection);
+    if (this.slot < 0) this.scheduleSweep();
+    connection.start();
+  }
+
+  appAt(target: OriginalDestination): EndpointHandle {
+    const name = destinationName(target.address, target.port);
+    const known = this.apps.get(name);
+    if (known !== undefined) return known;
+    if (this.apps.size >= maxApps) this.apps.clear();
+    const made: EndpointHandle = {
+      key: `${name}|`,
+      ...target,
+      identity: null,
+      podName: '',
+      zone: '',
+      load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+    };
+    this.apps.set(name, made);
+    return made;
+  }
+
+  onDone(connection: InboundConnection): void {
+    this.open.delete(connection);
+  }
+
+  onDeadline(): void {
+    const wallTimeMs = this.deps.io.clock.wallTimeMs();
+    for (const connection of this.open) connection.endIfExpired(wallTimeMs);
+    if (this.open.size > 0) this.scheduleSweep();
+  }
+
+  private scheduleSweep(): void {
+    const { wheel, clock } = this.deps.io;
+    wheel.schedule(this, clock.nowMs() + sweepMs);
+  }
+}
+
+/** Rejects where the port cannot be had. */
+export async function createInbound(deps: InboundDeps): Promise<Side> {
+  const connections = new InboundConnections(deps);
+  const listening = await listen({
+    ...deps.listen,
+    maxConnections: deps.maxConnections ?? defaultMaxConnections,
+    onConnection: (socket) => connections.accept(socket),
+    onDropped: (reason) => logOverload(deps, reason),
+  });
+  const stopListening = deps.identity.onChange(({ generation }) => {
+    for (const connection of connections.open) connection.onIdentityChange(generation);
+  });
+  return {
+    address: listening.address,
+    inFlight: () => connections.active.requests,
+    connections: () => connections.open.size,
+    drain() {
+      connections.draining = true;
+      for (const connection of connections.open) connection.drain();
+    },
+    destroy() {
+      stopListening();
+      listening.close();
+      deps.io.wheel.cancel(connections);
+      for (const connection of connections.open) connection.destroy();
+    },
+  };
+}
+
+function logOverload(deps: InboundDeps, reason: string): void {
+  const context = {
+    deps,
+    direction: 'inbound' as const,
+    series: deps.counters.series('inbound', ''),
+    destination: '',
+    peer: '',
+    unreachable: 'app-unreachable' as const,
+    active: { requests: 0 },
+  };
+  logRefusedConnection(context, 'overload', reason);
+}

@@ -1,0 +1,70 @@
+// What becomes of one request to the pod's app: who called, what the app is told of it, in which protocol
+// the app gets it. Pure.
+
+import { headers } from '../api/constants.ts';
+import type { InboundPort } from '../api/resources.ts';
+import type { RequestHead } from '../codec/session.ts';
+import type { Plan } from '../exchange/plan.ts';
+import { clientCertHeader, readFields } from '../exchange/request-fields.ts';
+import type { NextRequestId } from '../exchange/request-id.ts';
+import type { LocalReply } from '../exchange/local-reply.ts';
+import type { PeerFacts } from '../net/link.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+
+export interface InboundFacts {
+  port: InboundPort;
+  /** Null: plaintext. */
+  peer: PeerFacts | null;
+  /** The caller spoke HTTP/2 itself (plaintext only: sidecars always do). */
+  http2: boolean;
+  /** Of this pod: what callers called, in certificates' terms. */
+  ownIdentity: string;
+  app: readonly EndpointHandle[];
+}
+
+/** Attempts at the own app are not retries of a policy. */
+const noBudget = (): { inFlight: number; retries: number } => ({ inFlight: 0, retries: 0 });
+
+export function planInbound(
+  facts: InboundFacts,
+  head: RequestHead,
+  nextRequestId: NextRequestId,
+): Plan {
+  const { peer, port } = facts;
+  const { grpc, requestId, tellsHttp2 } = readFields(head.fields, true);
+  const refusal = refusalOf(port, peer);
+  if (refusal !== null) return { type: 'refuse', route: '', reply: refusal, grpc };
+  const id = requestId === '' ? nextRequestId() : requestId;
+  if (requestId === '') head.fields.push(headers.requestId, id);
+  if (peer !== null) addPeer(head, facts.ownIdentity, peer);
+  const appHttp2 = port.protocol === 'http2' || (peer === null ? facts.http2 : tellsHttp2);
+  return {
+    type: 'forward',
+    head,
+    route: '',
+    endpoints: facts.app,
+    plain: appHttp2 ? 'http2' : 'http1',
+    tellHttp2: false,
+    timeoutMs: null,
+    retry: null,
+    responseHeaders: null,
+    budget: noBudget(),
+    grpc,
+    requestId: id,
+  };
+}
+
+/** Null: the caller may go on to authorization. */
+export function refusalOf(port: InboundPort, peer: PeerFacts | null): LocalReply | null {
+  if (peer !== null || port.mtls !== 'STRICT') return null;
+  return { code: 'mtls-required', detail: port.decidedBy };
+}
+
+function addPeer(head: RequestHead, ownIdentity: string, peer: PeerFacts): void {
+  head.fields.push(
+    headers.clientIdentity,
+    peer.id,
+    clientCertHeader,
+    `By=${ownIdentity};Hash=${peer.certificateHash};URI=${peer.id}`,
+  );
+}

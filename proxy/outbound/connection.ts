@@ -1,0 +1,292 @@
+// One connection of the pod's app: finds out where it goes and what it speaks, then hands it to HTTP, to
+// a tunnel, or refuses it. It carries no bytes itself.
+
+import type { Socket } from 'node:net';
+import { ports } from '../api/constants.ts';
+import { detect, type Detected } from '../codec/detect.ts';
+import type { RequestHead } from '../codec/session.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import type { ExchangeContext } from '../exchange/context.ts';
+import { Downstream } from '../exchange/downstream.ts';
+import { readFields } from '../exchange/request-fields.ts';
+import type { Plan } from '../exchange/plan.ts';
+import { Race } from '../exchange/race.ts';
+import { logRefusedConnection, Tunnel } from '../exchange/tunnel.ts';
+import { resetLink, type Link } from '../net/link.ts';
+import type { OriginalDestination } from '../net/original-destination.ts';
+import { pickWeighted } from '../policy/weighted.ts';
+import type { EndpointHandle, PreparedDestination } from '../state/prepared.ts';
+import { defaultDetectMs, type OutboundDeps } from './deps.ts';
+import { planOutbound } from './plan.ts';
+import type { Resolution, Waiter } from './resolver.ts';
+
+export interface OutboundOwner {
+  readonly active: { requests: number };
+  readonly draining: boolean;
+  onDone(connection: OutboundConnection): void;
+}
+
+/** A refused client that says nothing is let go after this; one that speaks HTTP is told why. */
+const refusalMs = 1_000;
+
+export class OutboundConnection implements Waiter {
+  private readonly deps: OutboundDeps;
+  private readonly owner: OutboundOwner;
+  private readonly link: Link;
+  private target: OriginalDestination | null = null;
+  /** Held in the resolver until the end. */
+  private heldName: string | null = null;
+  private race: Race | null = null;
+  private downstream: Downstream | null = null;
+  private tunnel: Tunnel | null = null;
+  private done = false;
+
+  constructor(deps: OutboundDeps, owner: OutboundOwner, socket: Socket) {
+    this.deps = deps;
+    this.owner = owner;
+    this.link = { socket, raw: socket, peer: null };
+  }
+
+  start(): void {
+    const { socket } = this.link;
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.onSocketClosed());
+    this.target = this.deps.originalDestination(socket);
+    if (this.target === null) {
+      this.drop('no-original-destination', `from ${socket.remoteAddress}`);
+      return;
+    }
+    if (this.isOwnPort(this.target)) {
+      this.drop('own-port', `${this.target.address} port ${this.target.port}`);
+      return;
+    }
+    const { address, port } = this.target;
+    const resolution = this.deps.resolver.resolve(address, port, this);
+    if (resolution !== null) this.onResolved(resolution);
+  }
+
+  onResolved(resolution: Resolution): void {
+    if (this.done) {
+      // The client left while the answer was on its way.
+      this.releaseResolution(resolution);
+      return;
+    }
+    switch (resolution.type) {
+      case 'refuse':
+        this.refuse(resolution.code, resolution.detail);
+        return;
+      case 'pass':
+        this.heldName = resolution.unsure ? null : resolution.name;
+        this.pass();
+        return;
+      case 'known':
+        this.heldName = resolution.destination.name;
+        this.carry(resolution.destination);
+    }
+  }
+
+  /** No new requests; open ones finish. Opaque connections go on until their ends close them. */
+  drain(): void {
+    this.downstream?.drain();
+  }
+
+  destroy(): void {
+    this.downstream?.destroy();
+    this.tunnel?.destroy();
+    resetLink(this.link);
+  }
+
+  private releaseResolution(resolution: Resolution): void {
+    if (resolution.type === 'known') this.deps.resolver.release(resolution.destination.name);
+    else if (resolution.type === 'pass') this.deps.resolver.release(resolution.name);
+  }
+
+  private isOwnPort({ address, port }: OriginalDestination): boolean {
+    if (port === ports.outboundCapture || port === ports.inboundCapture) return true;
+    return port === ports.health && this.deps.ownAddresses.has(address);
+  }
+
+  // What to do with it.
+
+  private pass(): void {
+    const { address, port } = this.target!;
+    const endpoint = passThrough(address, port);
+    const context = this.context(`${endpoint.address}:${endpoint.port}`);
+    this.startRace(context, { endpoints: [endpoint], mode: 'opaque' });
+  }
+
+  private carry(destination: PreparedDestination): void {
+    const context = this.context(destination.host);
+    const { endpoints } = this.deps.store.snapshot();
+    const backend = pickWeighted(destination.tcp, this.deps.random());
+    const handles = backend === null ? [] : (endpoints.get(backend.endpoints)?.endpoints ?? []);
+    const mode = modeOf(destination);
+    this.startRace(context, { endpoints: handles, mode, destination });
+  }
+
+  private startRace(
+    context: ExchangeContext,
+    plan: {
+      endpoints: readonly EndpointHandle[];
+      mode: 'opaque' | 'http' | 'detect';
+      destination?: PreparedDestination;
+    },
+  ): void {
+    const { io, identity } = this.deps;
+    const { destination } = plan;
+    this.race = new Race(
+      {
+        link: this.link,
+        io,
+        mode: plan.mode,
+        detectMs: this.deps.detectMs ?? defaultDetectMs,
+        open: { io, identity, random: () => this.deps.random() },
+        endpoints: plan.endpoints,
+        detect,
+      },
+      {
+        onHttp: (detected, first) => {
+          if (destination !== undefined) this.serve(context, destination, detected, first);
+        },
+        onTunnel: (upstream, first) => this.connect(context, upstream, first),
+        onFailed: (code, detail) => {
+          logRefusedConnection(context, code, detail);
+          this.destroy();
+        },
+      },
+    );
+    this.race.start();
+  }
+
+  private serve(
+    context: ExchangeContext,
+    destination: PreparedDestination,
+    detected: Detected,
+    first: Buffer,
+  ): void {
+    this.race = null;
+    const http2 = detected === 'http2';
+    this.startDownstream(context, http2, first, (head) => this.planFor(destination, head, http2));
+  }
+
+  private planFor(destination: PreparedDestination, head: RequestHead, http2: boolean): Plan {
+    const snapshot = this.deps.store.snapshot();
+    // The newest form of it; the one at hand if the operator took it away meanwhile.
+    const current = snapshot.destinations.get(destination.name) ?? destination;
+    const facts = { snapshot, destination: current, http2 };
+    return planOutbound(facts, head, this.deps.random(), this.deps.nextRequestId);
+  }
+
+  private startDownstream(
+    context: ExchangeContext,
+    http2: boolean,
+    first: Buffer,
+    plan: (head: RequestHead) => Plan,
+  ): void {
+    const { sessions } = this.deps;
+    const session = http2 ? sessions.h2Server() : sessions.h1Server();
+    this.downstream = new Downstream(this.link, session, context, {
+      plan,
+      onClosed: () => this.end(),
+    });
+    this.downstream.start(first);
+    if (this.owner.draining) this.downstream.drain();
+  }
+
+  private connect(context: ExchangeContext, upstream: Link, first: Buffer | null): void {
+    this.race = null;
+    this.tunnel = new Tunnel(context, { downstream: this.link, upstream }, first, {
+      onTunnelDone: () => this.end(),
+    });
+  }
+
+  /** HTTP callers are told why; others are reset. */
+  private refuse(code: ProxyErrorCode, detail: string): void {
+    const { address, port } = this.target!;
+    const context = this.context(`${address}:${port}`);
+    const { io, identity } = this.deps;
+    const reset = () => {
+      logRefusedConnection(context, code, detail);
+      this.destroy();
+    };
+    this.race = new Race(
+      {
+        link: this.link,
+        io,
+        mode: 'refuse',
+        detectMs: refusalMs,
+        open: { io, identity, random: () => this.deps.random() },
+        endpoints: [],
+        detect,
+      },
+      {
+        onHttp: (detected, first) => {
+          this.race = null;
+          this.startDownstream(context, detected === 'http2', first, (head) => {
+            const { grpc } = readFields(head.fields, false);
+            return { type: 'refuse', route: '', reply: { code, detail }, grpc };
+          });
+        },
+        onTunnel: reset,
+        onFailed: reset,
+      },
+    );
+    this.race.start();
+  }
+
+  private drop(code: ProxyErrorCode, detail: string): void {
+    logRefusedConnection(this.context(''), code, detail);
+    this.destroy();
+  }
+
+  private context(destination: string): ExchangeContext {
+    const { deps, owner } = this;
+    return {
+      deps,
+      direction: 'outbound',
+      series: deps.counters.series('outbound', destination),
+      destination,
+      peer: '',
+      unreachable: 'connect-failed',
+      active: owner.active,
+    };
+  }
+
+  private onSocketClosed(): void {
+    this.race?.cancel();
+    if (this.tunnel === null && this.downstream === null) this.end();
+  }
+
+  private end(): void {
+    if (this.done) return;
+    this.done = true;
+    if (this.heldName !== null) this.deps.resolver.release(this.heldName);
+    else if (this.target !== null)
+      this.deps.resolver.cancel(this.target.address, this.target.port, this);
+    this.owner.onDone(this);
+  }
+}
+
+function modeOf(destination: PreparedDestination): 'opaque' | 'http' | 'detect' {
+  switch (destination.protocol) {
+    case 'tcp':
+      return 'opaque';
+    case 'http1':
+    case 'http2':
+      return 'http';
+    case 'auto':
+      return 'detect';
+  }
+}
+
+function passThrough(address: string, port: number): EndpointHandle {
+  return {
+    key: '',
+    address,
+    port,
+    identity: null,
+    podName: '',
+    zone: '',
+    load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+  };
+}

@@ -1,0 +1,58 @@
+// The outbound side of the sidecar: accepts what the pod's apps open (redirected to 15001) and lets each
+// connection find its way. It knows no protocol.
+
+import type { Socket } from 'node:net';
+import type { Side } from '../exchange/side.ts';
+import { logRefusedConnection } from '../exchange/tunnel.ts';
+import { listen, type Listening } from '../net/listener.ts';
+import { OutboundConnection, type OutboundOwner } from './connection.ts';
+import { defaultMaxConnections, type OutboundDeps } from './deps.ts';
+
+/** Rejects where the port cannot be had. */
+export async function createOutbound(deps: OutboundDeps): Promise<Side> {
+  const open = new Set<OutboundConnection>();
+  const owner = {
+    active: { requests: 0 },
+    draining: false as boolean,
+    onDone: (connection: OutboundConnection) => void open.delete(connection),
+  } satisfies OutboundOwner;
+
+  function accept(socket: Socket): void {
+    const connection = new OutboundConnection(deps, owner, socket);
+    open.add(connection);
+    connection.start();
+  }
+
+  const listening: Listening = await listen({
+    ...deps.listen,
+    maxConnections: deps.maxConnections ?? defaultMaxConnections,
+    onConnection: accept,
+    onDropped: (reason) => logOverload(deps, reason),
+  });
+  return {
+    address: listening.address,
+    inFlight: () => owner.active.requests,
+    connections: () => open.size,
+    drain() {
+      owner.draining = true;
+      for (const connection of open) connection.drain();
+    },
+    destroy() {
+      listening.close();
+      for (const connection of open) connection.destroy();
+    },
+  };
+}
+
+function logOverload(deps: OutboundDeps, reason: string): void {
+  const context = {
+    deps,
+    direction: 'outbound' as const,
+    series: deps.counters.series('outbound', ''),
+    destination: '',
+    peer: '',
+    unreachable: 'connect-failed' as const,
+    active: { requests: 0 },
+  };
+  logRefusedConnection(context, 'overload', reason);
+}
