@@ -4,9 +4,10 @@
 import type { Socket } from 'node:net';
 import { connect, TLSSocket } from 'node:tls';
 import { alpn } from '../api/constants.ts';
-import { parseSpiffeId, type SpiffeId } from '../api/spiffe.ts';
+import { parseSpiffeId } from '../api/spiffe.ts';
+import { spiffeIdOf } from '../identity/certificate.ts';
 import type { Identity } from '../identity/store.ts';
-import type { Link, PeerFacts } from './link.ts';
+import type { PeerFacts } from './link.ts';
 
 export class MeshTlsError extends Error {}
 
@@ -43,6 +44,7 @@ export function peerFacts(socket: TLSSocket, identity: Identity): PeerFacts {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw new MeshTlsError('the peer sent no certificate');
   const id = spiffeIdOf(certificate.subjectAltName);
+  if (id === null) throw new MeshTlsError('the certificate of the peer holds no SPIFFE id');
   const trustDomain = parseSpiffeId(id)?.trustDomain;
   if (trustDomain !== identity.trustDomain)
     throw new MeshTlsError(`the peer ${id} is of another trust domain`);
@@ -65,17 +67,4 @@ function verifyChain(socket: TLSSocket): void {
   const error = handle.verifyError();
   if (error !== null && error !== undefined)
     throw new MeshTlsError(`certificate not accepted: ${error.code}`);
-}
-
-/** The only URI among the subject alternative names (SPIFFE X509-SVID §2: exactly one). */
-function spiffeIdOf(alternativeNames: string | undefined): SpiffeId {
-  const uris = (alternativeNames ?? '').split(', ').filter((name) => name.startsWith('URI:'));
-  const id = uris.length === 1 ? uris[0]!.slice('URI:'.length) : '';
-  if (parseSpiffeId(id) === null)
-    throw new MeshTlsError('the certificate of the peer holds no SPIFFE id');
-  return id as SpiffeId;
-}
-
-export function meshLink(socket: TLSSocket, raw: Socket, peer: PeerFacts): Link {
-  return { socket, raw, peer };
 }

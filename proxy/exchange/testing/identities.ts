@@ -1,0 +1,36 @@
+// Test support: identities under one test root, as the operator's CA would issue them.
+
+import { createSecureContext } from 'node:tls';
+import { createRoot, loadAuthority } from '../../../operator/ca/authority.ts';
+import { formatSpiffeId } from '../../api/spiffe.ts';
+import { checkIdentity } from '../../identity/certificate.ts';
+import type { Identity } from '../../identity/store.ts';
+
+const hourMs = 3_600_000;
+
+export type NewIdentity = (serviceAccount: string) => Omit<Identity, 'generation'>;
+
+/** Each call of the result issues a new certificate. */
+export function testAuthority(trustDomain = 'cluster.local'): NewIdentity {
+  const nowMs = Date.now();
+  const loaded = loadAuthority(createRoot(trustDomain, 24 * hourMs, nowMs), nowMs);
+  if (!loaded.ok) throw new Error(loaded.problem.message);
+  return (serviceAccount) => {
+    const uri = formatSpiffeId({ trustDomain, namespace: 'shop', serviceAccount });
+    const request = { uris: [uri], dnsNames: [], lifetimeMs: hourMs };
+    const leaf = loaded.authority.issue(request, nowMs);
+    const verdict = checkIdentity(leaf, null, nowMs);
+    if (!verdict.ok) throw new Error(verdict.reason);
+    const { identity } = verdict;
+    return {
+      ...identity,
+      rootsPem: leaf.rootsPem,
+      secureContext: createSecureContext({
+        key: leaf.keyPem,
+        cert: leaf.chainPem,
+        ca: leaf.rootsPem,
+        minVersion: 'TLSv1.3',
+      }),
+    };
+  };
+}

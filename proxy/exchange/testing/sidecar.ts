@@ -1,0 +1,196 @@
+// Test support: a whole sidecar's data plane on loopback sockets. The original destination, which
+// iptables would bring, is what the test says.
+
+import type { AddressInfo } from 'node:net';
+import type {
+  DestinationResource,
+  Endpoint,
+  HttpRoute,
+  InboundPort,
+  Resource,
+  WorkloadResource,
+} from '../../api/resources.ts';
+import { createIdentityHolder, type IdentityHolder } from '../../identity/store.ts';
+import { createInbound } from '../../inbound/inbound.ts';
+import { systemClock } from '../../net/clock.ts';
+import { Flusher } from '../../net/flusher.ts';
+import type { Io } from '../../net/link.ts';
+import type { OriginalDestination } from '../../net/original-destination.ts';
+import { TimerWheel } from '../../net/timer-wheel.ts';
+import { createOutbound } from '../../outbound/outbound.ts';
+import { createResolver, type Registry, type Resolver } from '../../outbound/resolver.ts';
+import { HttpPool } from '../../pool/http-pool.ts';
+import { createStore, type Store } from '../../state/store.ts';
+import type { AccessEntry, AccessLog } from '../../telemetry/access-log.ts';
+import { createCounters, type Counters } from '../../telemetry/counters.ts';
+import { createRequestIds } from '../request-id.ts';
+import { createSessions } from '../sessions.ts';
+import type { Side } from '../side.ts';
+
+export const loopback = '127.0.0.1';
+
+export interface TestSidecar {
+  store: Store;
+  resolver: Resolver;
+  identity: IdentityHolder;
+  counters: Counters;
+  pool: HttpPool;
+  inbound: Side;
+  outbound: Side;
+  /** Where connections to the capture ports wanted to go. */
+  target: { inbound: OriginalDestination | null; outbound: OriginalDestination | null };
+  wanted: string[];
+  unwanted: string[];
+  log: AccessEntry[];
+  registry: { value: Registry };
+  apply(...resources: Resource[]): void;
+  close(): void;
+}
+
+export async function startSidecar(name = 'test'): Promise<TestSidecar> {
+  const parts = makeParts();
+  const { shared, resolver, target } = parts;
+  const deps = { ...shared, nextRequestId: createRequestIds(name) };
+  const inbound = await createInbound({ ...deps, originalDestination: () => target.inbound });
+  const outbound = await createOutbound({
+    ...deps,
+    resolver,
+    originalDestination: () => target.outbound,
+  });
+  const { store, identity, counters, pool } = shared;
+  const { wanted, unwanted, log, registry } = parts;
+  const all = { store, resolver, identity, counters, pool, inbound, outbound, target };
+  return { ...all, wanted, unwanted, log, registry, apply: applier(store), close };
+
+  function close(): void {
+    inbound.destroy();
+    outbound.destroy();
+    pool.destroy();
+  }
+}
+
+function makeParts() {
+  const io: Io = {
+    clock: systemClock,
+    wheel: new TimerWheel(systemClock),
+    flusher: new Flusher(),
+  };
+  const store = createStore();
+  const identity = createIdentityHolder();
+  const sessions = createSessions();
+  const log: AccessEntry[] = [];
+  const wanted: string[] = [];
+  const unwanted: string[] = [];
+  const registry: { value: Registry } = { value: 'connected' };
+  const target: TestSidecar['target'] = { inbound: null, outbound: null };
+  const resolver = createResolver({
+    store,
+    clock: systemClock,
+    registry: () => registry.value,
+    onWanted: (one) => void wanted.push(one),
+    onUnwanted: (names) => void unwanted.push(...names),
+  });
+  const shared = {
+    io,
+    store,
+    identity,
+    pool: new HttpPool({ io, identity, sessions }),
+    sessions,
+    counters: createCounters(),
+    accessLog: memoryLog(log),
+    ownAddresses: new Set<string>(),
+    random: Math.random,
+    listen: { host: loopback, port: 0 },
+  };
+  return { shared, resolver, target, wanted, unwanted, log, registry };
+}
+
+function applier(store: Store): (...resources: Resource[]) => void {
+  let version = 0;
+  return (...resources) => {
+    version += 1;
+    const errors = store.apply(
+      resources.map((resource) => ({ version: String(version), resource })),
+      [],
+    );
+    if (errors.length > 0) throw new Error(JSON.stringify(errors));
+  };
+}
+
+function memoryLog(entries: AccessEntry[]): AccessLog {
+  return {
+    wants: () => true,
+    write: (entry) => void entries.push(entry),
+    setMode: () => undefined,
+    dropped: () => 0,
+    flush: () => undefined,
+  };
+}
+
+export function workload(port: Partial<InboundPort> = {}): WorkloadResource {
+  return {
+    type: 'Workload',
+    name: 'self',
+    trustDomain: 'cluster.local',
+    namespace: 'shop',
+    serviceAccount: 'test',
+    inbound: {
+      ports: {},
+      other: { protocol: 'auto', mtls: 'PERMISSIVE', decidedBy: 'Mesh default', ...port },
+    },
+    outbound: { policy: 'AllowAny', whenDisconnected: 'pass' },
+    accessLog: 'all',
+    statisticsIntervalMs: 1000,
+    policies: [],
+  };
+}
+
+export function route(over: Partial<HttpRoute> = {}): HttpRoute {
+  return {
+    name: 'default',
+    matches: [],
+    backends: [{ endpoints: 'shop/app:80', weight: 1 }],
+    timeoutMs: null,
+    retry: null,
+    requestHeaders: null,
+    responseHeaders: null,
+    rewrite: null,
+    redirect: null,
+    ...over,
+  };
+}
+
+export const service = { address: '10.96.0.7', port: 80 } as const;
+
+export function destination(over: Partial<DestinationResource> = {}): DestinationResource {
+  return {
+    type: 'Destination',
+    name: `${service.address}:${service.port}`,
+    kind: 'service',
+    host: 'app.shop:80',
+    protocol: 'auto',
+    routes: [route()],
+    tcp: [{ endpoints: 'shop/app:80', weight: 1 }],
+    policies: [],
+    ...over,
+  };
+}
+
+export function endpoints(
+  at: AddressInfo | AddressInfo[],
+  identity: string | null,
+  name = 'shop/app:80',
+): Resource {
+  const list = Array.isArray(at) ? at : [at];
+  return {
+    type: 'Endpoints',
+    name,
+    endpoints: list.map(({ address, port }, index): Endpoint => ({
+      address,
+      port,
+      identity,
+      podName: `app-${index}`,
+      zone: '',
+    })),
+  };
+}
