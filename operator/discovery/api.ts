@@ -1,22 +1,16 @@
 // What the rest of the operator sees of the discovery server: what it needs, what it offers. Types only;
 // server.ts makes it.
 
-import type { TlsMaterial } from '../ca/types.ts';
+import type { OperatorIdentity } from '../ca/operator-identity.ts';
 import type { Change, View } from '../model/view.ts';
 import type { Clock } from '../resources/clock.ts';
 import type { Translations } from '../translate/translations.ts';
 import type { DiscoveryMetrics } from './metrics.ts';
 import type { StreamState } from './stream-state.ts';
 
-/** The operator's own certificate: replaced when renewed, `onChange` after each replacement. */
-export interface OperatorIdentity {
-  current(): TlsMaterial;
-  /** Returns the way to stop. */
-  onChange(listener: () => void): () => void;
-}
-
 export interface DiscoveryDeps {
-  identity: OperatorIdentity;
+  /** Own certificate, key and trusted roots; taken up again after each change, without a restart. */
+  identity: Pick<OperatorIdentity, 'current' | 'onChange'>;
   clock: Clock;
   translations: Translations;
   metrics: DiscoveryMetrics;

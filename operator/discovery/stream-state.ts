@@ -21,6 +21,8 @@ export interface HeldResource {
   ackedBy: ShapedBy[] | null;
   /** Version on its way, not acknowledged yet. */
   sent: string | null;
+  /** Policies that shaped it. */
+  sentBy: ShapedBy[] | null;
   /** The last version that the sidecar refused, until it accepts one. */
   rejected: Rejection | null;
 }
@@ -38,4 +40,6 @@ export interface StreamState {
   resources: HeldResource[];
   /** Cumulative, as last reported. */
   statistics: Statistics | null;
+  /** When they came, Unix milliseconds. */
+  statisticsAtMs: number;
 }

@@ -1,0 +1,172 @@
+// What sidecars say, checked field by field before anything believes it. Every list has a bound. Pure.
+
+import type { Hello, ResourceError, UpMessage } from '../../proxy/api/discovery.ts';
+import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import type { ResourceKey } from '../../proxy/api/resources.ts';
+import type { Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
+import { parseDestinationName } from '../model/addresses.ts';
+
+/** Destinations of one sidecar; it holds fewer itself. */
+export const maxSubscriptions = 8192;
+/** Each Destination with a few Endpoints, and the Workload. */
+const maxHeld = 4 * maxSubscriptions;
+const maxText = 1024;
+const maxErrors = 1000;
+const maxIps = 16;
+
+export class MessageError extends Error {
+  constructor(path: string, message: string) {
+    super(`${path} ${message}`);
+    this.name = 'MessageError';
+  }
+}
+
+/** Throws MessageError with the path of the wrong field. */
+export function parseUpMessage(text: string): UpMessage {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new MessageError('message', 'is not JSON');
+  }
+  const message = record('message', value);
+  const fields = Object.keys(message);
+  if (fields.length !== 1) throw new MessageError('message', 'must have exactly one field');
+  switch (fields[0]) {
+    case 'hello':
+      return { hello: hello(message['hello']) };
+    case 'subscribe':
+      return { subscribe: destinationNames('subscribe', message['subscribe']) };
+    case 'unsubscribe':
+      return { unsubscribe: destinationNames('unsubscribe', message['unsubscribe']) };
+    case 'ack':
+      return { ack: ack(message['ack']) };
+    case 'statistics':
+      return { statistics: statistics(message['statistics']) };
+    case 'draining':
+      return { draining: true };
+    default:
+      throw new MessageError('message', `has an unknown field ${fields[0]!.slice(0, 40)}`);
+  }
+}
+
+function hello(value: unknown): Hello {
+  const given = record('hello', value);
+  const pod = record('hello.pod', given['pod']);
+  const held = record('hello.held', given['held']);
+  const entries = Object.entries(held);
+  if (entries.length > maxHeld) throw new MessageError('hello.held', 'has too many entries');
+  return {
+    pod: {
+      namespace: words('hello.pod.namespace', pod['namespace']),
+      name: words('hello.pod.name', pod['name']),
+      uid: words('hello.pod.uid', pod['uid']),
+      ips: list('hello.pod.ips', pod['ips'], maxIps).map((ip) => words('hello.pod.ips', ip)),
+    },
+    proxyVersion: words('hello.proxyVersion', given['proxyVersion']),
+    held: Object.fromEntries(
+      entries.map(([key, version]) => [resourceKeyOf(key), words('hello.held', version)]),
+    ) as Record<ResourceKey, string>,
+    subscribe: destinationNames('hello.subscribe', given['subscribe']),
+  };
+}
+
+function ack(value: unknown): NonNullable<UpMessage['ack']> {
+  const given = record('ack', value);
+  const errors = list('ack.errors', given['errors'], maxErrors).map((one): ResourceError => {
+    const error = record('ack.errors', one);
+    return {
+      key: resourceKeyOf(words('ack.errors.key', error['key'])),
+      path: clipped('ack.errors.path', error['path']),
+      message: clipped('ack.errors.message', error['message']),
+    };
+  });
+  return { nonce: words('ack.nonce', given['nonce']), errors };
+}
+
+function statistics(value: unknown): Statistics {
+  const given = record('statistics', value);
+  const certificate = given['certificate'];
+  return {
+    startedAtMs: count('statistics.startedAtMs', given['startedAtMs']),
+    inbound: counters('statistics.inbound', given['inbound']),
+    outbound: counters('statistics.outbound', given['outbound']),
+    certificate: certificate === null ? null : certificateFacts(certificate),
+  };
+}
+
+function certificateFacts(value: unknown): NonNullable<Statistics['certificate']> {
+  const given = record('statistics.certificate', value);
+  return {
+    serial: words('statistics.certificate.serial', given['serial']),
+    notAfterMs: count('statistics.certificate.notAfterMs', given['notAfterMs']),
+  };
+}
+
+function counters(path: string, value: unknown): TrafficCounters {
+  const given = record(path, value);
+  const number = (name: string) => count(`${path}.${name}`, given[name]);
+  const buckets = latencyBoundsMs.length + 1;
+  const latency = list(`${path}.latency`, given['latency'], buckets);
+  if (latency.length !== buckets) {
+    throw new MessageError(`${path}.latency`, `must have ${buckets} buckets`);
+  }
+  return {
+    requests: number('requests'),
+    failures: number('failures'),
+    mtlsRequests: number('mtlsRequests'),
+    connections: number('connections'),
+    mtlsConnections: number('mtlsConnections'),
+    denied: number('denied'),
+    latency: latency.map((one) => count(`${path}.latency`, one)),
+  };
+}
+
+function destinationNames(path: string, value: unknown): string[] {
+  return list(path, value, maxSubscriptions).map((one) => {
+    const name = words(path, one);
+    if (parseDestinationName(name) === null) {
+      throw new MessageError(path, `"${name.slice(0, 60)}" is not an address and port`);
+    }
+    return name;
+  });
+}
+
+function resourceKeyOf(text: string): ResourceKey {
+  if (!/^(?:Workload|Destination|Endpoints)\/./.test(text) || text.length > maxText) {
+    throw new MessageError('key', `"${text.slice(0, 60)}" is not the key of a resource`);
+  }
+  return text as ResourceKey;
+}
+
+function record(path: string, value: unknown): Record<string, unknown> {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw new MessageError(path, 'must be an object');
+  }
+  return value as Record<string, unknown>;
+}
+
+function list(path: string, value: unknown, max: number): unknown[] {
+  if (!Array.isArray(value)) throw new MessageError(path, 'must be a list');
+  if (value.length > max) throw new MessageError(path, `has more than ${max} entries`);
+  return value as unknown[];
+}
+
+function words(path: string, value: unknown): string {
+  if (typeof value !== 'string') throw new MessageError(path, 'must be text');
+  if (value.length > maxText) throw new MessageError(path, `is longer than ${maxText}`);
+  return value;
+}
+
+/** For text that people read and that may be long. */
+function clipped(path: string, value: unknown): string {
+  if (typeof value !== 'string') throw new MessageError(path, 'must be text');
+  return value.slice(0, maxText);
+}
+
+function count(path: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
+    throw new MessageError(path, 'must be a number, 0 or more');
+  }
+  return value;
+}
