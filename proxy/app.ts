@@ -1,0 +1,333 @@
+// The composition root of the sidecar: makes every part from settings, clock and outside world, binds all
+// ports before anything is served, and takes it apart again. It decides nothing about traffic.
+
+import type { AddressInfo } from 'node:net';
+import { startAdminServer, type AdminServer } from './admin/server.ts';
+import { formatSpiffeId } from './api/spiffe.ts';
+import { splitAddress, type Config, type ListenerConfig } from './config.ts';
+import { createDataPath, type DataPath } from './data-path.ts';
+import { createDiscoveryClient, type DiscoveryClient } from './discovery/client.ts';
+import { createSnapshotFile, type SnapshotFile } from './discovery/snapshot-file.ts';
+import { createOpenStream } from './discovery/transport.ts';
+import { createIdentityLoader, type IdentityLoader } from './identity/loader.ts';
+import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
+import { createDrain, type Drain } from './lifecycle/drain.ts';
+import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
+import { createReadiness, type Readiness } from './lifecycle/readiness.ts';
+import type { Clock } from './net/clock.ts';
+import type { ReadOriginalDestination } from './net/original-destination.ts';
+import { createResolver, type Registry, type Resolver } from './outbound/resolver.ts';
+import { createStore, type Store } from './state/store.ts';
+import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
+import { createCounters, type Counters } from './telemetry/counters.ts';
+import type { Logger } from './telemetry/logger.ts';
+import { prometheusText } from './telemetry/prometheus.ts';
+
+export interface AppDeps {
+  clock: Clock;
+  logger: Logger;
+  accessLogOutput: AccessLogOutput;
+  /** From 0 up to 1. */
+  random: () => number;
+  /** Runs once this turn of the event loop is over. */
+  afterTurn: (run: () => void) => void;
+  processFacts(): { memory: { rss: number; heapUsed: number }; cpuSeconds: number };
+  originalDestination: ReadOriginalDestination;
+}
+
+export interface Sidecar {
+  addresses: { outbound: AddressInfo[]; inbound: AddressInfo[]; health: AddressInfo };
+  readiness: Readiness;
+  counters: Counters;
+  /** Drains, then takes everything apart. */
+  end(reason: string): Promise<void>;
+}
+
+const version = '0.1.0';
+/** Outbound requests of an app that ended already are nobody's: they are not waited for longer. */
+const outboundGraceMs = 2000;
+const lookMs = 20;
+
+/** What is made before any port is bound. */
+interface Core {
+  config: Config;
+  deps: AppDeps;
+  startedAtMs: number;
+  store: Store;
+  holder: IdentityHolder;
+  loader: IdentityLoader | null;
+  counters: Counters;
+  accessLog: AccessLog;
+  resolver: Resolver;
+  snapshot: SnapshotFile | null;
+  discovery: DiscoveryClient | null;
+  readiness: Readiness;
+}
+
+/** Rejects where a port cannot be had. */
+export async function startSidecar(config: Config, deps: AppDeps): Promise<Sidecar> {
+  const core = createCore(config, deps);
+  const [data] = await Promise.all([bind(core), loadHeld(core)]);
+  const drain = createSidecarDrain(core, data);
+  const view: View = { core, data, drain };
+  const health = await startHealthServer({
+    ...addressOf(config.health),
+    readiness: core.readiness,
+    drain,
+    metrics: () => metricsText(view),
+    probes: config.probes,
+    probeHost: ownAddresses(config)[0] ?? '127.0.0.1',
+  });
+  const admin = await startAdmin(view, health);
+  core.discovery?.start();
+  deps.logger.info('sidecar started', {
+    afterMs: Math.round(deps.clock.wallTimeMs() - core.startedAtMs),
+    health: health.address.port,
+  });
+  return {
+    addresses: { ...data.addresses, health: health.address },
+    readiness: core.readiness,
+    counters: core.counters,
+    end: (reason) => end(view, { health, admin }, reason),
+  };
+}
+
+interface View {
+  core: Core;
+  data: DataPath;
+  drain: Drain;
+}
+
+function createCore(config: Config, deps: AppDeps): Core {
+  const { clock, logger } = deps;
+  const store = createStore();
+  const holder = createIdentityHolder();
+  const counters = createCounters();
+  const accessLog = createAccessLog({
+    output: deps.accessLogOutput,
+    wallTimeMs: () => clock.wallTimeMs(),
+    afterTurn: deps.afterTurn,
+  });
+  store.onSwap(({ workload }) => accessLog.setMode(workload?.accessLog ?? 'off'));
+  // Resolver and discovery need each other: who has no operator asks nobody.
+  const link: { discovery: DiscoveryClient | null } = { discovery: null };
+  const resolver = createResolver({
+    store,
+    clock,
+    registry: () => registryState(link.discovery),
+    onWanted: (name) => link.discovery?.subscribe(name),
+    onUnwanted: (names) => link.discovery?.unsubscribe(names),
+  });
+  const parts = { config, deps, store, holder, counters, accessLog, resolver };
+  const base = { ...parts, startedAtMs: clock.wallTimeMs(), readiness: createReadiness() };
+  const directory = config.identityDirectory;
+  const loader =
+    directory === null
+      ? null
+      : createIdentityLoader({
+          directory,
+          expected: config.expectedIdentity,
+          holder,
+          clock,
+          logger,
+        });
+  const snapshot = createSnapshot(config, deps, store);
+  link.discovery = createDiscovery(base, snapshot);
+  return { ...base, loader, snapshot, discovery: link.discovery };
+}
+
+function registryState(discovery: DiscoveryClient | null): Registry {
+  if (discovery === null) return 'none';
+  return discovery.connected() ? 'connected' : 'disconnected';
+}
+
+function createSnapshot(config: Config, deps: AppDeps, store: Store): SnapshotFile | null {
+  const { source, expectedIdentity } = config;
+  if (source.type === 'file' || expectedIdentity === null) return null;
+  return createSnapshotFile({
+    directory: source.stateDirectory,
+    owner: `${formatSpiffeId(expectedIdentity)} ${source.pod.uid}`,
+    resources: () => store.resources(),
+    clock: deps.clock,
+    logger: deps.logger,
+  });
+}
+
+function createDiscovery(
+  core: Omit<Core, 'loader' | 'snapshot' | 'discovery'>,
+  snapshot: SnapshotFile | null,
+): DiscoveryClient | null {
+  const { config, deps, store, holder, resolver } = core;
+  const { source } = config;
+  if (source.type === 'file') return null;
+  const { clock, logger, afterTurn, random } = deps;
+  return createDiscoveryClient({
+    addresses: source.addresses.map((text) => {
+      const { address: host, port } = splitAddress(text);
+      return { host, port };
+    }),
+    pod: source.pod,
+    proxyVersion: version,
+    identity: holder,
+    store,
+    wanted: () => resolver.wanted(),
+    statistics: () => statisticsOf(core),
+    onApplied: () => snapshot?.changed(),
+    openStream: createOpenStream(clock),
+    clock,
+    logger,
+    afterTurn,
+    random,
+  });
+}
+
+function statisticsOf({
+  counters,
+  holder,
+  startedAtMs,
+}: Pick<Core, 'counters' | 'holder' | 'startedAtMs'>) {
+  const identity = holder.current();
+  return {
+    startedAtMs,
+    inbound: counters.totals('inbound'),
+    outbound: counters.totals('outbound'),
+    certificate:
+      identity === null ? null : { serial: identity.serial, notAfterMs: identity.notAfterMs },
+  };
+}
+
+async function bind(core: Core): Promise<DataPath> {
+  const { config, deps } = core;
+  let bound = false;
+  core.readiness.add('listeners', () => (bound ? null : 'capture ports are not bound yet'));
+  const data = await createDataPath({
+    ...core,
+    clock: deps.clock,
+    random: deps.random,
+    ownAddresses: new Set(ownAddresses(config)),
+    originalDestination: deps.originalDestination,
+    outbound: config.outbound,
+    inbound: config.inbound,
+  });
+  bound = true;
+  return data;
+}
+
+/** Identity and configuration, as far as this machine holds them already. */
+async function loadHeld(core: Core): Promise<void> {
+  const { config, deps, store, loader, readiness } = core;
+  if (loader !== null) readiness.add('identity', () => identityPending(core));
+  readiness.add('configuration', () =>
+    store.snapshot().workload === null ? 'the operator has not sent any yet' : null,
+  );
+  if (config.source.type === 'file') {
+    const resources = config.source.resources.map((resource) => ({ version: 'file', resource }));
+    for (const error of store.apply(resources, [])) {
+      deps.logger.error('configuration refused', { ...error });
+    }
+  }
+  const [held] = await Promise.all([core.snapshot?.load(), loader?.reload()]);
+  if (held == null || store.snapshot().workload !== null) return;
+  const errors = store.apply(held, []);
+  deps.logger.info('configuration restored', { resources: held.length, refused: errors.length });
+}
+
+function identityPending({ holder, loader, deps }: Core): string | null {
+  const identity = holder.current();
+  if (identity === null) return loader?.problem() ?? 'not loaded yet';
+  if (identity.notAfterMs > deps.clock.wallTimeMs()) return null;
+  return `the certificate expired at ${new Date(identity.notAfterMs).toISOString()}`;
+}
+
+function createSidecarDrain(core: Core, data: DataPath): Drain {
+  const { config, deps, discovery } = core;
+  return createDrain({
+    drainInbound: () => data.drainInbound(),
+    announce: () => discovery?.draining(),
+    inboundInFlight: () => data.inFlight('inbound'),
+    inboundConnections: () => data.connections('inbound'),
+    gracePeriodMs: config.gracePeriodMs,
+    clock: deps.clock,
+    logger: deps.logger,
+  });
+}
+
+function metricsText({ core, data, drain }: View): string {
+  const identity = core.holder.current();
+  return prometheusText(core.counters, {
+    ready: core.readiness.ready(),
+    draining: drain.started(),
+    discoveryConnected: core.discovery?.connected() ?? false,
+    certificate: identity,
+    identityProblem: core.loader !== null && core.loader.problem() !== null,
+    inboundInFlight: data.inFlight('inbound'),
+    outboundInFlight: data.inFlight('outbound'),
+    accessLogDropped: core.accessLog.dropped(),
+    startedAtMs: core.startedAtMs,
+    ...core.deps.processFacts(),
+  });
+}
+
+async function startAdmin(view: View, health: HealthServer): Promise<AdminServer | null> {
+  const { core, data, drain } = view;
+  const { adminPath: path } = core.config;
+  if (path === null) return null;
+  try {
+    return await startAdminServer({
+      path,
+      store: core.store,
+      identity: core.holder,
+      logger: core.deps.logger,
+      status: () => ({
+        version,
+        pending: core.readiness.pending(),
+        draining: drain.started(),
+        discovery: core.discovery === null ? 'none' : registryState(core.discovery),
+        identityProblem: core.loader?.problem() ?? null,
+        addresses: { ...data.addresses, health: health.address },
+      }),
+      connections: () => data.connectionView(),
+    });
+  } catch (error) {
+    // Traffic does not depend on it.
+    core.deps.logger.warn('no admin socket', { path, reason: (error as Error).message });
+    return null;
+  }
+}
+
+async function end(
+  view: View,
+  servers: { health: HealthServer; admin: AdminServer | null },
+  reason: string,
+): Promise<void> {
+  const { core, data, drain } = view;
+  await drain.finished(reason);
+  await outboundIdle(view);
+  core.discovery?.stop();
+  core.accessLog.flush();
+  core.loader?.stop();
+  data.destroy();
+  servers.health.close();
+  servers.admin?.close();
+  await core.snapshot?.flush();
+}
+
+function outboundIdle({ core, data }: View): Promise<void> {
+  const { clock } = core.deps;
+  const deadlineMs = clock.nowMs() + Math.min(outboundGraceMs, core.config.gracePeriodMs);
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (data.inFlight('outbound') === 0 || clock.nowMs() >= deadlineMs) resolve();
+      else clock.after(lookMs, look);
+    };
+    look();
+  });
+}
+
+function ownAddresses({ source }: Config): string[] {
+  return source.type === 'operator' ? source.pod.ips : [];
+}
+
+function addressOf({ host, port }: ListenerConfig): { host: string; port: number } {
+  return { host, port };
+}

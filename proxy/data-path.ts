@@ -1,0 +1,130 @@
+// The part of the composition root that carries traffic: pools, sessions and both sides with their
+// listeners, made of what all of them share.
+
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import type { ListenerConfig } from './config.ts';
+import { createRequestIds } from './exchange/request-id.ts';
+import type { Side } from './exchange/side.ts';
+import type { IdentityStore } from './identity/store.ts';
+import { createInbound } from './inbound/inbound.ts';
+import type { Clock } from './net/clock.ts';
+import { Flusher } from './net/flusher.ts';
+import type { Io } from './net/link.ts';
+import type { ReadOriginalDestination } from './net/original-destination.ts';
+import { TimerWheel } from './net/timer-wheel.ts';
+import type { OutboundDeps } from './outbound/deps.ts';
+import { createOutbound } from './outbound/outbound.ts';
+import type { Resolver } from './outbound/resolver.ts';
+import { HttpPool } from './pool/http-pool.ts';
+import { createSessions } from './sessions.ts';
+import type { Store } from './state/store.ts';
+import type { AccessLog } from './telemetry/access-log.ts';
+import type { Counters, Direction } from './telemetry/counters.ts';
+
+export interface DataPathDeps {
+  clock: Clock;
+  store: Store;
+  holder: IdentityStore;
+  resolver: Resolver;
+  counters: Counters;
+  accessLog: AccessLog;
+  random: () => number;
+  ownAddresses: ReadonlySet<string>;
+  originalDestination: ReadOriginalDestination;
+  outbound: readonly ListenerConfig[];
+  inbound: readonly ListenerConfig[];
+}
+
+export interface DataPath {
+  addresses: Record<Direction, AddressInfo[]>;
+  inFlight(direction: Direction): number;
+  connections(direction: Direction): number;
+  /** For the admin interface. */
+  connectionView(): unknown;
+  drainInbound(): void;
+  destroy(): void;
+}
+
+/** Binds all listeners; where one cannot be had, releases the others and rejects. */
+export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
+  const io: Io = {
+    clock: deps.clock,
+    wheel: new TimerWheel(deps.clock),
+    flusher: new Flusher(),
+  };
+  const sessions = createSessions();
+  const pool = new HttpPool({ io, identity: deps.holder, sessions });
+  const shared = {
+    io,
+    sessions,
+    pool,
+    store: deps.store,
+    resolver: deps.resolver,
+    identity: deps.holder,
+    counters: deps.counters,
+    accessLog: deps.accessLog,
+    ownAddresses: deps.ownAddresses,
+    random: deps.random,
+    nextRequestId: createRequestIds(randomBytes(8).toString('hex')),
+  };
+  const forListener = (listener: ListenerConfig): OutboundDeps => ({
+    ...shared,
+    originalDestination: readerOf(listener, deps.originalDestination),
+    listen: { host: listener.host, port: listener.port },
+  });
+  const sides = await bindAll({
+    outbound: deps.outbound.map((listener) => () => createOutbound(forListener(listener))),
+    inbound: deps.inbound.map((listener) => () => createInbound(forListener(listener))),
+  });
+  const sum = (direction: Direction, read: (side: Side) => number): number =>
+    sides[direction].reduce((total, side) => total + read(side), 0);
+  const inFlight = (direction: Direction): number => sum(direction, (side) => side.inFlight());
+  const connections = (direction: Direction): number =>
+    sum(direction, (side) => side.connections());
+  return {
+    addresses: {
+      outbound: sides.outbound.map((side) => side.address),
+      inbound: sides.inbound.map((side) => side.address),
+    },
+    inFlight,
+    connections,
+    connectionView: () => ({
+      inbound: { connections: connections('inbound'), inFlight: inFlight('inbound') },
+      outbound: { connections: connections('outbound'), inFlight: inFlight('outbound') },
+      pooled: pool.size,
+    }),
+    drainInbound() {
+      for (const side of sides.inbound) side.drain();
+    },
+    destroy() {
+      for (const side of [...sides.inbound, ...sides.outbound]) side.destroy();
+      pool.destroy();
+    },
+  };
+}
+
+function readerOf(
+  { destination }: ListenerConfig,
+  fromKernel: ReadOriginalDestination,
+): ReadOriginalDestination {
+  return destination === null ? fromKernel : () => destination;
+}
+
+type Binders = Record<Direction, (() => Promise<Side>)[]>;
+
+async function bindAll(binders: Binders): Promise<Record<Direction, Side[]>> {
+  const all = [
+    ...binders.outbound.map((bind) => ({ direction: 'outbound' as const, bind })),
+    ...binders.inbound.map((bind) => ({ direction: 'inbound' as const, bind })),
+  ];
+  const results = await Promise.allSettled(all.map(({ bind }) => bind()));
+  const sides: Record<Direction, Side[]> = { outbound: [], inbound: [] };
+  for (const [index, result] of results.entries()) {
+    if (result.status === 'fulfilled') sides[all[index]!.direction].push(result.value);
+  }
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed === undefined) return sides;
+  for (const side of [...sides.outbound, ...sides.inbound]) side.destroy();
+  throw failed.reason;
+}

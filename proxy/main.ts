@@ -1,0 +1,85 @@
+// The sidecar's program: the only place that reads the environment, takes signals and ends the process.
+//   node main.ts                     the sidecar
+//   node main.ts admin [GET] /config  asks the sidecar of this pod (kubectl exec)
+
+import { readFileSync } from 'node:fs';
+import { environment } from './api/bootstrap.ts';
+import { paths } from './api/constants.ts';
+import { startSidecar, type AppDeps } from './app.ts';
+import { configFromEnvironment, configFromFile, type Config } from './config.ts';
+import { systemClock } from './net/clock.ts';
+import { createOriginalDestinationReader } from './net/original-destination.ts';
+import { createLogger, type Logger } from './telemetry/logger.ts';
+
+function readConfig(): Config {
+  const path = process.env[environment.configFile];
+  if (path === undefined) return configFromEnvironment(process.env);
+  return configFromFile(readFileSync(path, 'utf8'), path);
+}
+
+function newLogger(level: Config['logLevel']): Logger {
+  return createLogger({
+    level,
+    wallTimeMs: () => systemClock.wallTimeMs(),
+    write: (line) => void process.stdout.write(line),
+  });
+}
+
+function appDeps(logger: Logger): AppDeps {
+  return {
+    clock: systemClock,
+    logger,
+    accessLogOutput: process.stdout,
+    random: Math.random,
+    afterTurn: (run) => void setImmediate(run),
+    processFacts() {
+      const { user, system } = process.cpuUsage();
+      return { memory: process.memoryUsage(), cpuSeconds: (user + system) / 1e6 };
+    },
+    originalDestination: createOriginalDestinationReader(),
+  };
+}
+
+/** An error nobody caught: the state is unknown, the kubelet starts a new process. */
+function crash(logger: Logger, error: unknown): never {
+  const { message, stack } = error as Error;
+  logger.error('sidecar crashed', { reason: message, stack: stack ?? '' });
+  process.exit(1);
+}
+
+async function runSidecar(): Promise<void> {
+  let logger = newLogger('info');
+  process.on('uncaughtException', (error) => crash(logger, error));
+  process.on('unhandledRejection', (error) => crash(logger, error));
+  const config = readConfig();
+  logger = newLogger(config.logLevel);
+  const sidecar = await startSidecar(config, appDeps(logger));
+  let ending = false;
+  const onSignal = (signal: string): void => {
+    if (ending) process.exit(1);
+    ending = true;
+    sidecar.end(signal).then(
+      () => process.exit(0),
+      (error: unknown) => crash(logger, error),
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function runAdmin(args: readonly string[]): Promise<void> {
+  const { callAdmin } = await import('./admin/client.ts');
+  const path =
+    process.env[environment.configFile] === undefined ? paths.admin : readConfig().adminPath;
+  if (path === null) throw new Error('the local file names no admin socket');
+  if (!(await callAdmin(path, args, process.stdout))) process.exitCode = 1;
+}
+
+const [command, ...args] = process.argv.slice(2);
+try {
+  if (command === 'admin') await runAdmin(args);
+  else await runSidecar();
+} catch (error) {
+  newLogger('info').error((error as Error).message);
+  process.exit(1);
+}
