@@ -1,10 +1,10 @@
 // Test support: identities under one test root, as the operator's CA would issue them.
 
 import { createSecureContext } from 'node:tls';
-import { createRoot, loadAuthority } from '../../../operator/ca/authority.ts';
-import { formatSpiffeId } from '../../api/spiffe.ts';
-import { checkIdentity } from '../../identity/certificate.ts';
-import type { Identity } from '../../identity/store.ts';
+import { createRoot, loadAuthority } from '../../operator/ca/authority.ts';
+import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
+import { checkIdentity } from '../../proxy/identity/certificate.ts';
+import type { Identity } from '../../proxy/identity/store.ts';
 
 const hourMs = 3_600_000;
 

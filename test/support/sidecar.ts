@@ -9,23 +9,23 @@ import type {
   InboundPort,
   Resource,
   WorkloadResource,
-} from '../../api/resources.ts';
-import { createIdentityHolder, type IdentityHolder } from '../../identity/store.ts';
-import { createInbound } from '../../inbound/inbound.ts';
-import { systemClock } from '../../net/clock.ts';
-import { Flusher } from '../../net/flusher.ts';
-import type { Io } from '../../net/link.ts';
-import type { OriginalDestination } from '../../net/original-destination.ts';
-import { TimerWheel } from '../../net/timer-wheel.ts';
-import { createOutbound } from '../../outbound/outbound.ts';
-import { createResolver, type Registry, type Resolver } from '../../outbound/resolver.ts';
-import { HttpPool } from '../../pool/http-pool.ts';
-import { createStore, type Store } from '../../state/store.ts';
-import type { AccessEntry, AccessLog } from '../../telemetry/access-log.ts';
-import { createCounters, type Counters } from '../../telemetry/counters.ts';
-import { createRequestIds } from '../request-id.ts';
-import { createSessions } from '../sessions.ts';
-import type { Side } from '../side.ts';
+} from '../../proxy/api/resources.ts';
+import { createIdentityHolder, type IdentityHolder } from '../../proxy/identity/store.ts';
+import { createInbound } from '../../proxy/inbound/inbound.ts';
+import { systemClock } from '../../proxy/net/clock.ts';
+import { Flusher } from '../../proxy/net/flusher.ts';
+import type { Io } from '../../proxy/net/link.ts';
+import type { OriginalDestination } from '../../proxy/net/original-destination.ts';
+import { TimerWheel } from '../../proxy/net/timer-wheel.ts';
+import { createOutbound } from '../../proxy/outbound/outbound.ts';
+import { createResolver, type Registry, type Resolver } from '../../proxy/outbound/resolver.ts';
+import { HttpPool } from '../../proxy/pool/http-pool.ts';
+import { createStore, type Store } from '../../proxy/state/store.ts';
+import type { AccessEntry, AccessLog } from '../../proxy/telemetry/access-log.ts';
+import { createCounters, type Counters } from '../../proxy/telemetry/counters.ts';
+import { createRequestIds } from '../../proxy/exchange/request-id.ts';
+import { createSessions } from '../../proxy/exchange/sessions.ts';
+import type { Side } from '../../proxy/exchange/side.ts';
 
 export const loopback = '127.0.0.1';
 
