@@ -1,5 +1,7 @@
 // npm run bench: the figures of docs/performance.md, measured now on this machine.
 import { parseArgs } from 'node:util';
+import { benchLoad } from './bench/load.ts';
+import { benchOperator } from './bench/operator.ts';
 import { benchPolicy } from './bench/policy.ts';
 import { benchSidecar } from './bench/sidecar.ts';
 import { row } from './bench/process-figures.ts';
@@ -7,11 +9,15 @@ import { row } from './bench/process-figures.ts';
 const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   sidecar: benchSidecar,
   policy: benchPolicy,
+  load: benchLoad,
+  operator: benchOperator,
 };
 
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   sidecar  start to ready, memory, latency and CPU at a fixed rate, on loopback
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
+  load     latency, throughput, CPU per request and memory of two sidecars between pods
+  operator the operator's cost idle and with 100 sidecars, and their start to ready
   Nothing else should run meanwhile.`;
 
 const { positionals } = parseArgs({ allowPositionals: true });

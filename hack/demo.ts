@@ -1,11 +1,13 @@
 // npm run demo: from nothing to a shop whose services talk through the mesh, with proof. It stays up;
 // npm run demo -- --down removes it.
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeOwnClusters, chooseTarget, type Target } from './demo/target.ts';
 import { proveEncryption, showRequests, showSplit, showStatus, showStrict } from './demo/proof.ts';
 import { installOutside, installShop, OUTSIDE, SHOP } from './demo/shop.ts';
 import { build } from './images/build.ts';
 import { imageNames } from './images/definitions.ts';
+import { repository } from './lib/paths.ts';
 import { say } from './lib/steps.ts';
 import { installMesh } from './mesh.ts';
 
@@ -51,7 +53,7 @@ async function install(target: Target): Promise<void> {
 /** From a cluster that is not the demo's own. */
 async function uninstall({ kubectl }: Target): Promise<void> {
   await kubectl(['delete', 'namespace', SHOP, OUTSIDE, '--ignore-not-found']);
-  await kubectl(['delete', '-k', 'config/default', '--ignore-not-found']);
+  await kubectl(['delete', '-k', join(repository, 'config/default'), '--ignore-not-found']);
 }
 
 function whatNext({ kubectlWords }: Target): string {

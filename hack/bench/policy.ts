@@ -1,12 +1,12 @@
-// From `kubectl apply` to effect: how long after the API server took a policy a request obeys it; and
-// what the operator costs meanwhile. On the embedded cluster with the mesh.
+// From `kubectl apply` to effect: how long after the API server took a policy a request obeys it. On the
+// embedded cluster with the mesh.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { kubectlFor } from '../lib/kubectl.ts';
 import { ensureCluster } from '../cluster/cluster.ts';
 import { installMesh, loadMeshImages } from '../mesh.ts';
-import { cpuSecondsOf, median, memoryOf, row } from './process-figures.ts';
+import { median, row } from './process-figures.ts';
 
 const namespace = 'bench-policy';
 const rounds = 20;
@@ -31,21 +31,10 @@ export async function benchPolicy(): Promise<string[]> {
     '--timeout=120s',
   ]);
   try {
-    const operator = await operatorPid(cluster);
-    const cpuBefore = cpuSecondsOf(operator);
-    const started = performance.now();
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
-    const idleCpu = (cpuSecondsOf(operator) - cpuBefore) / ((performance.now() - started) / 1000);
     const times = await applyTimes(cluster, kubectl);
-    const { rssMb, pssMb, privateMb } = memoryOf(operator);
     return [
       row('apply to effect, median of 20', `${median(times).toFixed(0)} ms`),
       row('slowest of 20', `${Math.max(...times).toFixed(0)} ms`),
-      row('operator CPU idle', `${(idleCpu * 100).toFixed(1)} % of a core`),
-      row(
-        'operator memory: RSS, PSS, private',
-        `${rssMb.toFixed(0)}, ${pssMb.toFixed(0)}, ${privateMb.toFixed(0)} MB`,
-      ),
     ];
   } finally {
     await kubectl(['delete', 'namespace', namespace, '--wait=false']);
@@ -53,14 +42,6 @@ export async function benchPolicy(): Promise<string[]> {
 }
 
 type Cluster = Awaited<ReturnType<typeof ensureCluster>>;
-
-/** The operator's process, as the host sees it: by its command line. */
-async function operatorPid(cluster: Cluster): Promise<number> {
-  const { stdout } = await cluster.nodeExec(['pgrep', '-u', '65532', '-f', '/app/main.mjs']);
-  const pid = Number(stdout.split('\n')[0]);
-  if (!(pid > 0)) throw new Error('no operator process found');
-  return pid;
-}
 
 /** A client in a meshed pod asks every few milliseconds and prints each change of the answer with its time. */
 async function applyTimes(

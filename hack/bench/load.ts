@@ -1,0 +1,135 @@
+// Added latency, CPU time per request and memory of sidecars: fortio to fortio, with and without the
+// mesh, two sidecars in the path.
+import { step } from '../lib/steps.ts';
+import { podProcesses } from './pod-processes.ts';
+import { cpuSecondsOf, memoryOf, row, type Memory } from './process-figures.ts';
+import {
+  deploy,
+  freshNamespace,
+  MESHED,
+  PLAIN,
+  podOf,
+  setUp,
+  type Bench,
+  type Pod,
+} from './setup.ts';
+
+const PROXY_USER = 15086;
+
+interface LoadFigures {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly failed: number;
+  /** Of each sidecar, in the path's order; empty without the mesh. */
+  readonly cpuMicrosecondsPerRequest: readonly number[];
+}
+
+const SECONDS = 15;
+
+/** Deploys both pairs and measures them, at a fixed rate first, then as fast as it goes. */
+export async function benchLoad(): Promise<string[]> {
+  const bench = await setUp();
+  for (const namespace of [PLAIN, MESHED]) {
+    await freshNamespace(bench, namespace, namespace === MESHED);
+    for (const name of ['server', 'client']) {
+      const ports = name === 'server' ? [{ name: 'http', port: 8080 }] : [];
+      await deploy(bench, { namespace, name, image: bench.fortioImage, args: ['server'], ports });
+    }
+  }
+  const rows = [memoryRow('sidecar idle', memoryOf(await sidecarOf(bench, 'client')))];
+  for (const rate of [1000, 0]) {
+    for (const connections of [4, 16, 64]) {
+      const options = { connections, rate, seconds: SECONDS };
+      rows.push(figuresRow(PLAIN, options, await load(bench, { namespace: PLAIN, ...options })));
+      rows.push(figuresRow(MESHED, options, await load(bench, { namespace: MESHED, ...options })));
+    }
+  }
+  rows.push(memoryRow('sidecar after load', memoryOf(await sidecarOf(bench, 'client'))));
+  for (const namespace of [PLAIN, MESHED]) {
+    await bench.kubectl(['delete', 'namespace', namespace, '--wait=false']);
+  }
+  return rows;
+}
+
+export function memoryRow(what: string, { rssMb, pssMb, privateMb }: Memory): string {
+  const figures = [rssMb, pssMb, privateMb].map((value) => value.toFixed(0)).join(', ');
+  return row(`${what}: RSS, PSS, private`, `${figures} MB`);
+}
+
+function figuresRow(
+  namespace: string,
+  options: { readonly connections: number; readonly rate: number },
+  figures: LoadFigures,
+): string {
+  const rate = options.rate === 0 ? 'full speed' : `${options.rate}/s`;
+  const where = namespace === MESHED ? 'mesh' : 'no mesh';
+  const cpu = figures.cpuMicrosecondsPerRequest.map((value) => `${value} µs`).join(' and ');
+  const { requestsPerSecond, p50Ms, p99Ms, failed } = figures;
+  const latency = `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(2)} ms`;
+  const words = [`${requestsPerSecond}/s`, latency, `${failed} failed`, cpu && `CPU ${cpu}`];
+  return row(
+    `${where}, ${rate}, ${options.connections} connections`,
+    words.filter((word) => word !== '').join('; '),
+  );
+}
+
+interface LoadOptions {
+  readonly namespace: string;
+  readonly connections: number;
+  /** Requests per second; 0: as fast as it goes. */
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+interface FortioResult {
+  readonly ActualQPS: number;
+  readonly RetCodes: Readonly<Record<string, number>>;
+  readonly DurationHistogram: {
+    readonly Count: number;
+    readonly Percentiles: readonly { readonly Percentile: number; readonly Value: number }[];
+  };
+}
+
+async function load(bench: Bench, options: LoadOptions): Promise<LoadFigures> {
+  const { namespace, connections, rate, seconds } = options;
+  const pids =
+    namespace === MESHED
+      ? [await sidecarOf(bench, 'client'), await sidecarOf(bench, 'server')]
+      : [];
+  const name = `${namespace}: ${rate === 0 ? 'full speed' : `${rate}/s`}, ${connections} connections`;
+  const client = await podOf(bench, namespace, 'client');
+  // Warm: compiled code and open connections are what lasts.
+  await fortio(bench, client, { ...options, seconds: 3 });
+  const before = pids.map(cpuSecondsOf);
+  const result = await step(`${name}, ${seconds} s`, () => fortio(bench, client, options));
+  const { Count: count, Percentiles: percentiles } = result.DurationHistogram;
+  const percentile = (wanted: number) =>
+    (percentiles.find(({ Percentile }) => Percentile === wanted)?.Value ?? 0) * 1000;
+  return {
+    requestsPerSecond: Math.round(result.ActualQPS),
+    p50Ms: percentile(50),
+    p99Ms: percentile(99),
+    failed: count - (result.RetCodes['200'] ?? 0),
+    cpuMicrosecondsPerRequest: pids.map((pid, index) =>
+      Math.round(((cpuSecondsOf(pid) - (before[index] ?? 0)) * 1e6) / count),
+    ),
+  };
+}
+
+async function fortio(bench: Bench, client: Pod, options: LoadOptions): Promise<FortioResult> {
+  const { namespace, connections, rate, seconds } = options;
+  const flags = ['-json', '-', '-quiet', '-p', '50,99', '-qps', String(rate)];
+  const size = ['-c', String(connections), '-t', `${seconds}s`];
+  const target = 'http://server:8080/echo?size=1024';
+  const exec = ['-n', namespace, 'exec', client.name, '-c', 'app', '--', '/fortio', 'load'];
+  const output = await bench.kubectl([...exec, ...flags, ...size, target]);
+  return JSON.parse(output.slice(output.indexOf('{'))) as FortioResult;
+}
+
+async function sidecarOf(bench: Bench, name: string): Promise<number> {
+  const pod = await podOf(bench, MESHED, name);
+  const [pid] = podProcesses(pod.uid, PROXY_USER);
+  if (pid === undefined) throw new Error(`${pod.name} has no sidecar`);
+  return pid;
+}
