@@ -1,0 +1,90 @@
+// Whether a failed attempt is made again, and after which pause. Pure. Two reasons: it provably did no
+// harm (always), or a policy asks for it (as long as its budget allows).
+
+import type { ProxyErrorCode } from '../errors.ts';
+import type { PreparedRetry } from '../state/prepared.ts';
+
+/** How an attempt ended without success. */
+export type Outcome =
+  /** Answered; `grpcStatus` -1 where it is not a gRPC answer without body. */
+  | { type: 'answer'; status: number; grpcStatus: number }
+  /** No connection: nothing was sent. */
+  | { type: 'connect'; code: ProxyErrorCode }
+  /** The peer says that it did not process it, or it never left this process. */
+  | { type: 'unprocessed' }
+  /** Ended without an answer. `reused`: on a connection that had carried requests before. */
+  | { type: 'reset'; reused: boolean }
+  | { type: 'timeout' };
+
+/** RFC 9110 §9.2.2. */
+const idempotent: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+]);
+
+const grpcUnavailable = 14;
+/** Envoy's `retriable-4xx`: a conflict may be gone the next time. */
+const conflict = 409;
+
+/** DESIGN §7: sent twice only if it provably did not reach an app, or is idempotent on a reused connection. */
+export function isSafeToRepeat(outcome: Outcome, method: string): boolean {
+  switch (outcome.type) {
+    case 'connect':
+    case 'unprocessed':
+      return true;
+    case 'reset':
+      return outcome.reused && idempotent.has(method);
+    case 'answer':
+    case 'timeout':
+      return false;
+  }
+}
+
+export function isRetriable(policy: PreparedRetry, outcome: Outcome): boolean {
+  const { on } = policy;
+  switch (outcome.type) {
+    case 'connect':
+      return on.has('connect-failure') || noAnswer(policy);
+    case 'unprocessed':
+      return on.has('refused-stream') || noAnswer(policy);
+    case 'reset':
+    case 'timeout':
+      return noAnswer(policy);
+    case 'answer':
+      return answerIsRetriable(policy, outcome);
+  }
+}
+
+/** As in Envoy: `5xx` and `gateway-error` stand for "no answer at all" too. */
+function noAnswer({ on }: PreparedRetry): boolean {
+  return on.has('reset') || on.has('5xx') || on.has('gateway-error');
+}
+
+function answerIsRetriable(
+  { on }: PreparedRetry,
+  { status, grpcStatus }: Outcome & { type: 'answer' },
+): boolean {
+  if (on.has('unavailable') && grpcStatus === grpcUnavailable) return true;
+  if (on.has('5xx') && status >= 500) return true;
+  if (on.has('gateway-error') && status >= 502 && status <= 504) return true;
+  return on.has('retriable-4xx') && status === conflict;
+}
+
+/** Full jitter: between 0 and base doubled per retry, up to the most. `retry` counts from 0. */
+export function backoffMs(policy: PreparedRetry, retry: number, random: number): number {
+  const ceiling = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** retry);
+  return random * ceiling;
+}
+
+/** Retries in flight are at most a share of the requests in flight, but some are always allowed. */
+export function budgetAllows(
+  policy: PreparedRetry,
+  budget: { inFlight: number; retries: number },
+): boolean {
+  const share = (budget.inFlight * policy.budgetPercent) / 100;
+  return budget.retries < Math.max(policy.budgetMinConcurrent, share);
+}
