@@ -5,10 +5,11 @@ import winston from 'winston';
 import type { LogFields, Logger } from './resources/logger.ts';
 
 export function createLogger(level: 'error' | 'warn' | 'info' | 'debug'): Logger {
-  const { combine, timestamp, json } = winston.format;
+  const { combine, json } = winston.format;
+  const time = winston.format((info) => ({ time: new Date().toISOString(), ...info }));
   const logger = winston.createLogger({
     level,
-    format: combine(timestamp({ alias: 'time' }), json()),
+    format: combine(time(), json({ deterministic: false })),
     transports: [new winston.transports.Console()],
   });
   const at = (name: keyof Logger) => (message: string, fields?: LogFields) => {

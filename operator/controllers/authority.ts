@@ -37,8 +37,9 @@ export function createAuthorityLoop(deps: AuthorityDeps): AuthorityLoop {
     const state = JSON.stringify([condition, deps.identity.current()?.serial]);
     if (state !== last) {
       last = state;
-      const log = condition.status === 'True' ? logger.info : logger.error;
-      log('certificate authority', { ...condition });
+      const level = condition.status === 'True' ? 'info' : 'error';
+      const { status, reason, message: detail } = condition;
+      logger[level]('certificate authority', { status, reason, detail });
       deps.onChanged();
     }
     return { afterMs: againMs };

@@ -15,7 +15,11 @@ import { reconcileMeshStatuses } from './mesh-status.ts';
 import { hasMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
-import { reconcileWebhookConfiguration, type WebhookKind } from './webhook-configuration.ts';
+import {
+  reconcileWebhookConfiguration,
+  webhookKinds,
+  type WebhookKind,
+} from './webhook-configuration.ts';
 
 export interface ControllerHooks {
   random: () => number;
@@ -33,10 +37,6 @@ const resyncMs = 60_000;
 const sweepMs = 250;
 /** MeshStatus rows are written at most this often. */
 const meshStatusMs = 3_000;
-const webhookKinds: readonly WebhookKind[] = [
-  'MutatingWebhookConfiguration',
-  'ValidatingWebhookConfiguration',
-];
 const separator = '/';
 
 type QueueName = 'policies' | 'namespaces' | 'identities' | 'webhooks' | 'mesh-status';

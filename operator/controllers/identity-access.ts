@@ -4,9 +4,7 @@
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { operatorServiceAccount } from '../ca/operator-identity.ts';
 import { ApiError, type ApiClient } from '../resources/api-client.ts';
-import type { Clock } from '../resources/clock.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
-import { pause } from '../runtime/clock.ts';
 
 export const identityRoleName = 'tsmesh-identity';
 
@@ -14,9 +12,6 @@ interface RoleBinding extends KubeObject {
   roleRef: { apiGroup: string; kind: string; name: string };
   subjects: { kind: string; name: string; namespace: string }[];
 }
-
-/** The API server's authorizer learns of a new RoleBinding from its own watch, a moment later. */
-const settleMs = { step: 50, atMost: 3_000 };
 
 export function identityRoleBinding(namespace: string): RoleBinding {
   return {
@@ -36,7 +31,7 @@ export function identityRoleBinding(namespace: string): RoleBinding {
   };
 }
 
-/** Makes the binding where there is none. */
+/** Makes the binding where there is none; the API server's authorizer learns of it a moment later. */
 export async function grantIdentityAccess(api: ApiClient, namespace: string): Promise<void> {
   if ((await api.get('RoleBinding', namespace, identityRoleName)) !== null) return;
   try {
@@ -49,24 +44,4 @@ export async function grantIdentityAccess(api: ApiClient, namespace: string): Pr
 
 export function revokeIdentityAccess(api: ApiClient, namespace: string): Promise<void> {
   return api.delete('RoleBinding', namespace, identityRoleName);
-}
-
-/** For admission, which needs the rights at once: makes the binding and waits until it holds. */
-export async function prepareIdentityAccess(
-  api: ApiClient,
-  clock: Clock,
-  namespace: string,
-): Promise<void> {
-  await grantIdentityAccess(api, namespace);
-  const startedMs = clock.nowMs();
-  for (;;) {
-    try {
-      await api.get('Secret', namespace, 'tsmesh-identity-default');
-      return;
-    } catch (error) {
-      const forbidden = error instanceof ApiError && error.code === 'Forbidden';
-      if (!forbidden || clock.nowMs() - startedMs > settleMs.atMost) throw error;
-    }
-    await pause(clock, settleMs.step);
-  }
 }

@@ -5,7 +5,11 @@ import type { ControllerContext, WebhookConfiguration } from './context.ts';
 
 export const webhookConfigurationName = 'tsmesh';
 
-export type WebhookKind = 'MutatingWebhookConfiguration' | 'ValidatingWebhookConfiguration';
+export const webhookKinds = [
+  'MutatingWebhookConfiguration',
+  'ValidatingWebhookConfiguration',
+] as const;
+export type WebhookKind = (typeof webhookKinds)[number];
 
 export async function reconcileWebhookConfiguration(
   context: Pick<ControllerContext, 'api' | 'stores' | 'logger'>,

@@ -23,6 +23,8 @@ export interface InformerScope {
   namespace?: string;
   fieldSelector?: string;
   labelSelector?: string;
+  /** Mends what the API leaves out, before anybody sees the object. */
+  prepare?: (object: KubeObject) => void;
 }
 
 export interface InformerDeps {
@@ -96,6 +98,9 @@ export class Informer<T extends KubeObject> {
         logger.warn('a watch broke and will be taken up again', {
           ...fields,
           error: errorText(error),
+          ...(isMissingKind(error)
+            ? { hint: 'are the CRDs installed? kubectl apply -k crds' }
+            : {}),
         });
       }
       if (failures > 0) {
@@ -194,20 +199,36 @@ export class Informer<T extends KubeObject> {
     if (previous?.metadata.resourceVersion === object.metadata.resourceVersion) return;
     // Nobody reads it, and it is half of an object's size.
     delete (object.metadata as { managedFields?: unknown }).managedFields;
+    this.#scope.prepare?.(object);
     // Deleted and made again within a gap: two objects, told apart by uid.
     if (previous !== undefined && previous.metadata.uid !== object.metadata.uid) {
-      this.#handler.remove(previous);
+      this.#remove(previous);
       this.#objects.set(key, object);
-      this.#handler.upsert(object, undefined);
+      this.#tell(() => this.#handler.upsert(object, undefined));
       return;
     }
     this.#objects.set(key, object);
-    this.#handler.upsert(object, previous);
+    this.#tell(() => this.#handler.upsert(object, previous));
   }
 
   #remove(object: T): void {
-    if (this.#objects.delete(keyOf(object))) this.#handler.remove(object);
+    if (this.#objects.delete(keyOf(object))) this.#tell(() => this.#handler.remove(object));
   }
+
+  /** A defect downstream must neither break the watch nor hide. */
+  #tell(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      const stack = error instanceof Error ? error.stack : undefined;
+      const fields = { kind: this.#scope.kind, error: errorText(error), stack };
+      this.#deps.logger.error('a change of an object was not taken in', fields);
+    }
+  }
+}
+
+function isMissingKind(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 'NotFound';
 }
 
 function keyOf(object: KubeObject): string {

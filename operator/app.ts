@@ -1,0 +1,332 @@
+// The operator put together: what reads the cluster, what answers the API server and the sidecars, and
+// what only the leader does. Everything is given its clock, its log and its neighbours here.
+
+import { randomBytes } from 'node:crypto';
+import { systemNamespace } from '../proxy/api/constants.ts';
+import { createAdmission } from './admission.ts';
+import { createCaKeeper, type CaKeeper } from './ca/ca-secret.ts';
+import { createOperatorIdentity, type OperatorIdentity } from './ca/operator-identity.ts';
+import { caSecretName, defaultTrustDomain } from './ca/types.ts';
+import type { OperatorConfig } from './config.ts';
+import { createAuthorityLoop, type AuthorityLoop } from './controllers/authority.ts';
+import type { ControllerContext, WebhookConfiguration } from './controllers/context.ts';
+import {
+  rootsInWebhooks,
+  webhookConfigurationName,
+  webhookKinds,
+} from './controllers/webhook-configuration.ts';
+import type { DiscoveryServer } from './discovery/api.ts';
+import { createDiscoveryMetrics } from './discovery/metrics.ts';
+import { createDiscoveryServer } from './discovery/server.ts';
+import { StartError } from './errors.ts';
+import { createInsight, type Insight } from './insight.ts';
+import type { WebhookServer } from './inject/webhook-server.ts';
+import { createApiClient } from './kube/api.ts';
+import { Caches } from './kube/caches.ts';
+import { createEventRecorder } from './kube/events.ts';
+import { createEventSource, type EventSource } from './kube/k8s-operator.ts';
+import { createTransport, type KubeTransport } from './kube/transport.ts';
+import { Leadership } from './leadership.ts';
+import { createModel, type Model } from './model/model.ts';
+import type { ApiClient, EventRecorder, Kind } from './resources/api-client.ts';
+import type { Clock } from './resources/clock.ts';
+import type { KubeObject } from './resources/kubernetes.ts';
+import { errorText, type Logger } from './resources/logger.ts';
+import { pause } from './runtime/clock.ts';
+import { createHealthServer, type HealthServer } from './runtime/health-server.ts';
+import { Metrics } from './runtime/metrics.ts';
+import { Readiness } from './runtime/readiness.ts';
+import { informerScopes, storesOf } from './stores.ts';
+import { createTranslations, type Translations } from './translate/translations.ts';
+
+export interface Platform {
+  clock: Clock;
+  logger: Logger;
+  random: () => number;
+}
+
+export interface Operator {
+  /** Real ports, where a setting was 0; 0 while not listening yet. */
+  readonly ports: { webhook: number; discovery: number; health: number };
+  /** Resolves when it serves everything; rejects with StartError. */
+  readonly ready: Promise<void>;
+  leading(): boolean;
+  /** Serves what has begun, hands over, and ends. */
+  drain(): Promise<void>;
+}
+
+/** As long as the Service's other replicas need to be all that is asked: kube-proxy's delay. */
+const drainPauseMs = 1_500;
+
+/** Listens for probes at once; everything else follows in the background (see `ready`). */
+export async function startOperator(config: OperatorConfig, platform: Platform): Promise<Operator> {
+  const app = new App(config, platform);
+  await app.listenHealth();
+  return app;
+}
+
+class App implements Operator {
+  readonly ports = { webhook: 0, discovery: 0, health: 0 };
+  readonly ready: Promise<void>;
+  readonly #config: OperatorConfig;
+  readonly #platform: Platform;
+  readonly #readiness = new Readiness(['caches', 'certificate', 'webhooks', 'discovery']);
+  readonly #metrics = new Metrics();
+  readonly #discoveryMetrics = createDiscoveryMetrics();
+  readonly #health: HealthServer;
+  readonly #transport: KubeTransport;
+  readonly #api: ApiClient;
+  readonly #events: EventRecorder;
+  readonly #model: Model;
+  readonly #translations: Translations = createTranslations();
+  readonly #caches: Caches;
+  readonly #insight: Insight;
+  readonly #keeper: CaKeeper;
+  readonly #identity: OperatorIdentity;
+  readonly #leadership: Leadership;
+  readonly #source: EventSource;
+  #authority: AuthorityLoop | null = null;
+  #webhooks: WebhookServer | null = null;
+  #discovery: DiscoveryServer | null = null;
+  #begin: () => void = () => {};
+
+  constructor(config: OperatorConfig, platform: Platform) {
+    this.#config = config;
+    this.#platform = platform;
+    const { clock, logger, random } = platform;
+    const health = { missing: () => this.#readiness.missing(), metrics: () => this.#metricsText() };
+    this.#health = createHealthServer(health);
+    this.#transport = openTransport(config, clock);
+    this.#api = createApiClient({ transport: this.#transport, clock, random });
+    this.#events = createEventRecorder({
+      api: this.#api,
+      clock,
+      logger,
+      instance: config.podName,
+      uniqueSuffix: () => randomBytes(8).toString('hex'),
+    });
+    this.#model = createModel({ clock });
+    const informers = { transport: this.#transport, clock, logger, random };
+    this.#caches = new Caches(informers, informerScopes, (kind, object, event) =>
+      this.#onObject(kind, object, event),
+    );
+    this.#insight = createInsight({
+      translations: this.#translations,
+      discovery: () => this.#discovery,
+      clock,
+    });
+    this.#keeper = createCaKeeper({
+      api: this.#api,
+      events: this.#events,
+      getMesh: () => this.#model.view().mesh,
+      knownRoots: () => knownRoots(this.#api),
+    });
+    this.#identity = createOperatorIdentity({
+      ca: this.#keeper,
+      trustDomain: () => this.#model.view().mesh?.spec.trustDomain ?? defaultTrustDomain,
+    });
+    this.#leadership = this.#createLeadership();
+    this.#source = createEventSource({
+      ...informers,
+      onKey: (...key) => this.#leadership.controllers?.onKey(...key),
+    });
+    const begun = new Promise<void>((resolve) => (this.#begin = resolve));
+    this.ready = begun.then(() => this.#run());
+  }
+
+  async listenHealth(): Promise<void> {
+    this.ports.health = await listen(() => this.#health.listen(this.#config.ports.health));
+    this.#begin();
+  }
+
+  leading(): boolean {
+    return this.#leadership.controllers !== null;
+  }
+
+  async drain(): Promise<void> {
+    const { clock, logger } = this.#platform;
+    logger.info('draining');
+    this.#readiness.drain();
+    this.#source.stop();
+    await this.#leadership.stop();
+    await pause(clock, drainPauseMs);
+    await this.#discovery?.close();
+    await this.#webhooks?.close();
+    await this.#authority?.stop();
+    await this.#caches.stop();
+    this.#model.close();
+    await this.#health.close();
+    this.#transport.close();
+    logger.info('drained');
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, random } = this.#platform;
+    this.#caches.start();
+    // The Mesh says which trust domain a CA is made for.
+    await this.#caches.synced(['Mesh']);
+    this.#model.flush();
+    const minted = firstIdentity(this.#identity);
+    this.#authority = createAuthorityLoop({
+      keeper: this.#keeper,
+      identity: this.#identity,
+      clock,
+      logger,
+      random,
+      onChanged: () => this.#leadership.controllers?.onCaChanged(),
+    });
+    // Leading does not wait for a certificate: the leader is who reports that there is none.
+    const synced = this.#caches.synced().then(() => this.#onSynced());
+    await minted;
+    this.#readiness.done('certificate');
+    await this.#serveWebhooks();
+    await synced;
+    await this.#serveDiscovery();
+    logger.info('ready', { ports: this.ports });
+  }
+
+  async #onSynced(): Promise<void> {
+    this.#model.flush();
+    this.#readiness.done('caches');
+    this.#leadership.start();
+    await this.#source.start();
+  }
+
+  async #serveWebhooks(): Promise<void> {
+    const { clock, logger } = this.#platform;
+    const server = createAdmission({
+      config: this.#config,
+      api: this.#api,
+      events: this.#events,
+      ca: this.#keeper,
+      identity: this.#identity,
+      view: () => this.#model.view(),
+      clock,
+      logger,
+    });
+    this.ports.webhook = await listen(() => server.listen(this.#config.ports.webhook));
+    this.#webhooks = server;
+    this.#readiness.done('webhooks');
+  }
+
+  /** After the caches: a sidecar must not be told that a Service is unknown which was not read yet. */
+  async #serveDiscovery(): Promise<void> {
+    const { clock, logger } = this.#platform;
+    const discovery = createDiscoveryServer({
+      identity: this.#identity,
+      clock,
+      translations: this.#translations,
+      metrics: this.#discoveryMetrics,
+      replica: this.#config.podName,
+      log: (level, message, detail) => logger[level](message, { ...detail }),
+    });
+    discovery.onView(this.#model.view(), { keys: new Set() });
+    this.#model.onView((view, change) => {
+      discovery.onView(view, change);
+      this.#insight.invalidate();
+      this.#leadership.controllers?.onView(change);
+    });
+    discovery.onStreamsChanged(() => {
+      this.#insight.invalidate();
+      this.#leadership.controllers?.onStreamsChanged();
+    });
+    discovery.setLeader(this.#leadership.leader);
+    this.ports.discovery = await listen(() => discovery.listen(this.#config.ports.discovery, '::'));
+    this.#discovery = discovery;
+    this.#insight.invalidate();
+    this.#readiness.done('discovery');
+  }
+
+  #createLeadership(): Leadership {
+    const { clock, logger, random } = this.#platform;
+    const { podName, podIp, namespace } = this.#config;
+    const context: ControllerContext = {
+      api: this.#api,
+      events: this.#events,
+      clock,
+      logger,
+      stores: storesOf(this.#caches),
+      view: () => this.#model.view(),
+      ca: this.#keeper,
+      insight: this.#insight,
+    };
+    return new Leadership({
+      context,
+      election: {
+        api: this.#api,
+        clock,
+        logger,
+        random,
+        self: { name: podName, ip: podIp },
+        lease: { namespace, name: 'tsmesh-operator' },
+      },
+      hooks: {
+        random,
+        rootsPem: () => this.#identity.current()?.rootsPem ?? null,
+        watchSecrets: (namespaces) => this.#caches.watchSecrets(namespaces),
+        onResult: (queue, outcome, durationMs) => this.#onResult(queue, outcome, durationMs),
+      },
+      onLeader: (leader) => this.#discovery?.setLeader(leader),
+    });
+  }
+
+  #onObject(kind: Kind, object: KubeObject, event: 'upsert' | 'remove'): void {
+    const { namespace = '', name } = object.metadata;
+    if (event === 'upsert') this.#model.upsert(kind, object);
+    else this.#model.remove(kind, namespace, name);
+    const isCa = kind === 'Secret' && namespace === systemNamespace && name === caSecretName;
+    if (isCa || kind === 'Mesh') this.#authority?.wake();
+    this.#leadership.controllers?.onObject(kind, object);
+  }
+
+  #onResult(queue: string, outcome: 'done' | 'failed', durationMs: number): void {
+    const name = 'tsmesh_operator_reconciliations_total';
+    this.#metrics.count(name, 'Reconciliations by queue and outcome.', { queue, outcome });
+    const seconds = 'tsmesh_operator_reconciliation_seconds_total';
+    this.#metrics.count(seconds, 'Time spent reconciling.', { queue }, durationMs / 1000);
+  }
+
+  #metricsText(): string {
+    const { rss } = process.memoryUsage();
+    this.#metrics.set('process_resident_memory_bytes', 'Resident memory.', rss);
+    const leading = this.leading() ? 1 : 0;
+    this.#metrics.set('tsmesh_operator_leading', 'Whether this replica leads.', leading);
+    for (const [queue, depth] of Object.entries(this.#leadership.controllers?.depths() ?? {})) {
+      this.#metrics.set('tsmesh_operator_queue_depth', 'Keys that wait or run.', depth, { queue });
+    }
+    return this.#metrics.text();
+  }
+}
+
+function openTransport(config: OperatorConfig, clock: Clock): KubeTransport {
+  try {
+    const kubeconfig = config.kubeconfig ?? undefined;
+    return createTransport({ kubeconfig, nowMs: () => clock.nowMs() });
+  } catch (error) {
+    throw new StartError('NoCluster', errorText(error));
+  }
+}
+
+async function listen(start: () => Promise<number>): Promise<number> {
+  try {
+    return await start();
+  } catch (error) {
+    throw new StartError('PortInUse', errorText(error));
+  }
+}
+
+function firstIdentity(identity: OperatorIdentity): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = identity.onChange(() => {
+      stop();
+      resolve();
+    });
+  });
+}
+
+async function knownRoots(api: ApiClient): Promise<string | null> {
+  const configurations = await Promise.all(
+    webhookKinds.map((kind) => api.get<WebhookConfiguration>(kind, '', webhookConfigurationName)),
+  );
+  return rootsInWebhooks(configurations.filter((one) => one !== null));
+}

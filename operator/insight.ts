@@ -1,0 +1,41 @@
+// What controllers ask the control plane: is a policy in force, and what do the MeshStatus rows say. The
+// index behind the first question is made once for each state of view and streams.
+
+import type { MeshInsight } from './controllers/context.ts';
+import type { DiscoveryServer } from './discovery/api.ts';
+import type { Clock } from './resources/clock.ts';
+import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
+import { shapedBy } from './translate/translated.ts';
+import type { Translations } from './translate/translations.ts';
+
+export interface InsightDeps {
+  translations: Translations;
+  /** Null before it serves. */
+  discovery: () => DiscoveryServer | null;
+  clock: Clock;
+}
+
+export interface Insight extends MeshInsight {
+  /** View or streams are others than before. */
+  invalidate(): void;
+}
+
+export function createInsight(deps: InsightDeps): Insight {
+  let index: ProgrammedIndex | null = null;
+  const current = (): ProgrammedIndex => {
+    const discovery = deps.discovery();
+    index ??= indexProgrammed({
+      translations: deps.translations,
+      streams: discovery?.streams() ?? [],
+      observed: discovery?.observed() ?? new Map(),
+    });
+    return index;
+  };
+  return {
+    invalidate() {
+      index = null;
+    },
+    programmed: (kind, policy) => current().status(shapedBy(kind, policy)),
+    statusRows: () => [],
+  };
+}

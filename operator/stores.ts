@@ -1,0 +1,46 @@
+// Which kinds the operator keeps local copies of, and those copies as controllers read them.
+
+import { systemNamespace } from '../proxy/api/constants.ts';
+import { caSecretName } from './ca/types.ts';
+import type { Stores } from './controllers/context.ts';
+import { identityRoleName } from './controllers/identity-access.ts';
+import { webhookConfigurationName } from './controllers/webhook-configuration.ts';
+import type { Caches } from './kube/caches.ts';
+import type { InformerScope } from './kube/informer.ts';
+import type { EndpointSlice } from './resources/kubernetes.ts';
+
+/** Single objects are watched by name, which is all that the operator's role allows. */
+export const informerScopes: readonly InformerScope[] = [
+  { kind: 'Mesh' },
+  { kind: 'PeerAuthentication' },
+  { kind: 'TrafficPolicy' },
+  { kind: 'MeshStatus' },
+  { kind: 'Namespace' },
+  { kind: 'Pod' },
+  { kind: 'Service' },
+  // Slices without endpoints come with null in the place of the list.
+  { kind: 'EndpointSlice', prepare: (slice) => void ((slice as EndpointSlice).endpoints ??= []) },
+  { kind: 'RoleBinding', fieldSelector: `metadata.name=${identityRoleName}` },
+  {
+    kind: 'MutatingWebhookConfiguration',
+    fieldSelector: `metadata.name=${webhookConfigurationName}`,
+  },
+  {
+    kind: 'ValidatingWebhookConfiguration',
+    fieldSelector: `metadata.name=${webhookConfigurationName}`,
+  },
+  { kind: 'Secret', namespace: systemNamespace, fieldSelector: `metadata.name=${caSecretName}` },
+];
+
+export function storesOf(caches: Caches): Stores {
+  return {
+    meshes: caches.of('Mesh'),
+    peerAuthentications: caches.of('PeerAuthentication'),
+    trafficPolicies: caches.of('TrafficPolicy'),
+    meshStatuses: caches.of('MeshStatus'),
+    namespaces: caches.of('Namespace'),
+    roleBindings: caches.of('RoleBinding'),
+    mutatingWebhooks: caches.of('MutatingWebhookConfiguration'),
+    validatingWebhooks: caches.of('ValidatingWebhookConfiguration'),
+  };
+}
