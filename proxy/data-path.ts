@@ -17,7 +17,7 @@ import type { OutboundDeps } from './outbound/deps.ts';
 import { createOutbound } from './outbound/outbound.ts';
 import type { Resolver } from './outbound/resolver.ts';
 import { HttpPool } from './pool/http-pool.ts';
-import { createSessions } from './sessions.ts';
+import { createSessions } from './exchange/sessions.ts';
 import type { Store } from './state/store.ts';
 import type { AccessLog } from './telemetry/access-log.ts';
 import type { Counters, Direction } from './telemetry/counters.ts';
