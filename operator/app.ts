@@ -37,6 +37,7 @@ import { createHealthServer, type HealthServer } from './runtime/health-server.t
 import { Metrics } from './runtime/metrics.ts';
 import { Readiness } from './runtime/readiness.ts';
 import { informerScopes, storesOf } from './stores.ts';
+import { discoveryMetricsText } from './telemetry/prometheus.ts';
 import { createTranslations, type Translations } from './translate/translations.ts';
 
 export interface Platform {
@@ -294,7 +295,7 @@ class App implements Operator {
     for (const [queue, depth] of Object.entries(this.#leadership.controllers?.depths() ?? {})) {
       this.#metrics.set('tsmesh_operator_queue_depth', 'Keys that wait or run.', depth, { queue });
     }
-    return this.#metrics.text();
+    return this.#metrics.text() + discoveryMetricsText(this.#discoveryMetrics);
   }
 }
 

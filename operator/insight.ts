@@ -4,7 +4,9 @@
 import type { MeshInsight } from './controllers/context.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
 import type { Clock } from './resources/clock.ts';
+import { meshStatusRows } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
+import { TrafficObserver } from './telemetry/traffic.ts';
 import { shapedBy } from './translate/translated.ts';
 import type { Translations } from './translate/translations.ts';
 
@@ -22,6 +24,7 @@ export interface Insight extends MeshInsight {
 
 export function createInsight(deps: InsightDeps): Insight {
   let index: ProgrammedIndex | null = null;
+  let traffic = new TrafficObserver(deps.clock.wallTimeMs());
   const current = (): ProgrammedIndex => {
     const discovery = deps.discovery();
     index ??= indexProgrammed({
@@ -36,6 +39,15 @@ export function createInsight(deps: InsightDeps): Insight {
       index = null;
     },
     programmed: (kind, policy) => current().status(shapedBy(kind, policy)),
-    statusRows: () => [],
+    beginTerm() {
+      traffic = new TrafficObserver(deps.clock.wallTimeMs());
+    },
+    statusRows() {
+      const nowMs = deps.clock.wallTimeMs();
+      const streams = deps.discovery()?.streams() ?? [];
+      traffic.observe(streams, nowMs);
+      const { view } = deps.translations;
+      return meshStatusRows({ view, streams, inSync: current().inSync, traffic, nowMs });
+    },
   };
 }

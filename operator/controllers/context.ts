@@ -40,6 +40,8 @@ export interface MeshInsight {
     policy: KubeObject,
   ): ProgrammedResult;
   statusRows(): MeshStatusRow[];
+  /** This replica leads from now on: totals count from here. */
+  beginTerm(): void;
 }
 
 export interface ControllerContext {

@@ -62,6 +62,7 @@ export class Controllers {
   }
 
   start(): void {
+    this.#context.insight.beginTerm();
     this.#all();
   }
 
