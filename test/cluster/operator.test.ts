@@ -64,7 +64,7 @@ describe('the operator', () => {
       await kubectl(
         'get',
         'mutatingwebhookconfiguration',
-        'tsmesh-operator',
+        'tsmesh',
         '-o',
         'jsonpath={.webhooks[*].clientConfig.caBundle}',
       );
