@@ -100,7 +100,7 @@ interface View {
 
 function createCore(config: Config, deps: AppDeps): Core {
   const { clock, logger } = deps;
-  const store = createStore();
+  const store = createStore(new Set(ownAddresses(config)));
   const holder = createIdentityHolder();
   const counters = createCounters();
   const accessLog = createAccessLog({
