@@ -17,6 +17,8 @@ export class Tunnel {
   private readonly context: ExchangeContext;
   private readonly startedMs: number;
   private readonly relay: Relay;
+  /** Read while the socket is open: afterwards nobody knows. */
+  private readonly endpoint: string;
 
   constructor(
     context: ExchangeContext,
@@ -28,6 +30,8 @@ export class Tunnel {
     this.downstream = links.downstream;
     this.upstream = links.upstream;
     this.startedMs = context.deps.io.clock.nowMs();
+    const { remoteAddress = '', remotePort = 0 } = links.upstream.raw;
+    this.endpoint = `${remoteAddress}:${remotePort}`;
     context.series.connection(this.mtls);
     this.relay = new Relay(this.downstream, this.upstream, first, {
       onDone: (sent, received) => {
@@ -50,10 +54,9 @@ export class Tunnel {
   private log(sentBytes: number, receivedBytes: number): void {
     const { deps } = this.context;
     if (!deps.accessLog.wants(false)) return;
-    const { remoteAddress = '', remotePort = 0 } = this.upstream.raw;
     deps.accessLog.write({
       ...emptyEntry(this.context),
-      endpoint: `${remoteAddress}:${remotePort}`,
+      endpoint: this.endpoint,
       mtls: this.mtls,
       durationMs: deps.io.clock.nowMs() - this.startedMs,
       sentBytes,

@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import type { RetryCondition } from '../api/resources.ts';
+import type { PreparedRetry } from '../state/prepared.ts';
+import { backoffMs, budgetAllows, isRetriable, isSafeToRepeat, type Outcome } from './retry.ts';
+
+function policy(...on: RetryCondition[]): PreparedRetry {
+  return {
+    attempts: 2,
+    on: new Set(on),
+    perTryTimeoutMs: null,
+    backoffMs: 25,
+    maxBackoffMs: 250,
+    budgetPercent: 20,
+    budgetMinConcurrent: 3,
+  };
+}
+
+const answer = (status: number, grpcStatus = -1): Outcome => ({
+  type: 'answer',
+  status,
+  grpcStatus,
+});
+const reset: Outcome = { type: 'reset', reused: false };
+const connect: Outcome = { type: 'connect', code: 'connect-failed' };
+const unprocessed: Outcome = { type: 'unprocessed' };
+const timeout: Outcome = { type: 'timeout' };
+
+describe('what may be sent again without being asked for', () => {
+  it.each<[string, Outcome, string, boolean]>([
+    ['no connection', connect, 'POST', true],
+    ['refused by the peer', unprocessed, 'POST', true],
+    ['GET on a reused connection', { type: 'reset', reused: true }, 'GET', true],
+    ['POST on a reused connection', { type: 'reset', reused: true }, 'POST', false],
+    ['GET on a new connection', reset, 'GET', false],
+    ['an answer', answer(503), 'GET', false],
+    ['a timeout', timeout, 'GET', false],
+  ])('%s', (_, outcome, method, expected) => {
+    expect(isSafeToRepeat(outcome, method)).toBe(expected);
+  });
+});
+
+describe('what a policy has sent again', () => {
+  it.each<[RetryCondition, Outcome, boolean]>([
+    ['connect-failure', connect, true],
+    ['connect-failure', reset, false],
+    ['refused-stream', unprocessed, true],
+    ['refused-stream', connect, false],
+    ['reset', reset, true],
+    ['reset', timeout, true],
+    ['reset', connect, true],
+    ['reset', unprocessed, true],
+    ['reset', answer(503), false],
+    ['gateway-error', answer(502), true],
+    ['gateway-error', answer(504), true],
+    ['gateway-error', answer(500), false],
+    ['gateway-error', answer(505), false],
+    ['gateway-error', reset, true],
+    ['5xx', answer(500), true],
+    ['5xx', answer(499), false],
+    ['5xx', timeout, true],
+    ['retriable-4xx', answer(409), true],
+    ['retriable-4xx', answer(404), false],
+    ['retriable-4xx', reset, false],
+    ['unavailable', answer(200, 14), true],
+    ['unavailable', answer(200, 13), false],
+    ['unavailable', answer(503), false],
+  ])('%s: %j → %s', (condition, outcome, expected) => {
+    expect(isRetriable(policy(condition), outcome)).toBe(expected);
+  });
+});
+
+describe('the pause before a retry', () => {
+  it('doubles, is jittered in full, and has an upper bound', () => {
+    expect(backoffMs(policy(), 0, 1)).toBe(25);
+    expect(backoffMs(policy(), 1, 1)).toBe(50);
+    expect(backoffMs(policy(), 1, 0.5)).toBe(25);
+    expect(backoffMs(policy(), 9, 1)).toBe(250);
+    expect(backoffMs(policy(), 3, 0)).toBe(0);
+  });
+});
+
+describe('the retry budget', () => {
+  it('always allows some', () => {
+    expect(budgetAllows(policy(), { inFlight: 0, retries: 2 })).toBe(true);
+    expect(budgetAllows(policy(), { inFlight: 0, retries: 3 })).toBe(false);
+  });
+
+  it('grows with the requests in flight', () => {
+    expect(budgetAllows(policy(), { inFlight: 100, retries: 19 })).toBe(true);
+    expect(budgetAllows(policy(), { inFlight: 100, retries: 20 })).toBe(false);
+  });
+});
