@@ -13,6 +13,8 @@ export function serveTcp(
     if (options.greets) socket.write(`220 ${who.service} ${who.pod} ready\r\n`);
     createInterface({ input: socket })
       .on('line', (line) => socket.write(`${who.pod} ${line}\r\n`))
+      // readline passes the socket's errors on; a probe that breaks off is no reason to end.
+      .on('error', () => undefined)
       .on('close', () => socket.end());
   });
   server.listen(options.port);
