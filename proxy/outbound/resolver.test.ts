@@ -1,0 +1,180 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Resource } from '../api/resources.ts';
+import type { Clock } from '../net/clock.ts';
+import { createStore } from '../state/store.ts';
+import { destination, workload } from '../../test/support/sidecar.ts';
+import { createResolver, type Registry, type Resolution } from './resolver.ts';
+
+/** A clock that stands still until the test moves it. */
+class ManualClock implements Clock {
+  private now = 0;
+  private timers: { dueMs: number; run: () => void }[] = [];
+
+  nowMs(): number {
+    return this.now;
+  }
+
+  wallTimeMs(): number {
+    return this.now;
+  }
+
+  after(delayMs: number, run: () => void) {
+    const timer = { dueMs: this.now + delayMs, run };
+    this.timers.push(timer);
+    return { cancel: () => void (this.timers = this.timers.filter((one) => one !== timer)) };
+  }
+
+  advance(ms: number): void {
+    this.now += ms;
+    const due = this.timers.filter((timer) => timer.dueMs <= this.now);
+    this.timers = this.timers.filter((timer) => timer.dueMs > this.now);
+    for (const timer of due) timer.run();
+  }
+}
+
+function setup(options: { maxWaiters?: number; maxIdle?: number } = {}) {
+  const clock = new ManualClock();
+  const store = createStore();
+  const registry: { value: Registry } = { value: 'connected' };
+  const wanted: string[] = [];
+  const unwanted: string[] = [];
+  const resolver = createResolver({
+    store,
+    clock,
+    registry: () => registry.value,
+    onWanted: (name) => void wanted.push(name),
+    onUnwanted: (names) => void unwanted.push(...names),
+    ...options,
+  });
+  const apply = (...resources: Resource[]) =>
+    store.apply(
+      resources.map((resource) => ({ version: '1', resource })),
+      [],
+    );
+  apply(workload());
+  const results: Resolution[] = [];
+  const waiter = { onResolved: (resolution: Resolution) => void results.push(resolution) };
+  return { clock, store, registry, wanted, unwanted, resolver, apply, results, waiter };
+}
+
+describe('the resolver', () => {
+  it('answers a known destination at once', () => {
+    const { resolver, apply, waiter } = setup();
+    apply(destination());
+    expect(resolver.resolve('10.96.0.7', 80, waiter)).toMatchObject({
+      type: 'known',
+      destination: { host: 'app.shop:80' },
+    });
+  });
+
+  it('asks once for an unknown destination and answers all who wait when it comes', () => {
+    const { resolver, apply, waiter, wanted, results } = setup();
+    expect(resolver.resolve('10.96.0.7', 80, waiter)).toBeNull();
+    expect(resolver.resolve('10.96.0.7', 80, waiter)).toBeNull();
+    expect(wanted).toEqual(['10.96.0.7:80']);
+    expect(resolver.wanted()).toEqual(['10.96.0.7:80']);
+    apply(destination());
+    expect(results.map((result) => result.type)).toEqual(['known', 'known']);
+  });
+
+  it('passes what the operator says is not in the mesh', () => {
+    const { resolver, apply, waiter, results } = setup();
+    resolver.resolve('10.96.0.7', 80, waiter);
+    apply(destination({ kind: 'external', routes: [], tcp: [] }));
+    expect(results).toEqual([{ type: 'pass', name: '10.96.0.7:80', unsure: false }]);
+  });
+
+  it('refuses what is not in the mesh where it is RegistryOnly', () => {
+    const { resolver, apply, waiter } = setup();
+    apply(
+      { ...workload(), outbound: { policy: 'RegistryOnly', whenDisconnected: 'refuse' } },
+      destination({ kind: 'external', host: 'example.org:443' }),
+    );
+    expect(resolver.resolve('10.96.0.7', 80, waiter)).toEqual({
+      type: 'refuse',
+      code: 'registry-only',
+      detail: 'example.org:443',
+    });
+  });
+
+  it('waits one second, then decides as if the operator were away', () => {
+    const { resolver, clock, waiter, results } = setup();
+    resolver.resolve('10.96.0.7', 80, waiter);
+    clock.advance(999);
+    expect(results).toEqual([]);
+    clock.advance(1);
+    expect(results).toEqual([{ type: 'pass', name: '10.96.0.7:80', unsure: true }]);
+  });
+
+  it('does not wait while the operator is away, and passes only where that was allowed', () => {
+    const { resolver, apply, registry, waiter, wanted } = setup();
+    registry.value = 'disconnected';
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toMatchObject({ type: 'pass', unsure: true });
+    apply({ ...workload(), outbound: { policy: 'AllowAny', whenDisconnected: 'refuse' } });
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toMatchObject({
+      type: 'refuse',
+      code: 'destination-unknown',
+    });
+    apply({ ...workload(), outbound: { policy: 'RegistryOnly', whenDisconnected: 'pass' } });
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toMatchObject({ code: 'destination-unknown' });
+    expect(wanted).toEqual([]);
+  });
+
+  it('takes all it does not hold for external where there is no operator at all', () => {
+    const { resolver, apply, registry, waiter } = setup();
+    registry.value = 'none';
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toMatchObject({ type: 'pass', unsure: false });
+    apply({ ...workload(), outbound: { policy: 'RegistryOnly', whenDisconnected: 'refuse' } });
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toMatchObject({ code: 'registry-only' });
+  });
+
+  it('holds connections before the first configuration, and says so when none comes', () => {
+    const { resolver, store, clock, waiter, results } = setup();
+    store.apply([], ['Workload/self']);
+    expect(resolver.resolve('1.2.3.4', 5, waiter)).toBeNull();
+    clock.advance(1000);
+    expect(results).toMatchObject([{ type: 'refuse', code: 'not-ready' }]);
+  });
+
+  it('bounds how many wait', () => {
+    const { resolver, waiter } = setup({ maxWaiters: 2 });
+    resolver.resolve('10.0.0.1', 80, waiter);
+    resolver.resolve('10.0.0.2', 80, waiter);
+    expect(resolver.resolve('10.0.0.3', 80, waiter)).toMatchObject({ code: 'overload' });
+    resolver.cancel('10.0.0.1', 80, waiter);
+    expect(resolver.resolve('10.0.0.3', 80, waiter)).toBeNull();
+  });
+
+  it('does not answer who no longer waits', () => {
+    const { resolver, apply, waiter, results } = setup();
+    resolver.resolve('10.96.0.7', 80, waiter);
+    resolver.cancel('10.96.0.7', 80, waiter);
+    resolver.cancel('10.96.0.7', 80, waiter);
+    apply(destination());
+    expect(results).toEqual([]);
+  });
+
+  it('forgets the destinations that were used least lately, never one in use', () => {
+    const { resolver, apply, waiter, unwanted, store } = setup({ maxIdle: 10 });
+    const name = (i: number) => `10.0.0.${i}:80`;
+    apply(...Array.from({ length: 11 }, (_, i) => destination({ name: name(i) })));
+    resolver.resolve('10.0.0.0', 80, waiter);
+    resolver.resolve('10.0.0.1', 80, waiter);
+    resolver.release(name(1));
+    expect(unwanted).toEqual([]);
+    apply(destination({ name: name(11) }));
+    resolver.resolve('10.0.0.2', 80, waiter);
+    resolver.release(name(2));
+    expect(unwanted).toEqual([name(3), name(4)]);
+    expect(store.snapshot().destinations.has(name(0))).toBe(true);
+    expect(store.snapshot().destinations.has(name(3))).toBe(false);
+    expect(resolver.wanted()).toContain(name(0));
+    expect(resolver.wanted()).not.toContain(name(3));
+  });
+
+  it('ignores a release of what is not held', () => {
+    const { resolver } = setup();
+    resolver.release('1.2.3.4:5');
+    expect(resolver.wanted()).toEqual([]);
+  });
+});
