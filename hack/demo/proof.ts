@@ -95,17 +95,10 @@ async function capture(
   spawnOnNode: NonNullable<Target['spawnOnNode']>,
   action: () => Promise<void>,
 ): Promise<string> {
-  const child = spawnOnNode([
-    'tcpdump',
-    '-i',
-    'any',
-    '-s',
-    '0',
-    '-U',
-    '-w',
-    '-',
-    'tcp and not port 6443 and not port 10250',
-  ]);
+  // Without immediate mode, what the kernel still holds back is lost at the end.
+  const flags = '--immediate-mode -i any -s 0 -U -w -'.split(' ');
+  const filter = 'tcp and not port 6443 and not port 10250';
+  const child = spawnOnNode(['tcpdump', ...flags, filter]);
   const chunks: Buffer[] = [];
   let words = '';
   child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));

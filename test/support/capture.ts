@@ -5,7 +5,7 @@ import { cluster } from './kubectl.ts';
 
 /** Captures TCP on the bridge of all pods while `action` runs; answers every captured byte as latin1 text. */
 export async function captured(action: () => Promise<unknown>): Promise<string> {
-  const args = ['tcpdump', '-i', 'any', '-s', '0', '-U', '-w', '-', 'tcp'];
+  const args = ['tcpdump', '--immediate-mode', '-i', 'any', '-s', '0', '-U', '-w', '-', 'tcp'];
   const child = (await cluster()).nodeSpawn(args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const chunks: Buffer[] = [];
   let words = '';
