@@ -20,6 +20,11 @@ const MOST_FIELD_OVERHEAD = 16;
 /** Up to here a loop beats the call into the runtime that copies a string. */
 const SHORT_STRING = 24;
 
+/** First bytes of the literal representations (RFC 7541 §6.2). */
+const INDEXING = 0x40;
+const NOT_INDEXING = 0x00;
+const NEVER_INDEXED = 0x10;
+
 /** What the encoder knows of one field name. */
 interface NameEntry {
   /** Of the static table; 0: none. */
@@ -105,7 +110,7 @@ export class HpackEncoder {
   /** `never`: this value is to be indexed by nobody on its way. */
   field(name: string, value: string, never = false): void {
     const entry = this.#names.get(name) ?? this.#entryOf(name);
-    if (never || entry.sensitive) return this.#literal(0x10, 0x0f, entry, name, value);
+    if (never || entry.sensitive) return this.#literal(NEVER_INDEXED, entry, name, value);
     const inStatic = entry.staticValues === null ? undefined : entry.staticValues.get(value);
     if (inStatic !== undefined) {
       this.#into[this.#at++] = 0x80 | inStatic;
@@ -117,8 +122,8 @@ export class HpackEncoder {
       this.#integer(0x80, 0x7f, STATIC_COUNT + this.#table.inserted - ordinal);
       return;
     }
-    if (!this.#worthIndexing(entry, value)) return this.#literal(0, 0x0f, entry, name, value);
-    this.#literal(0x40, 0x3f, entry, name, value);
+    if (!this.#worthIndexing(entry, value)) return this.#literal(NOT_INDEXING, entry, name, value);
+    this.#literal(INDEXING, entry, name, value);
     const inserted = this.#table.inserted;
     if (this.#table.insert(name, value, 0)) {
       // Inserting may have evicted the last value of this very name.
@@ -159,7 +164,8 @@ export class HpackEncoder {
     if (entry.values.size === 0 && entry.staticIndex === 0) this.#names.delete(name);
   }
 
-  #literal(pattern: number, mask: number, entry: NameEntry, name: string, value: string): void {
+  #literal(pattern: number, entry: NameEntry, name: string, value: string): void {
+    const mask = pattern === INDEXING ? 0x3f : 0x0f;
     let index = entry.staticIndex;
     if (index === 0 && entry.values.size > 0) {
       for (const ordinal of entry.values.values()) {

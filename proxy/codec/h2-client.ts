@@ -1,0 +1,183 @@
+// The client side of one HTTP/2 connection without I/O: opens streams for requests, takes responses, obeys GOAWAY and
+// the server's limits. Pooling, retries and timeouts of requests are others'.
+import { H2_PREFACE } from './detect.ts';
+import { H2Core } from './h2-core.ts';
+import { H2_ERROR, LARGEST_STREAM_ID, writeGoaway } from './h2-frames.ts';
+import { UPGRADE_METHOD } from './h2-head.ts';
+import { h2Options } from './h2-options.ts';
+import type { H2Options } from './h2-options.ts';
+import { H2Stream } from './h2-stream.ts';
+import type { RequestHead, ResponseHead } from './session.ts';
+import type { ClientSession, ClientStream, StreamListener } from './session.ts';
+
+export function createH2ClientSession(options: Partial<H2Options> = {}): ClientSession {
+  return new H2ClientSession(h2Options(options));
+}
+
+type Stream = H2Stream<RequestHead, ResponseHead>;
+
+/** Interim responses of one stream; see h1-client.ts. */
+const MOST_INTERIM = 64;
+
+class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements ClientSession {
+  /** There are no server streams: none was dealt with. */
+  protected readonly lastPeerId = 0;
+  #nextId = 1;
+  #leaving = false;
+  /** Extended CONNECTs that the server does not take: told at the next `takeOutput`, not from within `open`. */
+  #stillborn: Stream[] = [];
+
+  constructor(options: H2Options) {
+    super(options, false);
+    this.sender.out.payload(H2_PREFACE);
+    this.greet();
+  }
+
+  get reusable(): boolean {
+    return !this.closing && !this.#leaving && this.#nextId <= LARGEST_STREAM_ID;
+  }
+
+  get capacity(): number {
+    if (!this.reusable) return 0;
+    const limit = Math.min(this.peer.maxConcurrentStreams, this.options.maxConcurrentStreams);
+    return Math.max(0, limit - this.streams.size);
+  }
+
+  override get hasOutput(): boolean {
+    return super.hasOutput || this.#stillborn.length > 0;
+  }
+
+  override takeOutput(): Buffer[] {
+    const output = super.takeOutput();
+    const stillborn = this.#stillborn;
+    if (stillborn.length > 0) {
+      this.#stillborn = [];
+      for (const stream of stillborn) stream.listener.onReset('protocol');
+    }
+    return output;
+  }
+
+  open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream {
+    if (this.capacity === 0) throw new Error('H2 client session: open() without capacity');
+    const stream: Stream = new H2Stream(this, this.#nextId, this.windows(), listener);
+    if (head.upgrade !== null && this.peer.received && !this.peer.enableConnectProtocol) {
+      stream.dead = true;
+      stream.wasReset = true;
+      this.#stillborn.push(stream);
+      this.wake();
+      return stream;
+    }
+    this.#nextId += 2;
+    this.streams.set(stream.id, stream);
+    stream.headSent = true;
+    stream.isHead = head.method === 'HEAD';
+    stream.isConnect = head.method === 'CONNECT';
+    stream.upgrade = head.upgrade;
+    this.#sendRequest(stream, head, end);
+    this.wake();
+    return stream;
+  }
+
+  #sendRequest(stream: Stream, head: RequestHead, end: boolean): void {
+    const { sender } = this;
+    const { encoder } = sender;
+    sender.beginHeaders(head.fields, pseudoOctets(head), 8);
+    if (head.upgrade !== null) {
+      encoder.field(':method', 'CONNECT');
+      encoder.field(':protocol', head.upgrade);
+    } else encoder.field(':method', head.method);
+    if (!stream.isConnect) {
+      encoder.field(':scheme', head.scheme);
+      encoder.field(':path', head.path);
+    }
+    if (head.authority !== '') encoder.field(':authority', head.authority);
+    if (head.upgrade !== null && head.method !== 'GET') encoder.field(UPGRADE_METHOD, head.method);
+    sender.fields(head.fields);
+    if (head.contentLength !== null) encoder.field('content-length', String(head.contentLength));
+    sender.endHeaders(stream.id, end);
+    if (!end) return;
+    stream.queue.end = true;
+    stream.localDone = true;
+  }
+
+  /** The head went out with `open`; HTTP has no second one. */
+  sendHead(stream: Stream): void {
+    this.failInternally(stream);
+  }
+
+  drain(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    this.onStreamClosed();
+  }
+
+  protected finalGoaway(): void {
+    // A client's drain has one step: it just opens no more streams.
+  }
+
+  protected onStreamClosed(): void {
+    if (!this.#leaving || this.streams.size > 0 || this.closing) return;
+    writeGoaway(this.sender.out, 0, H2_ERROR.none, 'done');
+    this.finish();
+  }
+
+  protected isIdle(id: number): boolean {
+    return id % 2 === 0 || id >= this.#nextId;
+  }
+
+  /** RFC 9113 §6.8: what is above the last stream was not processed; the rest goes on. */
+  protected onGoaway(lastId: number, code: number): void {
+    this.#leaving = true;
+    if (code !== H2_ERROR.none) this.error ??= `the server ended the connection: code ${code}`;
+    const refused = [...this.streams.values()].filter((stream) => stream.id > lastId);
+    for (const stream of refused) {
+      this.remove(stream, true);
+      stream.listener.onReset('refused');
+    }
+    this.onWake();
+    this.onStreamClosed();
+  }
+
+  protected onBlock(id: number, end: boolean, stream: Stream | null): void {
+    if (stream === null) {
+      if (this.isIdle(id)) this.fail(H2_ERROR.protocol, 'HEADERS on a stream that nobody opened');
+      return;
+    }
+    if (stream.headReceived) return this.onTrailers(stream, end);
+    const head = this.builder.tooLarge ? null : this.builder.response();
+    if (head === null) return this.failStream(stream, H2_ERROR.protocol, 'protocol');
+    if (head.status < 200) return this.#onInterim(stream, head, end);
+    this.#onFinal(stream, head, end);
+  }
+
+  #onInterim(stream: Stream, head: ResponseHead, end: boolean): void {
+    if (end || ++stream.interim > MOST_INTERIM) {
+      return this.failStream(stream, H2_ERROR.protocol, 'protocol');
+    }
+    stream.listener.onHead(head, false);
+  }
+
+  #onFinal(stream: Stream, head: ResponseHead, end: boolean): void {
+    stream.headReceived = true;
+    const tunnel = (stream.isConnect || stream.upgrade !== null) && head.status < 300;
+    const bodiless = stream.isHead || head.status === 304 || head.status === 204;
+    if (tunnel) head.contentLength = null;
+    stream.expected = bodiless ? 0 : (head.contentLength ?? -1);
+    if (end && stream.expected > 0) {
+      return this.failStream(stream, H2_ERROR.protocol, 'protocol');
+    }
+    if (tunnel && stream.upgrade !== null) head.status = 101;
+    if (end) {
+      stream.remoteDone = true;
+      this.closeIfDone(stream);
+    }
+    stream.listener.onHead(head, end);
+  }
+}
+
+/** An upper bound for names and values that are not in `fields`. */
+function pseudoOctets(head: RequestHead): number {
+  const { method, scheme, authority, path, upgrade } = head;
+  const values = method.length * 2 + scheme.length + authority.length + path.length;
+  return 128 + values + (upgrade === null ? 0 : upgrade.length);
+}

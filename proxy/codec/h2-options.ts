@@ -1,0 +1,52 @@
+// Bounds, windows and timeouts of an HTTP/2 session, with their defaults.
+import type { HuffmanUse } from './hpack-encoder.ts';
+import { SlabPool } from './output.ts';
+
+export interface H2Options {
+  /** As RFC 9113 §10.5.1 counts, 32 bytes for each field included; a request above is answered 431. */
+  maxHeaderListBytes: number;
+  /** How many streams the peer may have open (server), or this side opens at most (client). */
+  maxConcurrentStreams: number;
+  /** What the peer may send before it is consumed: per stream, and in all. */
+  streamWindowBytes: number;
+  connectionWindowBytes: number;
+  /** The largest frame that is taken. DATA is never put together, so a large one costs no memory. */
+  maxFrameBytes: number;
+  /** Of both HPACK tables; the peer may want less of this side's. */
+  headerTableBytes: number;
+  huffman: HuffmanUse;
+  /** `sendData` answers false above this many bytes queued on the stream. */
+  highWaterBytes: number;
+  /** About how much one `takeOutput` gives: enough to fill a socket, little enough to keep others' waits short. */
+  batchBytes: number;
+  /** A PING is sent after so much silence, if streams are open; null: never. */
+  keepaliveIntervalMs: number | null;
+  /** The connection is given up when its answer takes longer. */
+  keepaliveTimeoutMs: number;
+  /** A connection without streams is drained after this; null: never. */
+  idleTimeoutMs: number | null;
+  /** Server: from the first GOAWAY of a drain to the final one, if the peer does not answer sooner. */
+  drainGraceMs: number;
+  /** Give all sessions of a process the same one. */
+  slabs: SlabPool;
+}
+
+export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
+  maxHeaderListBytes: 65536,
+  maxConcurrentStreams: 1000,
+  streamWindowBytes: 1048576,
+  connectionWindowBytes: 8388608,
+  maxFrameBytes: 65536,
+  headerTableBytes: 4096,
+  huffman: 'never',
+  highWaterBytes: 262144,
+  batchBytes: 262144,
+  keepaliveIntervalMs: null,
+  keepaliveTimeoutMs: 10000,
+  idleTimeoutMs: null,
+  drainGraceMs: 1000,
+};
+
+export function h2Options(options: Partial<H2Options>): H2Options {
+  return { ...H2_DEFAULTS, slabs: options.slabs ?? new SlabPool(), ...options };
+}
