@@ -3,6 +3,8 @@
 
 import { createH1ClientSession } from '../codec/h1-client.ts';
 import { createH1ServerSession } from '../codec/h1-server.ts';
+import { createH2ClientSession } from '../codec/h2-client.ts';
+import { createH2ServerSession } from '../codec/h2-server.ts';
 import { SlabPool } from '../codec/output.ts';
 import type { ClientSession, ServerSession } from '../codec/session.ts';
 
@@ -23,16 +25,17 @@ const appIdleMs = 3_600_000;
 /** FACTS §6.3: shorter than any server's keep-alive, so that the app never closes a connection in use. */
 const upstreamIdleMs = 3_000;
 
+/** A peer that vanished without a word is noticed, and its requests fail, after this and as much again. */
+const meshKeepalive = { keepaliveIntervalMs: 10_000, keepaliveTimeoutMs: 10_000 } as const;
+
 export function createSessions(): Sessions {
   const slabs = new SlabPool();
-  const h1Server = () => createH1ServerSession({ slabs, idleTimeoutMs: appIdleMs });
-  const h1Client = () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs });
   return {
-    h1Server,
-    h1Client,
-    h2Server: h1Server,
-    h2Client: h1Client,
-    meshServer: h1Server,
-    meshClient: h1Client,
+    h1Server: () => createH1ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
+    h2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
+    h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs }),
+    h2Client: () => createH2ClientSession({ slabs }),
+    meshServer: () => createH2ServerSession({ slabs, ...meshKeepalive }),
+    meshClient: () => createH2ClientSession({ slabs, ...meshKeepalive }),
   };
 }
