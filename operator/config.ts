@@ -6,7 +6,6 @@ import { operatorPorts, systemNamespace } from '../proxy/api/constants.ts';
 
 export interface OperatorConfig {
   podName: string;
-  podUid: string;
   podIp: string;
   namespace: string;
   proxyImage: string;
@@ -33,13 +32,13 @@ interface Setting {
 
 const text = { type: 'string', minLength: 1 };
 const image = { type: 'string', pattern: '^[a-zA-Z0-9][a-zA-Z0-9./:_@-]*$' };
-const port = { type: 'string', pattern: '^[0-9]{1,5}$' };
+const upTo65535 = '0|[1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5]';
+const port = { type: 'string', pattern: `^(${upTo65535})$` };
 const levels = ['error', 'warn', 'info', 'debug'];
 
 /** Every variable that the operator reads; docs are made from it. */
 export const operatorSettings = {
   podName: { name: 'POD_NAME', schema: text, fallback: undefined, valid: 'the name of this pod' },
-  podUid: { name: 'POD_UID', schema: text, fallback: 'none', valid: 'the uid of this pod' },
   podIp: { name: 'POD_IP', schema: text, fallback: undefined, valid: 'the address of this pod' },
   namespace: {
     name: 'POD_NAMESPACE',

@@ -1,0 +1,60 @@
+import { describe, expect, it } from '@jest/globals';
+import { mergeConditions, type Verdict } from './conditions.ts';
+import { accepted, programmedVerdict, refused } from './verdicts.ts';
+
+const nowMs = Date.UTC(2026, 5, 1, 12);
+const laterMs = nowMs + 3_600_000;
+const good: Verdict = accepted('holds');
+const bad: Verdict = refused('Conflicted', 'another one is older');
+
+describe('conditions', () => {
+  it('are written where there are none, with generation and time', () => {
+    expect(mergeConditions(undefined, [good], 3, nowMs)).toEqual([
+      { ...good, observedGeneration: 3, lastTransitionTime: '2026-06-01T12:00:00Z' },
+    ]);
+  });
+
+  it('are left alone where they say the same already', () => {
+    const first = mergeConditions(undefined, [good], 3, nowMs)!;
+    expect(mergeConditions(first, [good], 3, laterMs)).toBeNull();
+  });
+
+  it('keep the time of the last change of status when only generation or message differ', () => {
+    const first = mergeConditions(undefined, [good], 3, nowMs)!;
+    const next = mergeConditions(first, [{ ...good, message: 'holds still' }], 4, laterMs);
+    expect(next).toEqual([{ ...first[0], message: 'holds still', observedGeneration: 4 }]);
+  });
+
+  it('take the time of the change when the status differs', () => {
+    const first = mergeConditions(undefined, [good], 3, nowMs)!;
+    const next = mergeConditions(first, [bad], 3, laterMs);
+    expect(next?.[0]?.lastTransitionTime).toBe('2026-06-01T13:00:00Z');
+  });
+
+  it('drop what is no longer said', () => {
+    const first = mergeConditions(undefined, [good, { ...good, type: 'Old' }], 3, nowMs)!;
+    expect(mergeConditions(first, [good], 3, laterMs)?.map((one) => one.type)).toEqual([
+      'Accepted',
+    ]);
+  });
+});
+
+describe('Programmed', () => {
+  const everywhere = { status: 'True', reason: 'Programmed', message: 'in force' } as const;
+
+  it('is never true of a policy that was not accepted, whatever sidecars acknowledged', () => {
+    expect(programmedVerdict(bad, () => everywhere)).toEqual({
+      type: 'Programmed',
+      status: 'False',
+      reason: 'NotAccepted',
+      message: 'not in force: another one is older',
+    });
+  });
+
+  it('is what the sidecars say otherwise', () => {
+    expect(programmedVerdict(good, () => everywhere)).toEqual({
+      type: 'Programmed',
+      ...everywhere,
+    });
+  });
+});

@@ -1,0 +1,124 @@
+import { describe, expect, it } from '@jest/globals';
+import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+import { usedServiceAccounts } from './identity.ts';
+import { decideRows } from './mesh-status.ts';
+import { decideNamespace } from './namespace.ts';
+import { namespaceOf, podOf, viewOf } from './test-world.ts';
+import { rootsInWebhooks, withCaBundle } from './webhook-configuration.ts';
+
+const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshStatusStatus => ({
+  proxies: '1/1',
+  readyProxies: 1,
+  wantedProxies: 1,
+  inSync: 1,
+  mtlsPercent: '100',
+  requestRate: '1.0',
+  successRate: '100',
+  p99: '1ms',
+  requests,
+  failures: 0,
+  connections: 0,
+  denied: 0,
+  ...more,
+});
+
+describe('MeshStatus rows', () => {
+  it('are made where they are missing, and deleted where nobody wants them', () => {
+    const existing = [{ metadata: { name: 'namespace.gone' }, status: status(1) }];
+    const row = { name: 'mesh.default', status: status(2) };
+    expect(decideRows(existing, [row])).toEqual([
+      { action: 'create', row },
+      { action: 'delete', name: 'namespace.gone' },
+    ]);
+  });
+
+  it('are left alone where nothing changed, whatever the order of fields', () => {
+    const reversed = Object.fromEntries(Object.entries(status(2)).toReversed());
+    const existing = [{ metadata: { name: 'a' }, status: reversed as unknown as MeshStatusStatus }];
+    expect(decideRows(existing, [{ name: 'a', status: status(2) }])).toEqual([]);
+  });
+
+  it('are changed in the fields that differ, and lose those that went', () => {
+    const before = status(2, { nearestExpiry: '2026-06-01T12:00:00Z' });
+    const row = { name: 'a', status: status(3) };
+    expect(decideRows([{ metadata: { name: 'a' }, status: before }], [row])).toEqual([
+      { action: 'update', row, patch: { requests: 3, nearestExpiry: null } },
+    ]);
+  });
+});
+
+describe('a namespace', () => {
+  const key = 'tsmesh.dev/inject';
+  const annotated = (value: string, label?: string) =>
+    namespaceOf('shop', {
+      annotations: { [key]: value },
+      ...(label === undefined ? {} : { labels: { [key]: label } }),
+    });
+
+  it.each([
+    ['gets the label that its annotation asks for', annotated('enabled'), 'enabled', true],
+    ['gets a wrong label corrected', annotated('disabled', 'enabled'), 'disabled', false],
+    ['is left alone where both agree', annotated('enabled', 'enabled'), undefined, true],
+    ['that says nothing is left alone', namespaceOf('shop'), undefined, false],
+  ])('%s', (_, namespace, mirror, meshed) => {
+    expect(decideNamespace(namespace, false)).toEqual({ mirror, meshed, complaint: '' });
+  });
+
+  it('with a value that means nothing is left as it is, and told what is valid', () => {
+    const decision = decideNamespace(annotated('maybe'), false);
+    expect(decision).toMatchObject({ mirror: undefined, meshed: false });
+    expect(decision.complaint).toMatch(/maybe.*enabled or disabled/);
+  });
+
+  it('of the system is never meshed', () => {
+    const system = namespaceOf('kube-system', { annotations: { [key]: 'enabled' } });
+    expect(decideNamespace(system, false)).toMatchObject({ meshed: false });
+    expect(decideNamespace(system, false).complaint).toContain('kube-system');
+  });
+
+  it('keeps its identities while meshed pods run, whatever it says by now', () => {
+    expect(decideNamespace(annotated('disabled', 'disabled'), true).meshed).toBe(true);
+  });
+});
+
+describe('identities', () => {
+  it('are kept for the service accounts of meshed pods that live, each once', () => {
+    const meshed = { 'tsmesh.dev/injected': 'true' };
+    const ended = podOf('ended', meshed);
+    const [, pod] = ended;
+    const done = {
+      ...pod,
+      spec: { containers: [], serviceAccountName: 'job' },
+      status: { phase: 'Succeeded' },
+    };
+    const view = viewOf([podOf('a', meshed), podOf('bb', meshed), podOf('plain'), ['Pod', done]]);
+    expect([...usedServiceAccounts(view)]).toEqual(['shop/app']);
+  });
+});
+
+describe('a webhook configuration', () => {
+  const roots = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
+  const caBundle = Buffer.from(roots).toString('base64');
+  const service = { name: 'tsmesh-operator' };
+  const configuration = (...bundles: (string | undefined)[]) => ({
+    metadata: { name: 'tsmesh' },
+    webhooks: bundles.map((bundle, i) => ({
+      name: `w${i}`,
+      clientConfig: { service, ...(bundle === undefined ? {} : { caBundle: bundle }) },
+    })),
+  });
+
+  it('gets the roots in every webhook, and keeps everything else', () => {
+    const written = withCaBundle(configuration(undefined, 'b2xk', caBundle), roots);
+    expect(written).toEqual(configuration(caBundle, caBundle, caBundle).webhooks);
+  });
+
+  it('is left alone where all have them', () => {
+    expect(withCaBundle(configuration(caBundle, caBundle), roots)).toBeNull();
+  });
+
+  it('tells the roots that the cluster trusts, to tell a first start from a lost CA', () => {
+    expect(rootsInWebhooks([configuration(undefined), configuration(caBundle)])).toBe(roots);
+    expect(rootsInWebhooks([configuration(undefined, '')])).toBeNull();
+  });
+});

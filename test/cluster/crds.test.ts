@@ -1,0 +1,287 @@
+// The CRDs on a real API server: samples are taken as they are, and what is invalid is refused at
+// admission with the path of the field and what would be valid.
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { applyRefused, getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
+import { createNamespace, deleteNamespace } from '../support/namespaces.ts';
+import { resource } from '../support/policies.ts';
+
+const namespace = 't-crds';
+const cart = { service: { name: 'cart' } };
+
+/** One route of a TrafficPolicy, so that what is wrong stands at spec.routes[0]. */
+function route(spec: object): object {
+  return { ...cart, routes: [spec] };
+}
+
+type Case = [what: string, spec: object, path: string, valid: RegExp | string];
+
+function cases(kind: string, list: Case[], name = 'bad'): void {
+  it.each(list)(`${kind} with %s`, async (_what, spec, path, valid) => {
+    const scope = kind === 'Mesh' ? '' : namespace;
+    const words = await applyRefused(resource(kind, scope, name, spec));
+    expect(words).toContain(path);
+    expect(words).toMatch(valid);
+  });
+}
+
+describe('the CRDs', () => {
+  beforeAll(() => createNamespace(namespace, false), 60_000);
+  afterAll(() => deleteNamespace(namespace), 120_000);
+
+  it('take every sample, and applying them again changes nothing', async () => {
+    const files = ['peer-authentication-namespace', 'peer-authentication-port'];
+    files.push('traffic-policy-canary', 'traffic-policy-paths');
+    for (const file of files) {
+      const apply = async (): Promise<string> => {
+        const path = `config/samples/${file}.yaml`;
+        const sample = await kubectl('create', '--dry-run=client', '-o', 'json', '-f', path);
+        const object = JSON.parse(sample) as { metadata: { namespace: string } };
+        object.metadata.namespace = namespace;
+        const result = await tryKubectl(['apply', '-f', '-'], JSON.stringify(object));
+        expect(result.stderr).toBe('');
+        return result.stdout;
+      };
+      expect(await apply()).toContain('created');
+      expect(await apply()).toContain('unchanged');
+    }
+  });
+
+  it('take the sample Mesh', async () => {
+    const result = await tryKubectl([
+      'apply',
+      '--dry-run=server',
+      '-f',
+      'config/samples/mesh.yaml',
+    ]);
+    expect(result).toMatchObject({ code: 0 });
+  });
+
+  it('fill in the defaults that they promise', async () => {
+    const { spec } = await getJson<{ spec: object }>('mesh', 'default');
+    expect(spec).toMatchObject({ trustDomain: 'cluster.local', mtls: {}, certificates: {} });
+    await kubectl('get', 'msh,pa,tp,ms', '-n', namespace);
+    await kubectl('get', 'tsmesh', '-n', namespace);
+  });
+
+  describe('refuse a', () => {
+    cases('Mesh', [['another name', {}, 'metadata.name', 'must be default']], 'other');
+    cases(
+      'Mesh',
+      [
+        ['another trust domain', { trustDomain: 'other.example' }, 'spec.trustDomain', 'immutable'],
+        [
+          'a lifetime that is too short',
+          { certificates: { workloadLifetime: '5m' } },
+          'spec.certificates.workloadLifetime',
+          /from 15m to 8760h, such as 24h/,
+        ],
+        [
+          'a leaf that outlives its root',
+          { certificates: { workloadLifetime: '48h', rootLifetime: '24h' } },
+          'spec.certificates',
+          'workloadLifetime must be shorter than rootLifetime',
+        ],
+        ['an unknown mode', { mtls: { mode: 'ON' } }, 'spec.mtls.mode', /STRICT.*PERMISSIVE/],
+        [
+          'a duration without a unit',
+          { defaults: { timeout: '10' } },
+          'spec.defaults.timeout',
+          /500ms, 10s or 1m30s/,
+        ],
+        [
+          'a number for a duration',
+          { defaults: { timeout: 10 } },
+          'spec.defaults.timeout',
+          'of type string',
+        ],
+        [
+          'an amount of memory that is none',
+          { proxy: { resources: { requests: { memory: '1X' } } } },
+          'spec.proxy.resources.requests.memory',
+          'such as 128Mi',
+        ],
+        [
+          'requests above limits',
+          { proxy: { resources: { requests: { memory: '1Gi' }, limits: { memory: '1Mi' } } } },
+          'spec.proxy.resources',
+          'requests.memory must not be above limits.memory',
+        ],
+        [
+          'no image reference',
+          { proxy: { image: 'a b' } },
+          'spec.proxy.image',
+          'must be an image reference',
+        ],
+        [
+          'an unknown outbound policy',
+          { outboundPolicy: 'Any' },
+          'spec.outboundPolicy',
+          /AllowAny.*RegistryOnly/,
+        ],
+      ],
+      'default',
+    );
+
+    cases('PeerAuthentication', [
+      [
+        'a port name for a number',
+        { portLevelMtls: { http: { mode: 'STRICT' } } },
+        'spec.portLevelMtls',
+        /1 to 65535/,
+      ],
+      [
+        'a port out of range',
+        { portLevelMtls: { '70000': { mode: 'STRICT' } } },
+        'spec.portLevelMtls',
+        /1 to 65535/,
+      ],
+      [
+        'an unknown mode',
+        { mtls: { mode: 'strict' } },
+        'spec.mtls.mode',
+        /STRICT.*PERMISSIVE.*DISABLE.*UNSET/,
+      ],
+      [
+        'a selector of no label name',
+        { selector: { matchLabels: { 'a b': 'c' } } },
+        'spec.selector.matchLabels',
+        /app\.kubernetes\.io\/name/,
+      ],
+    ]);
+
+    cases('TrafficPolicy', [
+      ['no Service', {}, 'spec.service', 'Required value'],
+      [
+        'a name that no Service has',
+        { service: { name: 'A_b' } },
+        'spec.service.name',
+        /lower-case letters/,
+      ],
+      [
+        'a port out of range',
+        { service: { name: 'cart', port: 0 } },
+        'spec.service.port',
+        /greater than or equal to 1/,
+      ],
+      [
+        'a subset that is not declared',
+        route({ backends: [{ subset: 'v9' }] }),
+        'spec.routes',
+        /name of an entry of spec\.subsets/,
+      ],
+      [
+        'only weights of 0',
+        route({ backends: [{ weight: 0 }] }),
+        'spec.routes[0].backends',
+        /weight above 0/,
+      ],
+      [
+        'a weight out of range',
+        route({ backends: [{ weight: 2000 }] }),
+        'spec.routes[0].backends[0].weight',
+        /less than or equal to 1000/,
+      ],
+      [
+        'two kinds of path match at once',
+        route({ matches: [{ path: { exact: '/a', prefix: '/b' } }] }),
+        'spec.routes[0].matches[0].path',
+        'exactly one of exact, prefix, regex',
+      ],
+      [
+        'a path without a slash',
+        route({ matches: [{ path: { exact: 'a' } }] }),
+        'spec.routes[0].matches[0].path.exact',
+        "begin with '/'",
+      ],
+      [
+        'a broken expression',
+        route({ matches: [{ path: { regex: '(' } }] }),
+        'spec.routes[0].matches[0].path.regex',
+        /regular expression/,
+      ],
+      [
+        'a header match of nothing',
+        route({ matches: [{ headers: [{ name: 'x-user' }] }] }),
+        'spec.routes[0].matches[0].headers[0]',
+        'exactly one of exact, prefix, regex, present',
+      ],
+      [
+        'a method in small letters',
+        route({ matches: [{ methods: ['get'] }] }),
+        'spec.routes[0].matches[0].methods[0]',
+        /such as GET/,
+      ],
+      [
+        'a redirect and backends',
+        route({ redirect: { port: 99 }, backends: [{}] }),
+        'spec.routes[0]',
+        'either redirect or backends',
+      ],
+      [
+        'two routes of one name',
+        { ...cart, routes: [{ name: 'a' }, { name: 'a' }] },
+        'spec.routes',
+        'must be unique',
+      ],
+      [
+        'two subsets of one name',
+        { ...cart, subsets: [1, 2].map(() => ({ name: 'a', labels: { a: 'b' } })) },
+        'spec.subsets[1]',
+        'Duplicate value',
+      ],
+      [
+        'too many attempts',
+        { ...cart, retries: { attempts: 50 } },
+        'spec.retries.attempts',
+        /less than or equal to 10/,
+      ],
+      [
+        'an unknown retry condition',
+        { ...cart, retries: { attempts: 1, retryOn: ['x'] } },
+        'spec.retries.retryOn[0]',
+        /connect-failure.*gateway-error/,
+      ],
+      [
+        'an attempt longer than the whole',
+        { ...cart, timeout: '1s', retries: { attempts: 1, perTryTimeout: '2s' } },
+        'spec',
+        'perTryTimeout must not be longer than timeout',
+      ],
+      [
+        'a header that belongs to the connection',
+        route({ requestHeaders: { set: [{ name: 'Host', value: 'x' }] } }),
+        'spec.routes[0].requestHeaders.set[0].name',
+        'use rewrite.host',
+      ],
+      [
+        'a header value with a line feed',
+        route({ requestHeaders: { set: [{ name: 'a', value: 'x\ny' }] } }),
+        'spec.routes[0].requestHeaders.set[0].value',
+        'control characters',
+      ],
+      [
+        'a prefix to replace that was not matched',
+        route({ rewrite: { path: { prefix: '/a' } } }),
+        'spec.routes[0]',
+        'must have path.prefix; or use rewrite.path.full',
+      ],
+    ]);
+
+    it('MeshStatus of a name that the operator does not write', async () => {
+      const object = {
+        apiVersion: 'tsmesh.dev/v1alpha1',
+        kind: 'MeshStatus',
+        metadata: { name: 'x' },
+      };
+      const words = await applyRefused(JSON.stringify(object));
+      expect(words).toMatch(/metadata\.name must be mesh\.default or namespace\.<name>/);
+    });
+
+    it('field that does not exist, naming it', async () => {
+      const words = await applyRefused(
+        resource('TrafficPolicy', namespace, 'bad', { ...cart, retires: {} }),
+      );
+      expect(words).toContain('unknown field "spec.retires"');
+    });
+  });
+});
