@@ -50,7 +50,7 @@ const memory = { type: 'string', format: 'memory' };
 const validCpu = 'a CPU quantity, such as 100m or 1';
 const validMemory = 'a memory quantity of at least 96Mi, such as 128Mi or 1Gi';
 /** Below, the sidecar runs out of it (measured: 52 MB RSS idle, 74 to 85 under load). */
-const minimumMemoryBytes = 96 * 1024 ** 2;
+export const minimumMemoryBytes = 96 * 1024 ** 2;
 
 /** Every annotation that a pod may carry. */
 export const podAnnotations: readonly AnnotationEntry[] = [

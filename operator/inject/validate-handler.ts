@@ -1,0 +1,92 @@
+// Admission of the mesh's own kinds, for what CEL in the CRDs cannot say: patterns that JavaScript
+// refuses, times that are set in different places, memory a sidecar cannot start with. Pure but for the
+// handler's form; every message begins with the field's path.
+
+import { parseDuration } from '../resources/duration.ts';
+import type { Mesh, RouteSpec, TrafficPolicy, ValueMatchSpec } from '../resources/tsmesh.ts';
+import type { AdmissionHandler } from './admission.ts';
+import { parseQuantity } from './quantity.ts';
+import { minimumMemoryBytes } from './settings.ts';
+
+export interface Findings {
+  faults: string[];
+  warnings: string[];
+}
+
+export function createValidateHandler(): AdmissionHandler {
+  return async (request) => {
+    const { faults, warnings } = validateResource(request.kind.kind, request.object);
+    if (faults.length === 0) return { allowed: true, patch: [], warnings };
+    return { allowed: false, message: faults.join('; '), warnings };
+  };
+}
+
+export function validateResource(kind: string, object: unknown): Findings {
+  if (kind === 'TrafficPolicy') return validateTrafficPolicy(object as TrafficPolicy);
+  if (kind === 'Mesh') return { faults: meshFaults(object as Mesh), warnings: [] };
+  return { faults: [], warnings: [] };
+}
+
+function validateTrafficPolicy(policy: TrafficPolicy): Findings {
+  const routes = policy.spec?.routes ?? [];
+  const faults = routes.flatMap((route, index) => [
+    ...patternFaults(route, `spec.routes[${index}]`),
+    ...timeFaults(route, policy, `spec.routes[${index}]`),
+  ]);
+  const all = routes.findIndex((route) => (route.matches ?? []).length === 0);
+  const unreachable = all >= 0 && all < routes.length - 1;
+  const warning = `spec.routes[${all}] matches every request, so that no route after it is ever used`;
+  return { faults, warnings: unreachable ? [warning] : [] };
+}
+
+function patternFaults(route: RouteSpec, path: string): string[] {
+  return (route.matches ?? []).flatMap((match, index) => {
+    const at = `${path}.matches[${index}]`;
+    const values = (name: string, list: ValueMatchSpec[] = []) =>
+      list.map((value, i) => patternFault(value.regex, `${at}.${name}[${i}].regex`));
+    return [
+      patternFault(match.path?.regex, `${at}.path.regex`),
+      ...values('headers', match.headers),
+      ...values('queryParams', match.queryParams),
+    ].filter((fault) => fault !== null);
+  });
+}
+
+/** As the sidecar compiles it: Unicode, against the whole text. */
+function patternFault(pattern: string | undefined, path: string): string | null {
+  if (pattern === undefined) return null;
+  try {
+    void new RegExp(`^(?:${pattern})$`, 'u');
+    return null;
+  } catch (error) {
+    const why = (error as Error).message.replace(/^Invalid regular expression: .*?: /, '');
+    return `${path}: "${pattern}" is not a regular expression of JavaScript (flag u): ${why}`;
+  }
+}
+
+/** Within one object the CRD compares; here a route with what it inherits from the policy. */
+function timeFaults(route: RouteSpec, policy: TrafficPolicy, path: string): string[] {
+  const timeout = route.timeout ?? policy.spec.timeout;
+  const perTry = route.retries?.perTryTimeout ?? policy.spec.retries?.perTryTimeout;
+  const [timeoutMs, perTryMs] = [parseDuration(timeout ?? ''), parseDuration(perTry ?? '')];
+  // 0s: no timeout.
+  if (timeoutMs === null || perTryMs === null || timeoutMs === 0 || perTryMs <= timeoutMs)
+    return [];
+  const field = route.retries?.perTryTimeout === undefined ? 'spec' : path;
+  const other = route.timeout === undefined ? 'spec' : path;
+  return [
+    `${field}.retries.perTryTimeout: ${perTry} must not be longer than ${other}.timeout ${timeout}, which spans all attempts`,
+  ];
+}
+
+function meshFaults(mesh: Mesh): string[] {
+  const resources = mesh.spec?.proxy?.resources;
+  return (['requests', 'limits'] as const).flatMap((part) => {
+    const text = resources?.[part]?.memory;
+    const bytes = text === undefined ? null : parseQuantity(text);
+    if (bytes === null || bytes >= minimumMemoryBytes) return [];
+    return [
+      `spec.proxy.resources.${part}.memory: ${text} is less than a sidecar needs; give it at least 96Mi`,
+    ];
+  });
+}
