@@ -2,7 +2,14 @@
 // the end of the connection. Without I/O. Heads, and who may open streams, are h2-server.ts and h2-client.ts.
 import { ClosedIds } from './h2-closed-ids.ts';
 import { COST, FloodBudget, GAIN } from './h2-flood.ts';
-import { DEFAULT_WINDOW, FLAG, FRAME, H2_ERROR, LARGEST_WINDOW } from './h2-frames.ts';
+import {
+  DEFAULT_WINDOW,
+  FLAG,
+  FRAME,
+  H2_ERROR,
+  LARGEST_STREAM_ID,
+  LARGEST_WINDOW,
+} from './h2-frames.ts';
 import { writeGoaway, writePing, writeRstStream, writeWindowUpdate } from './h2-frames.ts';
 import { H2FrameReader } from './h2-frame-reader.ts';
 import type { H2FrameSink } from './h2-frame-reader.ts';
@@ -411,6 +418,10 @@ export abstract class H2Core<Out extends Head, In extends Head>
   #onHeaders(flags: number, id: number, payload: Buffer): void {
     if (id === 0) return this.fail(H2_ERROR.protocol, 'HEADERS without a stream');
     const fragment = HeaderBlock.fragment(payload, flags);
+    if (fragment !== null && (flags & FLAG.priority) !== 0) {
+      const at = (flags & FLAG.padded) !== 0 ? 1 : 0;
+      if (this.#dependsOnItself(id, payload, at)) return;
+    }
     if (fragment === null) return this.fail(H2_ERROR.protocol, 'HEADERS with too much padding');
     this.#block.begin(id, (flags & FLAG.endStream) !== 0, fragment);
     if (!this.#block.fits) return this.fail(H2_ERROR.enhanceYourCalm, 'header block too large');
@@ -457,7 +468,15 @@ export abstract class H2Core<Out extends Head, In extends Head>
       return this.failStream(stream, H2_ERROR.frameSize, 'protocol');
     }
     // Parsed and ignored (RFC 9113 §5.3.2).
+    if (this.#dependsOnItself(id, payload, 0)) return;
     this.spend(COST.priority, 'too many PRIORITY frames');
+  }
+
+  /** An error in RFC 7540 §5.3.1 and never right; RFC 9113 says nothing. */
+  #dependsOnItself(id: number, payload: Buffer, at: number): boolean {
+    if ((payload.readUInt32BE(at) & LARGEST_STREAM_ID) !== id) return false;
+    this.fail(H2_ERROR.protocol, 'a stream that depends on itself');
+    return true;
   }
 
   #onRstStream(id: number, payload: Buffer): void {
