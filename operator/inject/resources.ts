@@ -1,7 +1,7 @@
 // CPU and memory of the mesh's containers: annotation before Mesh before default, requests never above
 // limits, and a Guaranteed pod stays Guaranteed. Pure.
 
-import type { Container, PodSpec } from '../resources/kubernetes.ts';
+import type { PodSpec } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { parseQuantity, sameQuantity } from './quantity.ts';
 import type { PodSettings } from './settings.ts';
@@ -79,10 +79,14 @@ export function heapLimitMiB(resources: Resources): number | null {
   return bytes === null ? null : Math.floor((bytes * heapShare) / 1024 ** 2);
 }
 
-/** Keeps what others (a LimitRange) have added to a container of ours between two injections. */
+/**
+ * Keeps what others (a LimitRange) have added to a container of ours between two injections. One that
+ * was made for a Guaranteed pod had everything set by us, and nothing of it need hold any more.
+ */
 export function mergeResources(existing: Resources | undefined, ours: Resources): Resources {
+  const kept = existing !== undefined && !hasEqualLimits(existing) ? existing : {};
   const merge = (part: 'requests' | 'limits') => {
-    const merged = { ...existing?.[part], ...ours[part] };
+    const merged = { ...kept[part], ...ours[part] };
     return Object.keys(merged).length === 0 ? {} : { [part]: merged };
   };
   return { ...merge('requests'), ...merge('limits') };
@@ -91,13 +95,13 @@ export function mergeResources(existing: Resources | undefined, ours: Resources)
 /** The kubelet's rule: every container has limits for both, and requests that do not differ. */
 export function isGuaranteed(spec: PodSpec): boolean {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
-  return containers.length > 0 && containers.every(hasEqualLimits);
+  return containers.length > 0 && containers.every(({ resources }) => hasEqualLimits(resources));
 }
 
-function hasEqualLimits(container: Container): boolean {
+function hasEqualLimits(resources: Resources | undefined): boolean {
   return kinds.every((kind) => {
-    const limit = container.resources?.limits?.[kind];
-    const request = container.resources?.requests?.[kind];
+    const limit = resources?.limits?.[kind];
+    const request = resources?.requests?.[kind];
     return limit !== undefined && (request === undefined || sameQuantity(request, limit));
   });
 }
