@@ -14,6 +14,11 @@ export default {
       testMatch: ['<rootDir>/{operator,proxy,hack,test/support,test/conformance}/**/*.test.ts'],
     },
     { ...common, displayName: 'netns', testMatch: ['<rootDir>/test/netns/**/*.test.ts'] },
-    { ...common, displayName: 'cluster', testMatch: ['<rootDir>/test/cluster/**/*.test.ts'] },
+    {
+      ...common,
+      displayName: 'cluster',
+      testMatch: ['<rootDir>/test/cluster/**/*.test.ts'],
+      setupFilesAfterEnv: ['<rootDir>/test/support/cluster-setup.ts'],
+    },
   ],
 };

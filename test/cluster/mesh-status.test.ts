@@ -73,7 +73,7 @@ describe('MeshStatus', () => {
   it('prints a table for people', async () => {
     const table = await kubectl('get', 'meshstatus');
     const [head, ...rows] = table.trim().split('\n');
-    expect(head).toMatch(/NAME +PROXIES +IN SYNC +MTLS +CERT EXPIRY +RATE +SUCCESS +P99/i);
+    expect(head).toMatch(/NAME +PROXIES +IN SYNC +MTLS % +REQ\/S +SUCCESS % +P99 +CERT EXPIRY/);
     expect(rows.some((line) => line.startsWith('mesh.default'))).toBe(true);
     expect(rows.some((line) => line.startsWith(`namespace.${namespace} `))).toBe(true);
   });

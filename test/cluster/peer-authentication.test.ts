@@ -1,11 +1,10 @@
 // STRICT, PERMISSIVE and the switch between them on pods that run.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, grpc, http, tcp } from '../support/calls.ts';
-import { kubectl } from '../support/kubectl.ts';
+import { apply, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho, podsOf } from '../support/namespaces.ts';
-import { condition, program, programmed } from '../support/policies.ts';
-import { apply } from '../support/kubectl.ts';
-import { resource } from '../support/policies.ts';
+import { condition, program, programmed, resource } from '../support/policies.ts';
 
 const meshed = 't-peer';
 const outside = 't-peer-outside';
@@ -49,8 +48,10 @@ describe('PeerAuthentication', () => {
     expect(greeted.received).toBe('');
     expect(greeted.error).toBeDefined();
     const [pod] = await podsOf(meshed, 'app=server');
-    const log = await kubectl('logs', '-n', meshed, pod?.name ?? '', '-c', 'tsmesh-proxy');
-    expect(log).toContain(`PeerAuthentication ${meshed}/all`);
+    await waitFor('the refusal in the log of the sidecar', 10_000, async () => {
+      const log = await kubectl('logs', '-n', meshed, pod?.name ?? '', '-c', 'tsmesh-proxy');
+      return log.includes(`PeerAuthentication ${meshed}/all`);
+    });
   });
 
   it('lets a port be an exception', async () => {

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { cluster } from './kubectl.ts';
 
-/** Captures TCP on the bridge of all pods while `action` runs; answers every captured byte as latin1 text. */
+/** Captures TCP on the bridge between all pods (not the node's loopback, where kubectl exec passes) while `action` runs; answers every captured byte as latin1 text. */
 export async function captured(action: () => Promise<unknown>): Promise<string> {
-  const args = ['tcpdump', '--immediate-mode', '-i', 'any', '-s', '0', '-U', '-w', '-', 'tcp'];
+  const args = ['tcpdump', '--immediate-mode', '-i', 'cni0', '-s', '0', '-U', '-w', '-', 'tcp'];
   const child = (await cluster()).nodeSpawn(args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const chunks: Buffer[] = [];
   let words = '';
