@@ -43,6 +43,8 @@ export interface TestSidecar {
   unwanted: string[];
   log: AccessEntry[];
   registry: { value: Registry };
+  /** Moves its wall clock. */
+  wall: { offsetMs: number };
   apply(...resources: Resource[]): void;
   close(): void;
 }
@@ -58,9 +60,9 @@ export async function startSidecar(name = 'test'): Promise<TestSidecar> {
     originalDestination: () => target.outbound,
   });
   const { store, identity, counters, pool } = shared;
-  const { wanted, unwanted, log, registry } = parts;
+  const { wanted, unwanted, log, registry, wall } = parts;
   const all = { store, resolver, identity, counters, pool, inbound, outbound, target };
-  return { ...all, wanted, unwanted, log, registry, apply: applier(store), close };
+  return { ...all, wanted, unwanted, log, registry, wall, apply: applier(store), close };
 
   function close(): void {
     inbound.destroy();
@@ -70,9 +72,11 @@ export async function startSidecar(name = 'test'): Promise<TestSidecar> {
 }
 
 function makeParts() {
+  const wall = { offsetMs: 0 };
+  const clock = { ...systemClock, wallTimeMs: () => systemClock.wallTimeMs() + wall.offsetMs };
   const io: Io = {
-    clock: systemClock,
-    wheel: new TimerWheel(systemClock),
+    clock,
+    wheel: new TimerWheel(clock),
     flusher: new Flusher(),
   };
   const store = createStore();
@@ -102,7 +106,7 @@ function makeParts() {
     random: Math.random,
     listen: { host: loopback, port: 0 },
   };
-  return { shared, resolver, target, wanted, unwanted, log, registry };
+  return { shared, resolver, target, wanted, unwanted, log, registry, wall };
 }
 
 function applier(store: Store): (...resources: Resource[]) => void {
