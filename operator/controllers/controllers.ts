@@ -2,6 +2,7 @@
 // them. Events only enqueue; every reconciliation reads the state of the world anew.
 
 import { serviceAccountOf } from '../ca/identity-secrets.ts';
+import { renewAnnotation } from '../ca/types.ts';
 import type { Change } from '../model/view.ts';
 import type { Kind } from '../resources/api-client.ts';
 import type { Timer } from '../resources/clock.ts';
@@ -45,6 +46,10 @@ export class Controllers {
   readonly #context: ControllerContext;
   readonly #hooks: ControllerHooks;
   readonly #queues: Record<QueueName, WorkQueue>;
+  /** Service accounts that have their own timers by now. */
+  readonly #knownIdentities = new Set<string>();
+  /** What of the Mesh concerns every certificate, as last seen. */
+  #meshState = '';
   #sweep: Timer | null = null;
   #resync: Timer | null = null;
   #stopped = false;
@@ -89,7 +94,10 @@ export class Controllers {
         this.#queues.identities.add(identityKey({ namespace, serviceAccount }));
       }
     }
-    if (kind === 'Mesh') this.#identities();
+    if (kind === 'Mesh' && this.#meshState !== meshState(object)) {
+      this.#meshState = meshState(object);
+      this.#allIdentities();
+    }
   }
 
   onKey(kind: Kind, namespace: string, name: string): void {
@@ -105,7 +113,7 @@ export class Controllers {
     let pods = false;
     for (const key of change.keys) if (key.startsWith('pod:')) pods = true;
     if (pods) {
-      this.#identities();
+      this.#newIdentities();
       this.#namespacesWithPods();
     }
     this.#scheduleSweep();
@@ -121,7 +129,7 @@ export class Controllers {
   onCaChanged(): void {
     for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
     this.#queues.policies.add(['Mesh', '', meshName].join(separator));
-    this.#identities();
+    this.#allIdentities();
   }
 
   #queue(
@@ -149,14 +157,26 @@ export class Controllers {
       this.#queues.namespaces.add(namespace.metadata.name);
     }
     for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
-    this.#identities();
+    this.#newIdentities();
     this.#queues['mesh-status'].add('rows');
     this.#watchSecrets();
     this.#resync = this.#context.clock.after(resyncMs, () => this.#all());
   }
 
-  #identities(): void {
-    for (const key of usedServiceAccounts(this.#context.view())) this.#queues.identities.add(key);
+  #allIdentities(): void {
+    this.#knownIdentities.clear();
+    this.#newIdentities();
+  }
+
+  /** Those known already are woken by their Secret's events and their own timers. */
+  #newIdentities(): void {
+    const used = usedServiceAccounts(this.#context.view());
+    for (const key of this.#knownIdentities) if (!used.has(key)) this.#knownIdentities.delete(key);
+    for (const key of used) {
+      if (this.#knownIdentities.has(key)) continue;
+      this.#knownIdentities.add(key);
+      this.#queues.identities.add(key);
+    }
   }
 
   #namespacesWithPods(): void {
@@ -228,6 +248,11 @@ export class Controllers {
     await reconcileMeshStatuses(this.#context);
     return { afterMs: meshStatusMs };
   }
+}
+
+/** Status changes of the Mesh concern no certificate. */
+function meshState(mesh: KubeObject): string {
+  return `${mesh.metadata.generation}/${mesh.metadata.annotations?.[renewAnnotation]}`;
 }
 
 type Policy = KubeObject & { status?: ConditionsStatus };
