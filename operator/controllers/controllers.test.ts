@@ -1,0 +1,164 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Condition, Namespace, Secret } from '../resources/kubernetes.ts';
+import type { Mesh, TrafficPolicy } from '../resources/tsmesh.ts';
+import type { WebhookConfiguration } from './context.ts';
+import { Controllers } from './controllers.ts';
+import { TestCluster } from './test-cluster.ts';
+import { namespaceOf, podOf, serviceOf, trafficPolicyOf } from './test-world.ts';
+
+const meshed = { 'tsmesh.dev/injected': 'true' };
+const inject = 'tsmesh.dev/inject';
+const secretName = 'tsmesh-identity-app';
+
+async function running(prepare: (cluster: TestCluster) => void = () => undefined) {
+  const cluster = new TestCluster();
+  prepare(cluster);
+  cluster.model.flush();
+  const watched: string[][] = [];
+  const controllers = new Controllers(cluster.context(), {
+    random: () => 0,
+    rootsPem: () => 'roots',
+    watchSecrets: (namespaces) => Promise.resolve(void watched.push([...namespaces])),
+    onResult: () => undefined,
+  });
+  cluster.onChange = (kind, object) => controllers.onObject(kind, object);
+  cluster.model.onView((_view, change) => controllers.onView(change));
+  controllers.start();
+  await cluster.clock.advance(1_000);
+  return { cluster, controllers, watched };
+}
+
+function conditions(cluster: TestCluster, name: string): Record<string, string> {
+  const policy = cluster.find<TrafficPolicy>('TrafficPolicy', 'shop', name);
+  const list: Condition[] = policy?.status?.conditions ?? [];
+  return Object.fromEntries(list.map((one) => [one.type, one.status]));
+}
+
+describe('the leader', () => {
+  it('makes the default Mesh where there is none, and again when it is deleted', async () => {
+    const { cluster } = await running();
+    expect(cluster.find('Mesh', '', 'default')).toBeDefined();
+    cluster.remove('Mesh', '', 'default');
+    await cluster.clock.advance(1_000);
+    const mesh = cluster.find<Mesh>('Mesh', '', 'default');
+    expect(mesh?.status?.conditions?.map((one) => one.type)).toEqual([
+      'Accepted',
+      'CAReady',
+      'Programmed',
+    ]);
+  });
+
+  it('writes what it makes of a policy, and then nothing as long as nothing changes', async () => {
+    const { cluster } = await running((it) => {
+      it.put(...serviceOf('cart', [80]));
+      it.put('TrafficPolicy', trafficPolicyOf('p', 1, { service: { name: 'cart' } }));
+    });
+    expect(conditions(cluster, 'p')).toEqual({
+      Accepted: 'True',
+      ResolvedRefs: 'True',
+      Programmed: 'True',
+    });
+    const writes = cluster.writes.length;
+    await cluster.clock.advance(600_000);
+    expect(cluster.writes.slice(writes)).toEqual([]);
+  });
+
+  it('says so soon when what a policy names goes, although the policy itself did not change', async () => {
+    const { cluster } = await running((it) => {
+      it.put(...serviceOf('cart', [80]));
+      it.put('TrafficPolicy', trafficPolicyOf('p', 1, { service: { name: 'cart' } }));
+    });
+    cluster.remove('Service', 'shop', 'cart');
+    await cluster.clock.advance(1_000);
+    expect(conditions(cluster, 'p')).toMatchObject({ ResolvedRefs: 'False' });
+  });
+
+  it('reports a policy as programmed at once when the last sidecar has acknowledged it', async () => {
+    const { cluster, controllers } = await running((it) => {
+      it.programmed = { status: 'Unknown', reason: 'Pending', message: 'one is missing' };
+      it.put(...serviceOf('cart', [80]));
+      it.put('TrafficPolicy', trafficPolicyOf('p', 1, { service: { name: 'cart' } }));
+    });
+    expect(conditions(cluster, 'p')).toMatchObject({ Programmed: 'Unknown' });
+    cluster.programmed = { status: 'True', reason: 'Programmed', message: 'in force' };
+    controllers.onStreamsChanged();
+    await cluster.clock.advance(0);
+    expect(conditions(cluster, 'p')).toMatchObject({ Programmed: 'True' });
+  });
+
+  it('repairs the mirror of a namespace and takes its rights there, and gives them up again', async () => {
+    const { cluster } = await running((it) =>
+      it.put('Namespace', namespaceOf('shop', { annotations: { [inject]: 'enabled' } })),
+    );
+    const labels = () => cluster.find<Namespace>('Namespace', '', 'shop')?.metadata.labels;
+    expect(labels()).toEqual({ [inject]: 'enabled' });
+    expect(cluster.find('RoleBinding', 'shop', 'tsmesh-identity')).toMatchObject({
+      roleRef: { kind: 'ClusterRole', name: 'tsmesh-identity' },
+      subjects: [{ name: 'tsmesh-operator', namespace: 'tsmesh-system' }],
+    });
+    cluster.put('Namespace', namespaceOf('shop', { annotations: { [inject]: 'disabled' } }));
+    await cluster.clock.advance(1_000);
+    expect(labels()).toEqual({ [inject]: 'disabled' });
+    expect(cluster.find('RoleBinding', 'shop', 'tsmesh-identity')).toBeUndefined();
+  });
+
+  it('makes its RoleBinding again when somebody deletes it', async () => {
+    const { cluster } = await running((it) =>
+      it.put('Namespace', namespaceOf('shop', { labels: { [inject]: 'enabled' } })),
+    );
+    cluster.remove('RoleBinding', 'shop', 'tsmesh-identity');
+    await cluster.clock.advance(1_000);
+    expect(cluster.find('RoleBinding', 'shop', 'tsmesh-identity')).toBeDefined();
+  });
+
+  it('keeps the identity of a service account: made, made again when deleted, renewed when due', async () => {
+    const { cluster, watched } = await running((it) => {
+      it.put('Namespace', namespaceOf('shop'));
+      it.put(...podOf('a', meshed));
+    });
+    const secret = () => cluster.find<Secret>('Secret', 'shop', secretName)?.data?.['tls.crt'];
+    const first = secret();
+    expect(first).toBeDefined();
+    expect(watched.at(-1)).toEqual(['shop']);
+    cluster.remove('Secret', 'shop', secretName);
+    await cluster.clock.advance(1_000);
+    const second = secret();
+    expect(second).toBeDefined();
+    expect(second).not.toBe(first);
+    await cluster.clock.advance(12 * 3_600_000);
+    expect(secret()).toBe(second);
+    await cluster.clock.advance(5 * 3_600_000);
+    expect(secret()).not.toBe(second);
+  });
+
+  it('writes its roots into the webhooks, and again when somebody clears them', async () => {
+    const cleared = { metadata: { name: 'tsmesh' }, webhooks: [{ name: 'w', clientConfig: {} }] };
+    const { cluster } = await running((it) => it.put('MutatingWebhookConfiguration', cleared));
+    const bundle = () =>
+      cluster.find<WebhookConfiguration>('MutatingWebhookConfiguration', '', 'tsmesh')
+        ?.webhooks?.[0]?.clientConfig.caBundle;
+    expect(bundle()).toBe(Buffer.from('roots').toString('base64'));
+    cluster.put('MutatingWebhookConfiguration', cleared);
+    await cluster.clock.advance(1_000);
+    expect(cluster.writes.filter((write) => write.includes('WebhookConf'))).toHaveLength(2);
+    expect(bundle()).toBe(Buffer.from('roots').toString('base64'));
+  });
+
+  it('deletes the row of a namespace that is gone', async () => {
+    const { cluster } = await running((it) =>
+      it.put('MeshStatus', { metadata: { name: 'namespace.gone' } }),
+    );
+    expect(cluster.find('MeshStatus', '', 'namespace.gone')).toBeUndefined();
+  });
+
+  it('writes nothing more once it has lost the lease', async () => {
+    const { cluster, controllers } = await running();
+    await controllers.stop();
+    const writes = cluster.writes.length;
+    cluster.remove('Mesh', '', 'default');
+    cluster.put(...podOf('a', meshed));
+    cluster.put('Namespace', namespaceOf('shop', { annotations: { [inject]: 'enabled' } }));
+    await cluster.clock.advance(600_000);
+    expect(cluster.writes.slice(writes)).toEqual([]);
+  });
+});
