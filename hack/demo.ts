@@ -3,7 +3,15 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { removeOwnClusters, chooseTarget, type Target } from './demo/target.ts';
-import { proveEncryption, showRequests, showSplit, showStatus, showStrict } from './demo/proof.ts';
+import {
+  proveEncryption,
+  requestsReported,
+  showRequests,
+  SPLIT_REQUESTS,
+  showSplit,
+  showStatus,
+  showStrict,
+} from './demo/proof.ts';
 import { installOutside, installShop, OUTSIDE, SHOP } from './demo/shop.ts';
 import { build } from './images/build.ts';
 import { imageNames } from './images/definitions.ts';
@@ -34,8 +42,9 @@ async function main(): Promise<void> {
   await showRequests(target);
   await proveEncryption(target);
   await showStrict(target);
+  const before = await requestsReported(target);
   await showSplit(target);
-  await showStatus(target);
+  await showStatus(target, before + SPLIT_REQUESTS);
   console.log(whatNext(target));
 }
 

@@ -8,6 +8,7 @@ import { waitFor } from '../lib/wait.ts';
 import { call, OUTSIDE, SHOP } from './shop.ts';
 import type { Target } from './target.ts';
 
+export const SPLIT_REQUESTS = 500;
 const MARKER = 'tsmesh-demo-secret';
 const web = { namespace: SHOP, deployment: 'web' };
 const caller = { namespace: OUTSIDE, deployment: 'caller' };
@@ -66,22 +67,35 @@ export async function showStrict({ kubectl }: Target): Promise<void> {
 
 /** 90 to 10 between two versions, from the moment that the policy is Programmed. */
 export async function showSplit({ kubectl }: Target): Promise<void> {
-  heading('a TrafficPolicy with 90 % for cart v1 and 10 % for cart v2; 500 requests');
+  heading(`a TrafficPolicy with 90 % for cart v1 and 10 % for cart v2; ${SPLIT_REQUESTS} requests`);
   await apply(kubectl, 'trafficpolicy/cart', 'traffic-policy-canary.yaml');
-  const load = ['load', 'http://cart/items', '--requests', '500', '--concurrency', '4'];
+  const load = [
+    'load',
+    'http://cart/items',
+    '--requests',
+    String(SPLIT_REQUESTS),
+    '--concurrency',
+    '4',
+  ];
   const result = await call(kubectl, web, load);
   console.log(JSON.stringify({ byVersion: result['byVersion'], failed: result['failed'] }));
   if (Number(result['failed']) > 0) throw new Error(`requests failed: ${JSON.stringify(result)}`);
 }
 
-export async function showStatus({ kubectl }: Target): Promise<void> {
+/** What the operator has heard of so far; requests are reported every few seconds. */
+export async function requestsReported({ kubectl }: Target): Promise<number> {
+  const path = 'jsonpath={.status.requests}';
+  const row = ['get', 'meshstatus', `namespace.${SHOP}`, '--ignore-not-found', '-o', path];
+  return Number(await kubectl(row));
+}
+
+/** The table, as soon as it counts at least this many requests. */
+export async function showStatus(target: Target, requests: number): Promise<void> {
   heading('kubectl get meshstatus');
-  const row = await waitFor('a row of MeshStatus with requests', 60_000, async () => {
-    const path = 'jsonpath={.status.requests}';
-    const requests = await kubectl(['get', 'meshstatus', `namespace.${SHOP}`, '-o', path]);
-    return Number(requests) > 0 && (await kubectl(['get', 'meshstatus']));
+  await waitFor(`${requests} requests in MeshStatus`, 60_000, async () => {
+    return (await requestsReported(target)) >= requests;
   });
-  console.log(row);
+  console.log(await target.kubectl(['get', 'meshstatus']));
 }
 
 async function apply(kubectl: Kubectl, object: string, sample: string): Promise<void> {
