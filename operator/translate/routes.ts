@@ -7,7 +7,7 @@ import type {
   StringMatch,
   WeightedBackend,
 } from '../../proxy/api/resources.ts';
-import { objectKey } from '../model/view.ts';
+import { objectKey, tcpPorts } from '../model/view.ts';
 import type { ObjectKey, View } from '../model/view.ts';
 import type {
   BackendSpec,
@@ -29,6 +29,8 @@ export interface RouteContext {
   port: number;
   policy: TrafficPolicy | null;
   defaults: MeshSpec['defaults'];
+  /** What "the Service itself" is: for a pod that was called by its own address, that pod only. */
+  ownEndpoints: string | null;
 }
 
 /** A backend of a route as it resolves: where to, and whether that is there. */
@@ -60,7 +62,7 @@ export function tcpBackends(context: RouteContext): WeightedBackend[] {
 function defaultRoute(context: RouteContext): HttpRoute {
   const { policy, defaults } = context;
   return {
-    name: 'default',
+    name: defaultRouteName(context),
     matches: [],
     backends: weightedBackends(context, undefined),
     timeoutMs: timeoutMs(policy?.spec.timeout, defaults?.timeout),
@@ -70,6 +72,14 @@ function defaultRoute(context: RouteContext): HttpRoute {
     rewrite: null,
     redirect: null,
   };
+}
+
+/** Whoever set the timeout and the retries of this route stands in what a caller is told. */
+function defaultRouteName({ policy, defaults }: RouteContext): string {
+  if (policy !== null) {
+    return `TrafficPolicy ${policy.metadata.namespace}/${policy.metadata.name}, default route`;
+  }
+  return defaults === undefined ? 'default' : 'Mesh default';
 }
 
 function httpRoute(context: RouteContext, spec: RouteSpec, index: number): HttpRoute {
@@ -147,14 +157,17 @@ function resolveBackend(context: RouteContext, spec: BackendSpec): ResolvedBacke
   const found = view.services.get(service);
   const subset = policy?.spec.subsets?.find((one) => one.name === spec.subset);
   const base = { spec, service, port };
+  const asks = spec.subset !== undefined || spec.port !== undefined;
+  if (context.ownEndpoints !== null && service === context.service && !asks) {
+    return { ...base, endpoints: context.ownEndpoints, missing: null };
+  }
   if (spec.subset !== undefined && subset === undefined) {
     const endpoints = undefinedSubsetName(service, port, spec.subset);
     return { ...base, endpoints, missing: 'subset' };
   }
   const endpoints = serviceEndpointsName(service, port, subset?.labels ?? null);
   if (found === undefined) return { ...base, endpoints, missing: 'service' };
-  const ports = found.spec.ports ?? [];
-  const known = ports.some((one) => one.port === port && (one.protocol ?? 'TCP') === 'TCP');
+  const known = tcpPorts(found).some((one) => one.port === port);
   return { ...base, endpoints, missing: known ? null : 'port' };
 }
 
