@@ -1,0 +1,64 @@
+// The mesh's own kinds: faults that only this webhook sees, with the field's path.
+
+import { describe, expect, it } from '@jest/globals';
+import type { TrafficPolicySpec } from '../resources/tsmesh.ts';
+import { validateResource } from './validate-handler.ts';
+
+function findings(spec: Partial<TrafficPolicySpec>) {
+  return validateResource('TrafficPolicy', {
+    metadata: { name: 'cart' },
+    spec: { service: { name: 'cart' }, ...spec },
+  });
+}
+
+describe('a TrafficPolicy', () => {
+  it('without fault passes', () => {
+    const routes = [{ matches: [{ path: { regex: '/v[12]/.*' } }] }, {}];
+    expect(findings({ routes, timeout: '1s' })).toEqual({ faults: [], warnings: [] });
+    expect(findings({})).toEqual({ faults: [], warnings: [] });
+  });
+
+  it.each([
+    [{ path: { regex: '/(' } }, 'spec.routes[0].matches[0].path.regex: "/("'],
+    [{ path: { regex: '(?i)x' } }, 'path.regex'],
+    [
+      {
+        headers: [
+          { name: 'a', exact: 'b' },
+          { name: 'x', regex: '[' },
+        ],
+      },
+      'headers[1].regex: "["',
+    ],
+    [{ queryParams: [{ name: 'x', regex: 'a{2,1}' }] }, 'queryParams[0].regex'],
+  ])('with a pattern that JavaScript refuses is refused by path (%j)', (match, text) => {
+    const { faults } = findings({ routes: [{ matches: [match] }] });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(text);
+    expect(faults[0]).toContain('is not a regular expression of JavaScript');
+  });
+
+  it('with a try longer than all tries together is refused, wherever the times stand', () => {
+    const retries = { attempts: 1, perTryTimeout: '2s' };
+    expect(findings({ timeout: '1s', routes: [{ retries }] }).faults[0]).toContain(
+      'spec.routes[0].retries.perTryTimeout: 2s must not be longer than spec.timeout 1s',
+    );
+    expect(findings({ retries, routes: [{ timeout: '500ms' }] }).faults[0]).toContain(
+      'spec.retries.perTryTimeout: 2s must not be longer than spec.routes[0].timeout 500ms',
+    );
+    expect(findings({ retries, routes: [{ timeout: '2s' }] }).faults).toEqual([]);
+  });
+
+  it('with a route that is never reached is warned of', () => {
+    const { warnings } = findings({ routes: [{ name: 'all' }, { name: 'never' }] });
+    expect(warnings).toEqual([expect.stringContaining('spec.routes[0] matches every request')]);
+  });
+});
+
+describe('a Mesh', () => {
+  it('whose sidecars could not start is refused', () => {
+    const proxy = { resources: { limits: { memory: '32Mi' }, requests: { memory: '96Mi' } } };
+    const { faults } = validateResource('Mesh', { metadata: { name: 'default' }, spec: { proxy } });
+    expect(faults).toEqual([expect.stringContaining('spec.proxy.resources.limits.memory: 32Mi')]);
+  });
+});

@@ -1,0 +1,187 @@
+// The webhook server over real TLS: answers, bounds, hot certificates, faults of callers and of ours.
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { request as httpsRequest } from 'node:https';
+import { createRoot, loadAuthority } from '../ca/authority.ts';
+import { createOperatorIdentity } from '../ca/operator-identity.ts';
+import { TestClock } from '../ca/test-api.ts';
+import type { CertificateAuthority } from '../ca/types.ts';
+import type { Logger } from '../resources/logger.ts';
+import type { AdmissionHandler } from './admission.ts';
+import { createWebhookServer, type WebhookServer } from './webhook-server.ts';
+
+// TLS checks certificates against the machine's time.
+const now = Date.now();
+const servername = 'tsmesh-operator.tsmesh-system.svc';
+const open: WebhookServer[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+function authority(): CertificateAuthority {
+  const loaded = loadAuthority(createRoot('cluster.local', 99_999_999, now), now);
+  if (!loaded.ok) throw new Error(loaded.problem.message);
+  return loaded.authority;
+}
+
+async function world(handlers: Record<string, AdmissionHandler> = {}) {
+  const state = { authority: authority() };
+  const tls = createOperatorIdentity({
+    ca: {
+      current: () => state.authority,
+      condition: () => ({ status: 'True', reason: '', message: '' }),
+    },
+    trustDomain: () => 'cluster.local',
+  });
+  tls.renewIfDue(now);
+  const logged: string[] = [];
+  const write = (message: string, fields?: object) =>
+    void logged.push(`${message} ${JSON.stringify(fields)}`);
+  const log: Logger = { debug: write, info: write, warn: write, error: write };
+  const server = createWebhookServer({ tls, handlers, log, clock: new TestClock(now) });
+  open.push(server);
+  const port = await server.listen(0, '127.0.0.1');
+  const renew = () => {
+    state.authority = authority();
+    tls.renewIfDue(now);
+  };
+  const post = (path: string, body: string | Buffer, method = 'POST') =>
+    send({ port, path, method, ca: state.authority.rootsPem, body });
+  return { post, logged, renew };
+}
+
+interface Sent {
+  port: number;
+  path: string;
+  method: string;
+  ca: string;
+  body: string | Buffer;
+}
+
+function send(sent: Sent): Promise<{ status: number; text: string }> {
+  const { body, ...rest } = sent;
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(
+      { ...rest, host: '127.0.0.1', servername, agent: false },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: response.statusCode ?? 0, text });
+        });
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+function review(parts: object = {}): string {
+  return JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: {
+      uid: 'r1',
+      kind: { group: '', version: 'v1', kind: 'Pod' },
+      resource: { group: '', version: 'v1', resource: 'pods' },
+      operation: 'CREATE',
+      object: { metadata: { name: 'a' }, spec: {} },
+      ...parts,
+    },
+  });
+}
+
+describe('the webhook server', () => {
+  it('answers with the patch in base64', async () => {
+    const patch = [{ op: 'add' as const, path: '/a', value: 'ü' }];
+    const handle: AdmissionHandler = async () => ({ allowed: true, patch, warnings: ['w'] });
+    const { post } = await world({ '/x': handle });
+    const { status, text } = await post('/x?timeout=10s', review());
+    const { response } = JSON.parse(text) as { response: Record<string, string> };
+    expect(status).toBe(200);
+    expect(response).toMatchObject({ uid: 'r1', allowed: true, warnings: ['w'] });
+    expect(JSON.parse(Buffer.from(response.patch!, 'base64').toString())).toEqual(patch);
+  });
+
+  it('answers a refusal with the message, and shortens long warnings', async () => {
+    const handle: AdmissionHandler = async () => ({
+      allowed: false,
+      message: 'no',
+      warnings: ['w'.repeat(300)],
+    });
+    const { post } = await world({ '/x': handle });
+    const { text } = await post('/x', review());
+    const { response } = JSON.parse(text) as { response: { warnings: string[] } };
+    expect(response).toMatchObject({ allowed: false, status: { code: 403, message: 'no' } });
+    expect(response.warnings[0]).toHaveLength(256);
+  });
+
+  it('turns a fault of a handler into a refusal, and goes on', async () => {
+    const handle: AdmissionHandler = async () => {
+      throw new TypeError('x is not a function');
+    };
+    const { post, logged } = await world({ '/x': handle });
+    const { text } = await post('/x', review());
+    expect(text).toContain('internal error: x is not a function');
+    expect(logged.join()).toContain('handler failed');
+    expect((await post('/x', review())).status).toBe(200);
+  });
+
+  it.each([
+    ['no JSON', '{'],
+    ['no review', '{}'],
+    ['another version', '{"apiVersion":"admission.k8s.io/v1beta1","request":{}}'],
+    ['no request', '{"apiVersion":"admission.k8s.io/v1"}'],
+    ['no uid', review({ uid: '' })],
+    ['no kind', review({ kind: 'Pod' })],
+    ['no operation', review({ operation: 'PATCH' })],
+    ['no object', review({ object: 'x' })],
+    ['an object without metadata', review({ oldObject: {} })],
+  ])('answers %s with 400', async (_, body) => {
+    const { post } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    expect((await post('/x', body)).status).toBe(400);
+  });
+
+  it('answers unknown paths with 404, other methods with 405', async () => {
+    const { post } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    expect((await post('/constructor', review())).status).toBe(404);
+    expect((await post('/x', '', 'GET')).status).toBe(405);
+  });
+
+  it('refuses a body that is too large and lives on', async () => {
+    const { post } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    const large = Buffer.alloc(5 * 1024 ** 2, 'x');
+    // The connection is closed while the caller still writes: either answer is an end.
+    const answer = await post('/x', large).then(
+      ({ status }) => status,
+      () => 413,
+    );
+    expect(answer).toBe(413);
+    expect((await post('/x', review())).status).toBe(200);
+  });
+
+  it('serves a new certificate without a restart', async () => {
+    const { post, renew } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    expect((await post('/x', review())).status).toBe(200);
+    // From here on the caller trusts the new root only.
+    renew();
+    expect((await post('/x', review())).status).toBe(200);
+  });
+
+  it('does not listen without a certificate', async () => {
+    const none = { current: () => null, onChange: () => () => undefined };
+    const log: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const options = { tls: none, handlers: {}, log, clock: new TestClock(now) };
+    await expect(createWebhookServer(options).listen(0)).rejects.toThrow('no certificate');
+  });
+});
