@@ -5,7 +5,7 @@ import type { Kind } from '../resources/api-client.ts';
 import type { Clock, Timer } from '../resources/clock.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { createTables, takeView, update } from './tables.ts';
-import { emptyView, objectKey } from './view.ts';
+import { emptyView, keyOf, objectKey } from './view.ts';
 import type { Change, DependencyKey, View } from './view.ts';
 
 /** Kinds that the model keeps. Others may be passed in and are ignored. */
@@ -67,8 +67,7 @@ export function createModel(deps: ModelDeps): Model {
     if (pending.size > 0) timer ??= deps.clock.after(deps.debounceMs ?? defaultDebounceMs, flush);
   };
   return {
-    upsert: (kind, object) =>
-      apply(kind, objectKey(object.metadata.namespace ?? '', object.metadata.name), object),
+    upsert: (kind, object) => apply(kind, keyOf(object), object),
     remove: (kind, namespace, name) => apply(kind, objectKey(namespace, name), null),
     view: () => view,
     onView(listener) {

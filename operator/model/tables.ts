@@ -14,7 +14,7 @@ import { canonicalAddress } from './addresses.ts';
 import { CopyMap, Index } from './copy-map.ts';
 import { byName, canonicalJson, compareText, oldestFirst } from './order.ts';
 import { podEntry } from './pod-entry.ts';
-import { objectKey } from './view.ts';
+import { namespaceOf, objectKey, tcpPorts } from './view.ts';
 import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from './view.ts';
 
 /** The label by which a slice names its Service. */
@@ -71,8 +71,8 @@ export const setters = {
     return ['mesh'];
   },
   Namespace: (tables, key, object) => {
-    tables.namespaces.put(nameOf(key), object);
-    return [`namespace:${nameOf(key)}`];
+    tables.namespaces.put(namePart(key), object);
+    return [`namespace:${namePart(key)}`];
   },
   Pod: (tables, key, object) =>
     setPod(tables, key, object === null ? null : podEntry(object as Pod)),
@@ -80,8 +80,8 @@ export const setters = {
   EndpointSlice: (tables, key, object) => setSlice(tables, key, object as EndpointSlice | null),
   PeerAuthentication: (tables, key, object) => {
     const next = object as PeerAuthentication | null;
-    tables.authByNamespace.replace(key, next === null ? [] : [[namespaceOf(key), next]]);
-    return [`peerauth:${namespaceOf(key)}`];
+    tables.authByNamespace.replace(key, next === null ? [] : [[namespacePart(key), next]]);
+    return [`peerauth:${namespacePart(key)}`];
   },
   TrafficPolicy: (tables, key, object) => {
     const next = object as TrafficPolicy | null;
@@ -139,7 +139,7 @@ function setPod(tables: Tables, key: ObjectKey, next: PodEntry | null): Dependen
 }
 
 function setService(tables: Tables, key: ObjectKey, next: Service | null): DependencyKey[] {
-  const namespace = namespaceOf(key);
+  const namespace = namespacePart(key);
   const touched = new Set([`service:${key}`, `services:${namespace}`, `endpoints:${key}`]);
   for (const service of [tables.services.get(key) ?? null, next]) {
     for (const address of serviceAddresses(service)) touched.add(`address:${address}`);
@@ -151,7 +151,7 @@ function setService(tables: Tables, key: ObjectKey, next: Service | null): Depen
 }
 
 function portEntries(service: Service): [string, ServicePortEntry][] {
-  const ports = (service.spec.ports ?? []).filter((port) => (port.protocol ?? 'TCP') === 'TCP');
+  const ports = tcpPorts(service);
   return serviceAddresses(service).flatMap((address) =>
     ports.map((port): [string, ServicePortEntry] => [
       destinationName(address, port.port),
@@ -186,11 +186,11 @@ function setSlice(tables: Tables, key: ObjectKey, next: EndpointSlice | null): D
 function serviceOf(slice: EndpointSlice | null): ObjectKey[] {
   const name = slice?.metadata.labels?.[serviceLabel];
   if (slice === null || name === undefined || slice.addressType === 'FQDN') return [];
-  return [objectKey(slice.metadata.namespace ?? '', name)];
+  return [objectKey(namespaceOf(slice), name)];
 }
 
 function endpointNames(slice: EndpointSlice): string[] {
-  const namespace = slice.metadata.namespace ?? '';
+  const namespace = namespaceOf(slice);
   const names = slice.endpoints.flatMap(({ addresses, targetRef }) => [
     ...addresses.map(canonicalAddress),
     ...(targetRef?.name === undefined ? [] : [objectKey(namespace, targetRef.name)]),
@@ -200,14 +200,14 @@ function endpointNames(slice: EndpointSlice): string[] {
 
 function targetOf(policy: TrafficPolicy | null): ObjectKey[] {
   if (policy === null) return [];
-  return [objectKey(policy.metadata.namespace ?? '', policy.spec.service.name)];
+  return [objectKey(namespaceOf(policy), policy.spec.service.name)];
 }
 
-function namespaceOf(key: ObjectKey): string {
+function namespacePart(key: ObjectKey): string {
   return key.slice(0, key.indexOf('/'));
 }
 
-function nameOf(key: ObjectKey): string {
+function namePart(key: ObjectKey): string {
   return key.slice(key.indexOf('/') + 1);
 }
 

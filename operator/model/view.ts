@@ -1,7 +1,13 @@
 // What the operator knows of the cluster at one instant: read-only, replaced as a whole. Types and
 // look-ups only; model.ts builds it.
 
-import type { EndpointSlice, Namespace, Service, ServicePort } from '../resources/kubernetes.ts';
+import type {
+  EndpointSlice,
+  KubeObject,
+  Namespace,
+  Service,
+  ServicePort,
+} from '../resources/kubernetes.ts';
 import type { Mesh, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
 
 /** `namespace/name`. */
@@ -71,6 +77,20 @@ export type DependencyKey = string;
 /** What differs between a view and the one before it. */
 export interface Change {
   readonly keys: ReadonlySet<DependencyKey>;
+}
+
+/** The TCP ports of a Service. */
+export function tcpPorts(service: Service): ServicePort[] {
+  return (service.spec.ports ?? []).filter((port) => (port.protocol ?? 'TCP') === 'TCP');
+}
+
+/** Empty for cluster-scoped objects. */
+export function namespaceOf(object: KubeObject): string {
+  return object.metadata.namespace ?? '';
+}
+
+export function keyOf(object: KubeObject): ObjectKey {
+  return objectKey(namespaceOf(object), object.metadata.name);
 }
 
 export function objectKey(namespace: string, name: string): ObjectKey {

@@ -1,14 +1,13 @@
 // The Destination resource: what an address and port mean to the pods of a namespace. Pure.
 
 import { destinationName } from '../../proxy/api/resources.ts';
-import type { DestinationResource, HttpRoute } from '../../proxy/api/resources.ts';
+import type { DestinationResource } from '../../proxy/api/resources.ts';
 import { canonicalAddress } from '../model/addresses.ts';
-import { objectKey, podAt, servicePortAt } from '../model/view.ts';
-import type { PodEntry, ServicePortEntry, View } from '../model/view.ts';
+import { keyOf, namespaceOf, podAt, servicePortAt, tcpPorts } from '../model/view.ts';
+import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from '../model/view.ts';
 import { podEndpointsName } from './endpoint-names.ts';
 import { meshRefs } from './mesh-settings.ts';
-import { declaredProtocol, podPortProtocols } from './protocol.ts';
-import { retryPolicy, timeoutMs } from './retry.ts';
+import { declaredProtocol, podPortProtocols, servicesOfPod, targetPort } from './protocol.ts';
 import { backendServices, httpRoutes, tcpBackends } from './routes.ts';
 import type { RouteContext } from './routes.ts';
 import { speakingPolicy } from './traffic-policy.ts';
@@ -44,61 +43,69 @@ function serviceDestination(
   entry: ServicePortEntry,
   byAddress: string,
 ): Translated<DestinationResource> {
-  const { namespace = '', name: serviceName } = entry.service.metadata;
-  const { port, appProtocol, name: portName = '' } = entry.port;
-  const service = objectKey(namespace, serviceName);
-  const policy = speakingPolicy(view, service, port);
-  const context: RouteContext = {
-    view,
-    service,
-    port,
-    policy,
-    defaults: view.mesh?.spec.defaults,
-  };
+  const { name: serviceName } = entry.service.metadata;
+  const { port, appProtocol, name: portName } = entry.port;
+  const context = contextOf(view, keyOf(entry.service), port, null);
   const content: Content = {
     kind: 'service',
-    host: `${serviceName}.${namespace}:${port}`,
+    host: `${serviceName}.${namespaceOf(entry.service)}:${port}`,
     protocol: declaredProtocol(appProtocol, portName),
     routes: httpRoutes(context),
     tcp: tcpBackends(context),
   };
-  const policies = policy === null ? [] : [shapedBy('TrafficPolicy', policy)];
-  const services = backendServices(context).map((key) => `service:${key}`);
-  const dependsOn = ['mesh', byAddress, `traffic:${service}`, ...services];
-  return translated(name, content, [...meshRefs(view), ...policies], dependsOn);
+  return translated(name, content, policiesOf(context), [byAddress, ...dependenciesOf(context)]);
 }
 
+/** A pod called by its own address; what its headless Service's policy says holds, but for where to. */
 function podDestination(
   view: View,
   name: string,
   at: { pod: PodEntry; address: string; port: number },
 ): Translated<DestinationResource> {
   const { pod, address, port } = at;
-  const backends = [{ endpoints: podEndpointsName(address, port), weight: 1 }];
+  const headless = headlessService(view, pod, port);
+  const own = podEndpointsName(address, port);
+  const [service, servicePort] = headless ?? [pod.key, port];
+  const known = contextOf(view, service, servicePort, own);
+  const context: RouteContext = headless === null ? { ...known, policy: null } : known;
   const content: Content = {
     kind: 'pod',
     host: `${pod.name}.${pod.namespace}:${port}`,
     protocol: podPortProtocols(view, pod).get(port) ?? 'auto',
-    routes: [podRoute(view, backends)],
-    tcp: backends,
+    routes: httpRoutes(context),
+    tcp: tcpBackends(context),
   };
-  const dependsOn = ['mesh', `address:${address}`, `pod:${pod.key}`, `services:${pod.namespace}`];
-  return translated(name, content, meshRefs(view), dependsOn);
+  const dependsOn = [`address:${address}`, `pod:${pod.key}`, `services:${pod.namespace}`];
+  return translated(name, content, policiesOf(context), [...dependsOn, ...dependenciesOf(context)]);
 }
 
-function podRoute(view: View, backends: HttpRoute['backends']): HttpRoute {
-  const defaults = view.mesh?.spec.defaults;
-  return {
-    name: 'default',
-    matches: [],
-    backends,
-    timeoutMs: timeoutMs(defaults?.timeout),
-    retry: retryPolicy(defaults?.retries),
-    requestHeaders: null,
-    responseHeaders: null,
-    rewrite: null,
-    redirect: null,
-  };
+/** The oldest headless Service that leads to this port of the pod, and its own port for it. */
+function headlessService(view: View, pod: PodEntry, port: number): [ObjectKey, number] | null {
+  for (const service of servicesOfPod(view, pod)) {
+    if (service.spec.clusterIP !== 'None') continue;
+    const found = tcpPorts(service).find((one) => targetPort(one, pod) === port);
+    if (found !== undefined) return [keyOf(service), found.port];
+  }
+  return null;
+}
+
+function contextOf(
+  view: View,
+  service: ObjectKey,
+  port: number,
+  ownEndpoints: string | null,
+): RouteContext {
+  const policy = speakingPolicy(view, service, port);
+  return { view, service, port, policy, defaults: view.mesh?.spec.defaults, ownEndpoints };
+}
+
+function policiesOf({ view, policy }: RouteContext): ShapedBy[] {
+  return [...meshRefs(view), ...(policy === null ? [] : [shapedBy('TrafficPolicy', policy)])];
+}
+
+function dependenciesOf(context: RouteContext): DependencyKey[] {
+  const services = backendServices(context).map((key) => `service:${key}`);
+  return ['mesh', `traffic:${context.service}`, ...services];
 }
 
 function translated(

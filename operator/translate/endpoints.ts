@@ -7,7 +7,7 @@ import { destinationName } from '../../proxy/api/resources.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import { canonicalAddress } from '../model/addresses.ts';
 import { compareText } from '../model/order.ts';
-import { objectKey, podAt } from '../model/view.ts';
+import { objectKey, podAt, tcpPorts } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
 import type { EndpointSlice, Service } from '../resources/kubernetes.ts';
 import { parseEndpointsName } from './endpoint-names.ts';
@@ -50,8 +50,10 @@ function serviceEndpoints(
 ): Translated<EndpointsResource> {
   const key = objectKey(wanted.namespace, wanted.service);
   const service = view.services.get(key);
-  const slices = service === undefined ? [] : (view.slices.get(key) ?? []);
-  const places = slices.flatMap((slice) => slicePlaces(view, service!, slice, wanted));
+  const slices = view.slices.get(key) ?? [];
+  const places = slices.flatMap((slice) =>
+    service === undefined ? [] : slicePlaces(view, service, slice, wanted),
+  );
   return translated(name, wanted.undefinedSubset ? [] : places, [
     'mesh',
     `service:${key}`,
@@ -66,12 +68,10 @@ function slicePlaces(
   slice: EndpointSlice,
   wanted: ServiceName,
 ): Place[] {
-  const declared = (service.spec.ports ?? []).find(
-    (port) => port.port === wanted.port && (port.protocol ?? 'TCP') === 'TCP',
-  );
+  const declared = tcpPorts(service).find((port) => port.port === wanted.port);
   if (declared === undefined) return [];
   const named = (slice.ports ?? []).find(
-    (port) => (port.name ?? '') === (declared.name ?? '') && (port.protocol ?? 'TCP') === 'TCP',
+    (port) => (port.name || '') === (declared.name || '') && port.protocol !== 'UDP',
   );
   const port = named?.port;
   if (port === undefined) return [];

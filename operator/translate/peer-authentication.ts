@@ -25,11 +25,15 @@ export interface Speakers {
 export const defaultMode: MtlsMode = 'PERMISSIVE';
 
 export function isNamespaceWide(policy: PeerAuthentication): boolean {
-  return Object.keys(policy.spec.selector?.matchLabels ?? {}).length === 0;
+  return Object.keys(selectorOf(policy)).length === 0;
 }
 
 export function selectsPod(policy: PeerAuthentication, pod: PodEntry): boolean {
-  return matchesLabels(policy.spec.selector?.matchLabels ?? {}, pod.labels);
+  return matchesLabels(selectorOf(policy), pod.labels);
+}
+
+function selectorOf(policy: PeerAuthentication): Record<string, string> {
+  return policy.spec.selector?.matchLabels ?? {};
 }
 
 export function speakersFor(view: View, pod: PodEntry): Speakers {

@@ -3,6 +3,7 @@
 
 import type { Protocol } from '../../proxy/api/resources.ts';
 import { oldestFirst } from '../model/order.ts';
+import { tcpPorts } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
 import type { Service, ServicePort } from '../resources/kubernetes.ts';
 
@@ -35,7 +36,7 @@ const protocols: Record<string, Protocol> = {
 };
 
 /** Of a port with this appProtocol and name. */
-export function declaredProtocol(appProtocol: string | undefined, name: string): Protocol {
+export function declaredProtocol(appProtocol: string | undefined, name = ''): Protocol {
   if (appProtocol !== undefined) return protocols[appProtocol.toLowerCase()] ?? 'auto';
   const lower = name.toLowerCase();
   if (lower === 'grpc-web' || lower.startsWith('grpc-web-')) return 'auto';
@@ -74,9 +75,8 @@ export function podPortProtocols(view: View, pod: PodEntry): Map<number, Protoco
     found.set(port, known === 'auto' ? protocol : known);
   };
   for (const service of servicesOfPod(view, pod).toSorted(oldestFirst)) {
-    for (const port of service.spec.ports ?? []) {
-      if ((port.protocol ?? 'TCP') !== 'TCP') continue;
-      note(targetPort(port, pod), declaredProtocol(port.appProtocol, port.name ?? ''));
+    for (const port of tcpPorts(service)) {
+      note(targetPort(port, pod), declaredProtocol(port.appProtocol, port.name));
     }
   }
   for (const { name, port } of pod.containerPorts) note(port, declaredProtocol(undefined, name));

@@ -1,6 +1,7 @@
 // What a translation gives: the resource, the policies that shaped it and what it was made from.
 
 import type { PolicyRef, Resource } from '../../proxy/api/resources.ts';
+import { namespaceOf } from '../model/view.ts';
 import type { DependencyKey } from '../model/view.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { compareText } from '../model/order.ts';
@@ -18,8 +19,8 @@ export interface Translated<R extends Resource = Resource> {
 }
 
 export function shapedBy(kind: PolicyRef['kind'], object: KubeObject): ShapedBy {
-  const { namespace = '', name, generation = 0, uid = '' } = object.metadata;
-  return { kind, namespace, name, generation, uid };
+  const { name, generation = 0, uid = '' } = object.metadata;
+  return { kind, namespace: namespaceOf(object), name, generation, uid };
 }
 
 /** Sorted, each once. */

@@ -116,7 +116,7 @@ class TranslationCache implements Translations {
   }
 
   #drop(key: TranslationKey): void {
-    for (const dependency of this.#kept.get(key)?.dependsOn ?? []) {
+    for (const dependency of this.#kept.get(key)!.dependsOn) {
       const dependents = this.#dependents.get(dependency);
       dependents?.delete(key);
       if (dependents?.size === 0) this.#dependents.delete(dependency);
