@@ -33,7 +33,7 @@ export function translateWorkload(
     serviceAccount: pod.serviceAccount,
     inbound: inbound(view, pod, speakers),
     outbound: outbound(view),
-    accessLog: view.mesh?.spec.accessLog ?? 'off',
+    accessLog: view.mesh?.spec.accessLog ?? 'errors',
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
   };
