@@ -116,12 +116,13 @@ export class Controllers {
       this.#newIdentities();
       this.#namespacesWithPods();
     }
+    this.#waitingPolicies();
     this.#scheduleSweep();
   }
 
   /** Sidecars connected, left or acknowledged: what waits for that is looked at now, the rest soon. */
   onStreamsChanged(): void {
-    for (const key of this.#policyKeys(isWaiting)) this.#queues.policies.add(key);
+    this.#waitingPolicies();
     this.#scheduleSweep();
   }
 
@@ -196,6 +197,10 @@ export class Controllers {
       .catch((error: unknown) =>
         this.#context.logger.error('watching Secrets failed', { error: String(error) }),
       );
+  }
+
+  #waitingPolicies(): void {
+    for (const key of this.#policyKeys(isWaiting)) this.#queues.policies.add(key);
   }
 
   #scheduleSweep(): void {

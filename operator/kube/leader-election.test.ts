@@ -87,6 +87,25 @@ describe('leader election', () => {
     expect(a.log).toEqual(['lead', 'lost', 'lead']);
   });
 
+  it('stops leading in time although a request hangs, and does not trust a write that took too long', async () => {
+    const [api, clock] = [new MemoryApi(), new ManualClock()];
+    const a = replica(api, clock, 'a');
+    a.election.start();
+    await clock.advance(3_000);
+    const answers: (() => void)[] = [];
+    const { replace } = api;
+    api.replace = async (kind, object) => {
+      await new Promise<void>((resolve) => answers.push(resolve));
+      return replace.call(api, kind, object) as Promise<typeof object>;
+    };
+    await clock.advance(14_000);
+    expect(a.election.leading).toBe(false);
+    answers.shift()?.();
+    await clock.advance(0);
+    expect(a.election.leading).toBe(false);
+    expect(a.log).toEqual(['lead', 'lost']);
+  });
+
   it('yields when another replica wrote first', async () => {
     const [api, clock] = [new MemoryApi(), new ManualClock()];
     const a = replica(api, clock, 'a');

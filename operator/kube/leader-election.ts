@@ -3,7 +3,7 @@
 // identity carries its pod address, so that the others find it.
 
 import { ApiError, type ApiClient } from '../resources/api-client.ts';
-import type { Clock } from '../resources/clock.ts';
+import type { Clock, Timer } from '../resources/clock.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { errorText, type Logger } from '../resources/logger.ts';
 import { pause } from '../runtime/clock.ts';
@@ -81,7 +81,8 @@ export class LeaderElection {
   readonly #self: string;
   readonly #abort = new AbortController();
   #leading = false;
-  #renewedMs = 0;
+  /** Runs out when the lease was not renewed in time, however long a request hangs. */
+  #deadline: Timer | null = null;
   #seen = { version: '', atMs: 0 };
   #leader: string | null = null;
   #done: Promise<void> = Promise.resolve();
@@ -117,9 +118,6 @@ export class LeaderElection {
       } catch (error) {
         logger.warn('leader election got no answer and tries again', { error: errorText(error) });
       }
-      if (this.#leading && clock.nowMs() - this.#renewedMs > leaseTimes.renewDeadlineMs) {
-        this.#lose();
-      }
       await pause(clock, leaseTimes.retryMs * (0.9 + 0.2 * random()), this.#abort.signal);
     }
   }
@@ -135,10 +133,13 @@ export class LeaderElection {
       this.#tellLeader(lease?.spec?.holderIdentity ?? null);
       return;
     }
-    // The attempt counts from before the write: it may have taken long.
     const startedMs = clock.nowMs();
     if (!(await this.#write(lease, decision))) return;
-    this.#renewedMs = startedMs;
+    // The lease counts from before the write: after a long one others may hold it by now.
+    const leftMs = startedMs + leaseTimes.renewDeadlineMs - clock.nowMs();
+    if (leftMs <= 0) return;
+    this.#deadline?.cancel();
+    this.#deadline = clock.after(leftMs, () => this.#lose());
     if (!this.#leading) {
       this.#leading = true;
       this.#deps.logger.info('this replica leads', { holder: this.#self });
@@ -186,6 +187,8 @@ export class LeaderElection {
   }
 
   #lose(): void {
+    this.#deadline?.cancel();
+    this.#deadline = null;
     if (!this.#leading) return;
     this.#leading = false;
     this.#deps.logger.info('this replica leads no longer', { holder: this.#self });

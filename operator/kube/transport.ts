@@ -36,7 +36,7 @@ export interface KubeTransport {
 }
 
 /** No answer at all for so long: the connection is taken for dead. */
-const requestTimeoutMs = 15_000;
+const requestTimeoutMs = 10_000;
 /** The API server sends a bookmark about once a minute; twice that and some is silence. */
 const streamSilenceMs = 150_000;
 /** Credentials are read again this often: service account tokens are replaced on disk. */
