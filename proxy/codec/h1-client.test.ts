@@ -301,20 +301,20 @@ describe('what breaks an HTTP/1.1 client connection', () => {
 });
 
 describe('tunnels on the client side', () => {
-  const upgrade = { upgrade: 'websocket', fields: ['x', 'y', 'te', 'trailers'] };
+  const upgrade = { upgrade: 'echo', fields: ['x', 'y', 'te', 'trailers'] };
 
   it('hold back what was sent early until the peer agreed', () => {
     const { session, got, stream } = open(upgrade, false);
     expect(takeText(session)).toBe(
-      'GET / HTTP/1.1\r\nhost: a.test\r\nx: y\r\nte: trailers\r\nconnection: upgrade, te\r\nupgrade: websocket\r\n\r\n',
+      'GET / HTTP/1.1\r\nhost: a.test\r\nx: y\r\nte: trailers\r\nconnection: upgrade, te\r\nupgrade: echo\r\n\r\n',
     );
     stream.sendData(bytesOf('early'), false);
     expect(session.hasOutput).toBe(false);
     expect(stream.queuedBytes).toBe(5);
-    feed(session, 'HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nraw');
+    feed(session, 'HTTP/1.1 101 X\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nraw');
     expect(got.last).toEqual({
       status: 101,
-      fields: ['upgrade', 'websocket'],
+      fields: ['upgrade', 'echo'],
       contentLength: null,
     });
     expect(got).toMatchObject({ body: 'raw', ended: false });

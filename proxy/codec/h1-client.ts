@@ -11,6 +11,7 @@ import type { H1ReaderSink } from './h1-reader.ts';
 import { fieldLines, hasField, requestLineAndHost } from './h1-text.ts';
 import { parseTrailers } from './h1-trailers.ts';
 import { Output } from './output.ts';
+import { keyLine } from './websocket-bridge.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
 import type { ClientSession, ClientStream, StreamListener } from './session.ts';
 
@@ -402,7 +403,8 @@ function begin(stream: H1ClientStream, head: RequestHead, end: boolean): string 
   const te = hasField(head.fields, 'te') ? 'te' : '';
   if (head.upgrade !== null) {
     const options = te === '' ? 'upgrade' : 'upgrade, te';
-    return `connection: ${options}\r\nupgrade: ${head.upgrade}\r\n\r\n`;
+    const key = keyLine(head.upgrade, head.fields);
+    return `${key}connection: ${options}\r\nupgrade: ${head.upgrade}\r\n\r\n`;
   }
   const connection = te === '' ? '\r\n' : 'connection: te\r\n\r\n';
   if (stream.connect) return connection;

@@ -35,10 +35,9 @@ export class H1FieldSection {
    */
   parse(text: string, pos: number): H1Fault | null {
     this.#reset();
-    const end = text.length - 2;
     let at = pos;
     let count = 0;
-    while (at < end) {
+    while (text.charCodeAt(at) !== CR) {
       const colon = text.indexOf(':', at);
       if (colon <= at) return nameFault(text, at);
       const rawName = text.slice(at, colon);
@@ -46,9 +45,7 @@ export class H1FieldSection {
       if (at < 0) return this.#fault;
       if (++count > this.#maxFields) return H1_FAULTS.tooManyFields;
     }
-    if (at !== end || text.charCodeAt(at) !== CR || text.charCodeAt(at + 1) !== LF) {
-      return H1_FAULTS.lineEnd;
-    }
+    if (text.charCodeAt(at + 1) !== LF || at + 2 !== text.length) return H1_FAULTS.lineEnd;
     if (this.#named !== null) this.#stripNamed(this.#named);
     return null;
   }

@@ -1,6 +1,6 @@
 // Parses and judges whole HTTP/1.1 heads (RFC 9112 §3, §4, §6.3): start line, fields, and how the body is framed.
 // Text in, message out; knows nothing of connections or of where the bytes come from.
-import { isAuthority, isTarget, isToken } from './chars.ts';
+import { CR, isAuthority, isTarget, isToken } from './chars.ts';
 import { H1_FAULTS } from './h1-faults.ts';
 import type { H1Fault } from './h1-faults.ts';
 import { H1FieldSection } from './h1-fields.ts';
@@ -38,8 +38,8 @@ export class H1RequestParser {
 
   /** `text`: from the request line up to and with the empty line. */
   parse(text: string): H1Fault | null {
-    const lineEnd = text.indexOf('\r\n');
-    if (lineEnd < 0) return H1_FAULTS.lineEnd;
+    const lineEnd = text.indexOf('\n') - 1;
+    if (text.charCodeAt(lineEnd) !== CR) return H1_FAULTS.lineEnd;
     return (
       this.#requestLine(text, lineEnd) ??
       this.section.parse(text, lineEnd + 2) ??
@@ -168,8 +168,8 @@ export class H1ResponseParser {
   }
 
   parse(text: string, request: RequestFacts): H1Fault | null {
-    const lineEnd = text.indexOf('\r\n');
-    if (lineEnd < 0) return H1_FAULTS.lineEnd;
+    const lineEnd = text.indexOf('\n') - 1;
+    if (text.charCodeAt(lineEnd) !== CR) return H1_FAULTS.lineEnd;
     return (
       this.#statusLine(text, lineEnd) ??
       this.section.parse(text, lineEnd + 2) ??

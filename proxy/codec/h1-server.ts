@@ -12,6 +12,7 @@ import type { H1ReaderSink } from './h1-reader.ts';
 import { fieldLines, fieldValue, statusLine } from './h1-text.ts';
 import { parseTrailers } from './h1-trailers.ts';
 import { Output } from './output.ts';
+import { acceptLine, keyOf } from './websocket-bridge.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
 import type { ServerSession, ServerStream, StreamListener } from './session.ts';
 
@@ -35,6 +36,7 @@ class H1ServerStream implements ServerStream {
   readonly id: number;
   readonly method: string;
   readonly upgrade: string | null;
+  readonly websocketKey: string | null;
   readonly http10: boolean;
   readonly body = new H1BodyWriter();
   readonly #session: H1ServerSession;
@@ -54,6 +56,7 @@ class H1ServerStream implements ServerStream {
     this.id = id;
     this.method = head.method;
     this.upgrade = head.upgrade;
+    this.websocketKey = head.upgrade === null ? null : keyOf(head.upgrade, head.fields);
     this.http10 = parser.http10;
     this.keepAlive = parser.keepAlive;
     this.awaitsContinue = parser.expectContinue;
@@ -364,7 +367,7 @@ class H1ServerSession implements ServerSession, H1ReaderSink {
     if (head.status === 101) {
       const chosen = fieldValue(head.fields, 'upgrade');
       const upgrade = chosen === null ? `upgrade: ${stream.upgrade}\r\n` : '';
-      return `connection: upgrade\r\n${upgrade}`;
+      return `connection: upgrade\r\n${upgrade}${acceptLine(stream.websocketKey, head.fields)}`;
     }
     if (stream.body.framing === 'tunnel') return '';
     if (!stream.keepAlive) return 'connection: close\r\n';

@@ -92,7 +92,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     }
     if (head.authority !== '') encoder.field(':authority', head.authority);
     if (head.upgrade !== null && head.method !== 'GET') encoder.field(UPGRADE_METHOD, head.method);
-    sender.fields(head.fields);
+    sender.fields(head.fields, head.neverIndexed);
     if (head.contentLength !== null) encoder.field('content-length', String(head.contentLength));
     sender.endHeaders(stream.id, end);
     if (!end) return;

@@ -2,6 +2,7 @@
 // pseudo-header fields, names, values, connection-specific fields. Knows nothing of streams.
 import { isAuthority, isFieldValue, isLowerToken, isTarget, isToken } from './chars.ts';
 import { parseContentLength } from './chars.ts';
+import { SENSITIVE } from './hpack-encoder.ts';
 import type { FieldSink } from './hpack-decoder.ts';
 import { ENTRY_OVERHEAD } from './hpack-table.ts';
 import type { Fields, RequestHead, ResponseHead } from './session.ts';
@@ -60,6 +61,7 @@ export class H2HeadBuilder implements FieldSink {
   #upgradeMethod: string | null = null;
   #contentLength = -1;
   #cookieAt = -1;
+  #never: string[] | null = null;
 
   constructor(maxListBytes: number) {
     this.#maxListBytes = maxListBytes;
@@ -78,6 +80,7 @@ export class H2HeadBuilder implements FieldSink {
     this.#upgradeMethod = null;
     this.#contentLength = -1;
     this.#cookieAt = -1;
+    this.#never = null;
     if (this.#pseudoSeen) this.#pseudo.fill(null);
     this.#pseudoSeen = false;
   }
@@ -95,9 +98,10 @@ export class H2HeadBuilder implements FieldSink {
     return SPECIAL.get(name) ?? ORDINARY;
   }
 
-  onField(name: string, value: string, note: number): void {
+  onField(name: string, value: string, note: number, never: boolean): void {
     this.#listBytes += name.length + value.length + ENTRY_OVERHEAD;
     if (this.#listBytes > this.#maxListBytes) return;
+    if (never && note === ORDINARY && !SENSITIVE.has(name)) (this.#never ??= []).push(name);
     if (note === ORDINARY) this.#fields.push(name, value);
     else if (note >= METHOD && note <= STATUS) this.#takePseudo(note, value);
     else this.#takeSpecial(note, name, value);
@@ -115,7 +119,7 @@ export class H2HeadBuilder implements FieldSink {
     if (authority === null) return null;
     const { scheme, path } = this.#target(plainConnect, authority, method!);
     if (scheme === null || path === null) return null;
-    return {
+    return this.#marked({
       method: protocol === null ? method! : (this.#upgradeMethod ?? 'GET'),
       scheme,
       authority,
@@ -123,7 +127,7 @@ export class H2HeadBuilder implements FieldSink {
       upgrade: protocol,
       fields: this.#fields,
       contentLength: this.#contentLength < 0 ? null : this.#contentLength,
-    };
+    });
   }
 
   response(): ResponseHead | null {
@@ -131,11 +135,16 @@ export class H2HeadBuilder implements FieldSink {
     if (this.#malformed || status === null || this.#hasRequestPseudo()) return null;
     // 101 has no place in HTTP/2 (RFC 9113 §8.6).
     if (status === '101') return null;
-    return {
+    return this.#marked({
       status: Number(status),
       fields: this.#fields,
       contentLength: this.#contentLength < 0 ? null : this.#contentLength,
-    };
+    });
+  }
+
+  #marked<H extends RequestHead | ResponseHead>(head: H): H {
+    if (this.#never !== null) head.neverIndexed = this.#never;
+    return head;
   }
 
   trailers(): Fields | null {

@@ -50,9 +50,16 @@ export class H2Sender {
     this.encoder.begin(this.#headers.buffer, this.#headers.used + FRAME_HEADER_BYTES);
   }
 
-  fields(fields: Fields): void {
+  fields(fields: Fields, never?: readonly string[]): void {
     const encoder = this.encoder;
+    if (never !== undefined) return this.#fieldsNever(fields, never);
     for (let i = 0; i < fields.length; i += 2) encoder.field(fields[i]!, fields[i + 1]!);
+  }
+
+  #fieldsNever(fields: Fields, never: readonly string[]): void {
+    for (let i = 0; i < fields.length; i += 2) {
+      this.encoder.field(fields[i]!, fields[i + 1]!, never.includes(fields[i]!));
+    }
   }
 
   endHeaders(id: number, end: boolean): void {

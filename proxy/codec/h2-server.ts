@@ -122,14 +122,15 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
       return this.failInternally(stream);
     }
     if (head.status < 200 && !switching) {
-      this.#headers(STATUS_TEXT[head.status]!, null, head.fields);
+      this.#headers(STATUS_TEXT[head.status] ?? '500', null, head.fields);
       this.sender.endHeaders(stream.id, false);
       return this.wake();
     }
     stream.headSent = true;
     const fields = switching ? withoutUpgrade(head.fields) : head.fields;
     const status = switching ? '200' : (STATUS_TEXT[head.status] ?? '500');
-    this.#headers(status, head.status === 204 ? null : head.contentLength, fields);
+    const length = head.status === 204 ? null : head.contentLength;
+    this.#headers(status, length, fields, head.neverIndexed);
     this.sender.endHeaders(stream.id, end);
     if (end) {
       stream.queue.end = true;
@@ -138,10 +139,15 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
     this.wake();
   }
 
-  #headers(status: string, contentLength: number | null, fields: Fields): void {
+  #headers(
+    status: string,
+    contentLength: number | null,
+    fields: Fields,
+    never?: readonly string[],
+  ): void {
     this.sender.beginHeaders(fields, 64, 2);
     this.sender.encoder.field(':status', status);
-    this.sender.fields(fields);
+    this.sender.fields(fields, never);
     if (contentLength !== null) this.sender.encoder.field('content-length', String(contentLength));
   }
 }

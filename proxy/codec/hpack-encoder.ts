@@ -7,7 +7,7 @@ import { DynamicTable, STATIC_COUNT, STATIC_NAMES, STATIC_VALUES } from './hpack
 export type HuffmanUse = 'smaller' | 'never';
 
 /** Never-indexed, so that no table can be probed for them (RFC 7541 §7.1.3). */
-const SENSITIVE: ReadonlySet<string> = new Set(
+export const SENSITIVE: ReadonlySet<string> = new Set(
   'authorization proxy-authorization cookie set-cookie x-api-key x-auth-token'.split(' '),
 );
 /** A value this long would push out most of the table. */

@@ -28,6 +28,8 @@ export interface RequestHead {
   fields: Fields;
   /** Declared body length in bytes; null where unknown (chunked, HTTP/2 without content-length). */
   contentLength: number | null;
+  /** Names whose values came as never-indexed and are to be sent on so (RFC 7541 §6.2.3). */
+  neverIndexed?: readonly string[];
 }
 
 /**
@@ -38,6 +40,7 @@ export interface ResponseHead {
   status: number;
   fields: Fields;
   contentLength: number | null;
+  neverIndexed?: readonly string[];
 }
 
 /**
