@@ -1,5 +1,6 @@
 // npm run bench: the figures of docs/performance.md, measured now on this machine.
 import { parseArgs } from 'node:util';
+import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
 import { benchOperator } from './bench/operator.ts';
 import { benchPolicy } from './bench/policy.ts';
@@ -11,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   policy: benchPolicy,
   load: benchLoad,
   operator: benchOperator,
+  issuance: benchIssuance,
 };
 
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
@@ -18,6 +20,7 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to ready
+  issuance certificates per second, in this process
   Nothing else should run meanwhile.`;
 
 const { positionals } = parseArgs({ allowPositionals: true });

@@ -1,4 +1,5 @@
-// Writes what is generated from other sources: today the checking code of proxy/api/schema.ts.
+// Writes what is generated from other sources: the checking code of proxy/api/schema.ts, and reference
+// pages.
 // With --check it writes nothing and fails where a generated file is stale.
 
 import { readFile, mkdir, writeFile } from 'node:fs/promises';
@@ -6,7 +7,9 @@ import { dirname, join } from 'node:path';
 import { Ajv } from 'ajv';
 import * as standalone from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
+import { format } from 'prettier';
 import { schemas } from '../proxy/api/schema.ts';
+import { annotationsPage } from './reference/annotations.ts';
 
 const root = dirname(import.meta.dirname);
 const banner =
@@ -67,6 +70,11 @@ export interface Validator {
 }
 `;
 
+async function reference(): Promise<GeneratedFile[]> {
+  const content = await format(annotationsPage(), { parser: 'markdown' });
+  return [{ path: 'docs/annotations.md', content }];
+}
+
 async function isCurrent(file: GeneratedFile): Promise<boolean> {
   try {
     return (await readFile(join(root, file.path), 'utf8')) === file.content;
@@ -83,7 +91,7 @@ async function store(file: GeneratedFile): Promise<void> {
 
 const checkOnly = process.argv.includes('--check');
 const stale: string[] = [];
-for (const file of await validators()) {
+for (const file of [...(await validators()), ...(await reference())]) {
   if (await isCurrent(file)) continue;
   stale.push(file.path);
   if (!checkOnly) await store(file);

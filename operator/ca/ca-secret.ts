@@ -60,7 +60,7 @@ const target = {
   name: caSecretName,
 };
 const where = `Secret ${systemNamespace}/${caSecretName}`;
-const newRootHint = `to begin with a new root (every sidecar must then be restarted), delete the Secret and run: kubectl annotate mesh default --overwrite ${newRootAnnotation}=$(date -uIs)`;
+const newRootHint = `to begin with a new root (every sidecar must then be restarted), delete the Secret and run: kubectl annotate mesh default --overwrite ${newRootAnnotation}=$(date -u +%FT%TZ)`;
 
 export function createCaKeeper(deps: CaKeeperDeps): CaKeeper {
   const state: State = {
@@ -219,7 +219,9 @@ function acceptsNewRoot(
   nowMs: number,
 ): boolean {
   const saidMs = Date.parse(mesh?.metadata.annotations?.[newRootAnnotation] ?? '');
-  if (Number.isNaN(saidMs) || Math.abs(nowMs - saidMs) > acceptanceMs) return false;
+  const ageMs = nowMs - saidMs;
+  // The user's clock may be ahead of ours.
+  if (Number.isNaN(saidMs) || ageMs > acceptanceMs || ageMs < -backdateMs) return false;
   return held === null || held.notBeforeMs + backdateMs < saidMs;
 }
 

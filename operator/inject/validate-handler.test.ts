@@ -61,4 +61,15 @@ describe('a Mesh', () => {
     const { faults } = validateResource('Mesh', { metadata: { name: 'default' }, spec: { proxy } });
     expect(faults).toEqual([expect.stringContaining('spec.proxy.resources.limits.memory: 32Mi')]);
   });
+
+  it('with an annotation that is to be a time and is none is refused', () => {
+    const annotations = {
+      'tsmesh.dev/renew': 'now',
+      'tsmesh.dev/new-root': '2026-11-22T12:00:00Z',
+    };
+    const mesh = { metadata: { name: 'default', annotations }, spec: {} };
+    expect(validateResource('Mesh', mesh).faults).toEqual([
+      expect.stringContaining('metadata.annotations[tsmesh.dev/renew]: "now" is not a time'),
+    ]);
+  });
 });

@@ -2,6 +2,7 @@
 // refuses, times that are set in different places, memory a sidecar cannot start with. Pure but for the
 // handler's form; every message begins with the field's path.
 
+import { newRootAnnotation, renewAnnotation } from '../ca/types.ts';
 import { parseDuration } from '../resources/duration.ts';
 import type { Mesh, RouteSpec, TrafficPolicy, ValueMatchSpec } from '../resources/tsmesh.ts';
 import type { AdmissionHandler } from './admission.ts';
@@ -23,7 +24,11 @@ export function createValidateHandler(): AdmissionHandler {
 
 export function validateResource(kind: string, object: unknown): Findings {
   if (kind === 'TrafficPolicy') return validateTrafficPolicy(object as TrafficPolicy);
-  if (kind === 'Mesh') return { faults: meshFaults(object as Mesh), warnings: [] };
+  if (kind === 'Mesh')
+    return {
+      faults: [...memoryFaults(object as Mesh), ...timeAnnotationFaults(object as Mesh)],
+      warnings: [],
+    };
   return { faults: [], warnings: [] };
 }
 
@@ -79,7 +84,7 @@ function timeFaults(route: RouteSpec, policy: TrafficPolicy, path: string): stri
   ];
 }
 
-function meshFaults(mesh: Mesh): string[] {
+function memoryFaults(mesh: Mesh): string[] {
   const resources = mesh.spec?.proxy?.resources;
   return (['requests', 'limits'] as const).flatMap((part) => {
     const text = resources?.[part]?.memory;
@@ -87,6 +92,16 @@ function meshFaults(mesh: Mesh): string[] {
     if (bytes === null || bytes >= minimumMemoryBytes) return [];
     return [
       `spec.proxy.resources.${part}.memory: ${text} is less than a sidecar needs; give it at least 96Mi`,
+    ];
+  });
+}
+
+function timeAnnotationFaults(mesh: Mesh): string[] {
+  return [renewAnnotation, newRootAnnotation].flatMap((name) => {
+    const text = mesh.metadata.annotations?.[name];
+    if (text === undefined || !Number.isNaN(Date.parse(text))) return [];
+    return [
+      `metadata.annotations[${name}]: "${text}" is not a time; write it like 2026-11-22T12:00:00Z`,
     ];
   });
 }
