@@ -95,6 +95,14 @@ describe('HTTP/1.1 through two sidecars', () => {
     expect(pair.callee.inbound.connections()).toBe(1);
   });
 
+  it('uses connections again, towards the app and between the sidecars', async () => {
+    const pair = await pairFor(ok);
+    let connections = 0;
+    pair.app.on('connection', () => (connections += 1));
+    for (let i = 0; i < 20; i += 1) await call({ port: port(pair) });
+    expect([connections, pair.callee.inbound.connections()]).toEqual([1, 1]);
+  });
+
   it('counts and logs on both sides', async () => {
     const pair = await pairFor(ok);
     await call({ port: port(pair), path: '/x?secret' });

@@ -131,7 +131,8 @@ export class SessionConnection extends Deadline implements Flushable {
   private onData(chunk: Buffer): void {
     if (this.closed) return;
     this.session.receive(chunk, this.io.clock.nowMs());
-    if (this.slot < 0) this.io.flusher.mark(this);
+    // Even where nothing is owed: its owner learns of free streams, and timeouts move.
+    this.io.flusher.mark(this);
     if (!this.session.wantsRead && !this.paused) this.turnReading();
   }
 
