@@ -10,6 +10,7 @@ import { build } from 'esbuild';
 import { format } from 'prettier';
 import { schemas } from '../proxy/api/schema.ts';
 import { annotationsPage } from './reference/annotations.ts';
+import { resourcesPage } from './reference/crds.ts';
 
 const root = dirname(import.meta.dirname);
 const banner =
@@ -71,8 +72,16 @@ export interface Validator {
 `;
 
 async function reference(): Promise<GeneratedFile[]> {
-  const content = await format(annotationsPage(), { parser: 'markdown' });
-  return [{ path: 'docs/annotations.md', content }];
+  const pages = {
+    'docs/annotations.md': annotationsPage(),
+    'docs/resources.md': resourcesPage(root),
+  };
+  return Promise.all(
+    Object.entries(pages).map(async ([path, text]) => ({
+      path,
+      content: await format(text, { parser: 'markdown' }),
+    })),
+  );
 }
 
 async function isCurrent(file: GeneratedFile): Promise<boolean> {
