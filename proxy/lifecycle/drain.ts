@@ -9,7 +9,10 @@ export interface DrainDeps {
   drainInbound(): void;
   /** Tell the operator. */
   announce(): void;
-  /** Inbound requests and opaque connections not ended yet. */
+  /**
+   * Inbound requests not ended yet. Opaque connections are not waited for: many live as long as their
+   * app, which ends them itself on SIGTERM, while this sidecar still carries them.
+   */
   inboundInFlight(): number;
   /** Open inbound connections, idle ones among them. */
   inboundConnections(): number;

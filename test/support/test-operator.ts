@@ -53,7 +53,7 @@ export async function startTestOperator(options: TestOperatorOptions): Promise<T
     session.on('error', () => {});
     session.on('close', () => sessions.delete(session));
   });
-  server.on('stream', (stream) => streams.push(follow(stream, accept)));
+  server.on('stream', (stream: ServerHttp2Stream) => streams.push(follow(stream, accept)));
   server.on('tlsClientError', () => {});
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return {
