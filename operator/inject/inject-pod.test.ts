@@ -146,6 +146,18 @@ describe('the containers of the mesh', () => {
     }
   });
 
+  it('are not throttled in a Guaranteed pod by the request that Mesh default sets for all', () => {
+    const containers = [appContainer({ resources: equalResources })];
+    const resources = { requests: { cpu: '20m', memory: '64Mi' } };
+    const mesh = { metadata: { name: 'default' }, spec: { proxy: { resources } } } as Mesh;
+    expect(proxyOf(inject(podOf({ containers }), { mesh })).resources!.limits).toEqual({
+      cpu: '250m',
+      memory: '256Mi',
+    });
+    const small = podOf({ containers }, { 'tsmesh.dev/proxy-memory': '64Mi' });
+    expect(proxyOf(inject(small, { mesh })).resources!.limits!.memory).toBe('96Mi');
+  });
+
   it('never ask for more than their limit, whoever set which', () => {
     const low = inject(podOf({}, { 'tsmesh.dev/proxy-memory-limit': '96Mi' }));
     expect(proxyOf(low).resources).toMatchObject({

@@ -57,8 +57,7 @@ export function decideResources(
     return { proxy, init: {} };
   }
   if (isGuaranteed(spec)) {
-    const both = (kind: Resource) =>
-      pick(said.limit[kind], 1) ?? pick(said.request[kind], 1) ?? guaranteedDefaults[kind];
+    const both = (kind: Resource) => guaranteedValue(said.request[kind], said.limit[kind], kind);
     const proxy = assemble(both, both);
     return { proxy, init: structuredClone(proxy) };
   }
@@ -128,6 +127,25 @@ function saidOf(
     return rank < 0 ? undefined : { value: layers[rank]!, rank: rank as Said['rank'] };
   };
   return { cpu: of('cpu'), memory: of('memory') };
+}
+
+/**
+ * One value for request and limit. A request that the Mesh sets for pods without CPU limit is no measure
+ * for a limit: it counts only where it is the larger.
+ */
+function guaranteedValue(
+  request: Said | undefined,
+  limit: Said | undefined,
+  kind: Resource,
+): string {
+  const explicit = pick(limit, 1) ?? pick(request, 2);
+  const least = kind === 'memory' ? '96Mi' : '1m';
+  if (explicit !== undefined) return larger(explicit, least);
+  return larger(pick(request, 1) ?? least, guaranteedDefaults[kind]);
+}
+
+function larger(a: string, b: string): string {
+  return (parseQuantity(a) ?? 0) >= (parseQuantity(b) ?? 0) ? a : b;
 }
 
 function fit(request: Said | undefined, limit: Said | undefined) {

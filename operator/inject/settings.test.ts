@@ -55,7 +55,8 @@ describe('annotations of a pod', () => {
     ['proxy-cpu', '-1'],
     ['proxy-cpu', 'much'],
     ['proxy-cpu-limit', '1 core'],
-    ['proxy-memory', '95Mi'],
+    ['proxy-memory', '0Mi'],
+    ['proxy-memory-limit', '95Mi'],
     ['proxy-memory-limit', '512mb'],
     ['log-level', 'trace'],
   ])('%s: "%s" is refused, with annotation, value and what is valid', (name, value) => {

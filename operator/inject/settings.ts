@@ -46,10 +46,12 @@ const portList = {
 };
 const validPorts = 'ports from 1 to 65535, comma-separated, each once, at most 64';
 const cpu = { type: 'string', format: 'quantity' };
-const memory = { type: 'string', format: 'memory' };
+const memory = { type: 'string', format: 'quantity' };
+const memoryLimit = { type: 'string', format: 'memoryLimit' };
 const validCpu = 'a CPU quantity, such as 100m or 1';
-const validMemory = 'a memory quantity of at least 96Mi, such as 128Mi or 1Gi';
-/** Below, the sidecar runs out of it (measured: 52 MB RSS idle, 74 to 85 under load). */
+const validMemory = 'a memory quantity, such as 128Mi or 1Gi';
+const validMemoryLimit = 'a memory quantity of at least 96Mi, such as 128Mi or 1Gi';
+/** A limit below, and the sidecar runs out of it (measured: 52 MB RSS idle, 74 to 85 under load). */
 export const minimumMemoryBytes = 96 * 1024 ** 2;
 
 /** Every annotation that a pod may carry. */
@@ -134,8 +136,8 @@ export const podAnnotations: readonly AnnotationEntry[] = [
   {
     name: 'tsmesh.dev/proxy-memory-limit',
     field: 'proxyMemoryLimit',
-    schema: memory,
-    valid: validMemory,
+    schema: memoryLimit,
+    valid: validMemoryLimit,
     example: '512Mi',
     description:
       'Memory limit of the sidecar; its heap limit follows. In a Guaranteed pod it is the request, too.',
@@ -157,7 +159,7 @@ const ajv = new Ajv({
   formats: {
     cidr: isCidr,
     quantity: (text: string) => parseQuantity(text) !== null,
-    memory: (text: string) => (parseQuantity(text) ?? 0) >= minimumMemoryBytes,
+    memoryLimit: (text: string) => (parseQuantity(text) ?? 0) >= minimumMemoryBytes,
   },
 });
 const entries = new Map(

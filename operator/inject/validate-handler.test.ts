@@ -57,7 +57,7 @@ describe('a TrafficPolicy', () => {
 
 describe('a Mesh', () => {
   it('whose sidecars could not start is refused', () => {
-    const proxy = { resources: { limits: { memory: '32Mi' }, requests: { memory: '96Mi' } } };
+    const proxy = { resources: { limits: { memory: '32Mi' }, requests: { memory: '16Mi' } } };
     const { faults } = validateResource('Mesh', { metadata: { name: 'default' }, spec: { proxy } });
     expect(faults).toEqual([expect.stringContaining('spec.proxy.resources.limits.memory: 32Mi')]);
   });
