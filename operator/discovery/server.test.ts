@@ -1,83 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import type { DestinationResource, EndpointsResource } from '../../proxy/api/resources.ts';
-import { createRoot, loadAuthority } from '../ca/authority.ts';
-import type { CertificateAuthority, TlsMaterial } from '../ca/types.ts';
-import { createModel } from '../model/model.ts';
-import type { Model } from '../model/model.ts';
-import { fill, mesh, pod, service, slice, trafficPolicy } from '../model/test-objects.ts';
+import { mesh, pod, service, slice, trafficPolicy } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
-import { systemClock } from '../runtime/clock.ts';
-import { createTranslations } from '../translate/translations.ts';
-import type { DiscoveryServer } from './api.ts';
-import { createDiscoveryMetrics } from './metrics.ts';
-import { createDiscoveryServer } from './server.ts';
-import { TestSidecar } from './test-sidecar.ts';
+import { Bench, changed, leaf, newAuthority } from './test-replica.ts';
 import type { SidecarOptions } from './test-sidecar.ts';
 
-const hour = 3_600_000;
+const bench = new Bench();
+const { ca } = bench;
+const replica = (objects: Objects, name = 'operator-1') => bench.replica(objects, { name });
+const sidecar = bench.sidecar.bind(bench);
 
-function newAuthority(): CertificateAuthority {
-  const loaded = loadAuthority(createRoot('cluster.local', 24 * hour, Date.now()), Date.now());
-  if (!loaded.ok) throw new Error(loaded.problem.message);
-  return loaded.authority;
-}
-
-function leaf(ca: CertificateAuthority, namespace: string, account: string): TlsMaterial {
-  const uri = formatSpiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount: account });
-  return ca.issue({ uris: [uri], dnsNames: [], lifetimeMs: hour }, Date.now());
-}
-
-interface Replica {
-  server: DiscoveryServer;
-  model: Model;
-  port: number;
-  setIdentity: (next: TlsMaterial) => void;
-}
-
-const ca = newAuthority();
-const open: (() => void | Promise<void>)[] = [];
-
-afterEach(async () => {
-  for (const close of open.splice(0).toReversed()) await close();
-});
-
-async function replica(objects: Objects, name = 'operator-1'): Promise<Replica> {
-  const model = createModel({ clock: systemClock, debounceMs: 1 });
-  let identity = leaf(ca, 'tsmesh-system', 'tsmesh-operator');
-  const listeners = new Set<(material: TlsMaterial) => void>();
-  const server = createDiscoveryServer({
-    identity: {
-      current: () => identity,
-      onChange(listener) {
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
-    },
-    clock: systemClock,
-    translations: createTranslations(),
-    metrics: createDiscoveryMetrics(),
-    replica: name,
-    log: () => undefined,
-  });
-  model.onView((view, change) => server.onView(view, change));
-  fill(model, objects);
-  model.flush();
-  const port = await server.listen(0, '127.0.0.1');
-  open.push(() => server.close());
-  open.push(() => model.close());
-  const setIdentity = (next: TlsMaterial) => {
-    identity = next;
-    for (const listener of listeners) listener(next);
-  };
-  return { server, model, port, setIdentity };
-}
-
-function sidecar(port: number, options: Partial<SidecarOptions> = {}): TestSidecar {
-  const one = new TestSidecar({ port, material: leaf(ca, 'shop', 'web'), ...options });
-  open.push(() => one.close());
-  return one;
-}
+afterEach(() => bench.close());
 
 const webPod = pod('shop/web-1', {
   ip: '127.0.0.1',
@@ -107,18 +40,6 @@ function shop(): Objects {
       ),
     ],
   };
-}
-
-function changed(server: DiscoveryServer, condition: () => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = server.onStreamsChanged(check);
-    function check(): void {
-      if (!condition()) return;
-      stop();
-      resolve();
-    }
-    check();
-  });
 }
 
 describe('a sidecar that connects', () => {

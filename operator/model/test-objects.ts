@@ -136,8 +136,12 @@ export function namespace(name: string, annotations: Record<string, string> = {}
 
 /** Time that stands still until a test moves it. */
 export class ManualClock implements Clock {
-  #now = 1_800_000_000_000;
+  #now: number;
   #timers: { at: number; run: () => void }[] = [];
+
+  constructor(startMs = 1_800_000_000_000) {
+    this.#now = startMs;
+  }
 
   nowMs(): number {
     return this.#now;
