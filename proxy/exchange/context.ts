@@ -1,13 +1,21 @@
 // What the exchanges of one downstream connection share, and what all of a sidecar share. Types only.
 
 import type { Io } from '../net/link.ts';
-import type { HttpPool } from '../pool/http-pool.ts';
+import type { PlainProtocol } from '../pool/http-pool.ts';
+import type { StreamTaker } from '../pool/peer.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Direction, Series } from '../telemetry/counters.ts';
 
+/** Where streams to endpoints come from: the pool. */
+export interface StreamSource {
+  request(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
+  cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
+}
+
 export interface ExchangeDeps {
   io: Io;
-  pool: HttpPool;
+  pool: StreamSource;
   accessLog: AccessLog;
   /** From 0 up to 1. */
   random(): number;
