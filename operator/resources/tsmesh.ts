@@ -30,7 +30,8 @@ export interface MeshSpec {
     /** Default 5s. */
     statisticsInterval?: Duration;
   };
-  accessLog?: 'off' | 'errors' | 'all';
+  /** Not `off`, which YAML 1.1 (kubectl) reads as `false`. Default errors. */
+  accessLog?: 'none' | 'errors' | 'all';
   /** For Services without a TrafficPolicy that says otherwise. */
   defaults?: { timeout?: Duration; retries?: RetrySpec };
 }

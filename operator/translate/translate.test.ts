@@ -72,6 +72,11 @@ describe('a workload', () => {
     expectGolden('workload-default', given, [translateWorkload(view, 'shop/cart-1')]);
   });
 
+  it('without an access log where the Mesh wants none', () => {
+    const view = viewOf({ ...cart, Mesh: [mesh({ accessLog: 'none' })] });
+    expect(translateWorkload(view, 'shop/cart-1')?.resource.accessLog).toBe('off');
+  });
+
   it('with modes of port, workload, namespace and mesh', () => {
     const given: Objects = {
       ...cart,

@@ -33,7 +33,7 @@ export function translateWorkload(
     serviceAccount: pod.serviceAccount,
     inbound: inbound(view, pod, speakers),
     outbound: outbound(view),
-    accessLog: view.mesh?.spec.accessLog ?? 'errors',
+    accessLog: accessLogOf(view),
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
   };
@@ -43,6 +43,11 @@ export function translateWorkload(
     shapedBy: policies,
     dependsOn: ['mesh', `pod:${podKey}`, `peerauth:${namespace}`, `services:${namespace}`],
   };
+}
+
+function accessLogOf(view: View): WorkloadResource['accessLog'] {
+  const said = view.mesh?.spec.accessLog ?? 'errors';
+  return said === 'none' ? 'off' : said;
 }
 
 function inbound(view: View, pod: PodEntry, speakers: Speakers): WorkloadResource['inbound'] {

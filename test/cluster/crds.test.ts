@@ -56,6 +56,18 @@ describe('the CRDs', () => {
     expect(result).toMatchObject({ code: 0 });
   });
 
+  it.each(['none', 'errors', 'all'])('take accessLog: %s unquoted', async (mode) => {
+    const yaml = `apiVersion: tsmesh.dev/v1alpha1\nkind: Mesh\nmetadata: { name: default }\nspec:\n  accessLog: ${mode}\n`;
+    const result = await tryKubectl(['apply', '--dry-run=server', '-f', '-'], yaml);
+    expect(result).toMatchObject({ code: 0 });
+  });
+
+  it('take a timeout of 0s, which means none', async () => {
+    const yaml = resource('TrafficPolicy', namespace, 'endless', { ...cart, timeout: '0s' });
+    const result = await tryKubectl(['apply', '--dry-run=server', '-f', '-'], yaml);
+    expect(result).toMatchObject({ code: 0 });
+  });
+
   it('fill in the defaults that they promise', async () => {
     const { spec } = await getJson<{ spec: object }>('mesh', 'default');
     expect(spec).toMatchObject({ trustDomain: 'cluster.local', mtls: {}, certificates: {} });
