@@ -243,6 +243,7 @@ function createSidecarDrain(core: Core, data: DataPath): Drain {
   const { config, deps, discovery } = core;
   return createDrain({
     drainInbound: () => data.drainInbound(),
+    refuseInbound: () => data.refuseInbound(),
     announce: () => discovery?.draining(),
     inboundInFlight: () => data.inFlight('inbound'),
     inboundConnections: () => data.connections('inbound'),

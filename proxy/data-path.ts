@@ -43,6 +43,7 @@ export interface DataPath {
   /** For the admin interface. */
   connectionView(): unknown;
   drainInbound(): void;
+  refuseInbound(): void;
   destroy(): void;
 }
 
@@ -96,6 +97,9 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     }),
     drainInbound() {
       for (const side of sides.inbound) side.drain();
+    },
+    refuseInbound() {
+      for (const side of sides.inbound) side.refuseNew();
     },
     destroy() {
       for (const side of [...sides.inbound, ...sides.outbound]) side.destroy();

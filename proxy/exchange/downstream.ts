@@ -11,6 +11,8 @@ import { Exchange } from './exchange.ts';
 import { sendLocalReply, sendRedirect } from './local-reply.ts';
 import type { Plan } from './plan.ts';
 
+type AnsweredPlan = Exclude<Plan, { type: 'forward' | 'unprocessed' }>;
+
 export interface DownstreamOwner {
   /** Pure but for the random numbers it takes: called once per request. */
   plan(head: RequestHead): Plan;
@@ -69,15 +71,12 @@ export class Downstream implements ConnectionOwner {
       exchange.start();
       return exchange;
     }
-    this.answer(stream, head, plan);
+    if (plan.type === 'unprocessed') stream.reset('refused');
+    else this.answer(stream, head, plan);
     return new Discard(stream);
   }
 
-  private answer(
-    stream: ServerStream,
-    head: RequestHead,
-    plan: Exclude<Plan, { type: 'forward' }>,
-  ): void {
+  private answer(stream: ServerStream, head: RequestHead, plan: AnsweredPlan): void {
     if (plan.type === 'redirect') {
       sendRedirect(stream, plan.status, plan.location);
       this.record(head, plan, plan.status);
@@ -87,11 +86,7 @@ export class Downstream implements ConnectionOwner {
     this.record(head, plan, plan.grpc ? 200 : errorSpec(plan.reply.code).httpStatus);
   }
 
-  private record(
-    head: RequestHead,
-    plan: Exclude<Plan, { type: 'forward' }>,
-    status: number,
-  ): void {
+  private record(head: RequestHead, plan: AnsweredPlan, status: number): void {
     const { series, deps, direction, destination, peer } = this.context;
     const refusal = plan.type === 'refuse' ? plan : null;
     const grpcStatus =

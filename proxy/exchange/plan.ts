@@ -27,5 +27,7 @@ export interface ForwardPlan {
 
 export type Plan =
   | ForwardPlan
+  /** The pod is going and its app may be gone already: the caller's sidecar asks another. Not counted. */
+  | { type: 'unprocessed' }
   | { type: 'redirect'; route: string; status: number; location: string }
   | { type: 'refuse'; route: string; reply: LocalReply; grpc: boolean };

@@ -10,6 +10,8 @@ export interface Side {
   connections(): number;
   /** Takes no new requests on open HTTP connections, says so to their peers, lets open ones finish. */
   drain(): void;
+  /** From now on nothing reaches the app: mesh peers hear "not processed", others a refusal. */
+  refuseNew(): void;
   /** Accepts no more and ends everything at once. */
   destroy(): void;
 }

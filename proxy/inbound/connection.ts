@@ -21,11 +21,13 @@ import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
-import { planInbound, refusalOf } from './plan.ts';
+import { planInbound, planLate, refusalOf } from './plan.ts';
 
 export interface InboundOwner {
   readonly active: { requests: number };
   readonly draining: boolean;
+  /** The app is about to end: nothing new reaches it. */
+  readonly refusing: boolean;
   /** The one handle of an app's address and port. */
   appAt(target: OriginalDestination): EndpointHandle;
   onDone(connection: InboundConnection): void;
@@ -260,6 +262,7 @@ export class InboundConnection extends Deadline {
   ): void {
     const app = [this.owner.appAt(this.target)];
     const plan = (head: RequestHead) => {
+      if (this.owner.refusing) return planLate(caller.peer, head);
       // The port's mode may change while the connection lives: asked for each request.
       const port = this.port() ?? unknownPort;
       const facts = { ...caller, port, ownIdentity: caller.own, app };

@@ -20,6 +20,7 @@ const maxApps = 1_024;
 class InboundConnections extends Deadline implements InboundOwner {
   readonly active = { requests: 0 };
   draining = false;
+  refusing = false;
   readonly open = new Set<InboundConnection>();
   private readonly apps = new Map<string, EndpointHandle>();
   private readonly deps: InboundDeps;
@@ -88,6 +89,9 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
     drain() {
       connections.draining = true;
       for (const connection of connections.open) connection.drain();
+    },
+    refuseNew() {
+      connections.refusing = true;
     },
     destroy() {
       stopListening();

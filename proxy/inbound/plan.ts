@@ -54,6 +54,13 @@ export function planInbound(
   };
 }
 
+/** A request that came after the last one that the app was to see. */
+export function planLate(peer: PeerFacts | null, head: RequestHead): Plan {
+  if (peer !== null) return { type: 'unprocessed' };
+  const { grpc } = readFields(head.fields, true);
+  return { type: 'refuse', route: '', reply: { code: 'draining', detail: '' }, grpc };
+}
+
 /** Null: the caller may go on to authorization. */
 export function refusalOf(port: InboundPort, peer: PeerFacts | null): LocalReply | null {
   if (peer !== null || port.mtls !== 'STRICT') return null;

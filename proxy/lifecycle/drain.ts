@@ -7,6 +7,8 @@ import type { Logger } from '../telemetry/logger.ts';
 export interface DrainDeps {
   /** Tell peers (GOAWAY), process no stream that comes late. */
   drainInbound(): void;
+  /** Nothing new reaches the app any more: what still comes is safe to send elsewhere. */
+  refuseInbound(): void;
   /** Tell the operator. */
   announce(): void;
   /**
@@ -68,6 +70,8 @@ export function createDrain(deps: DrainDeps): Drain {
       return;
     }
     const fields = { afterMs: Math.round(nowMs - startedAtMs!), inFlight: deps.inboundInFlight() };
+    // Before anybody hears of it: once the hook has answered, the app may end at any instant.
+    deps.refuseInbound();
     if (drained) logger.info('drained', fields);
     else logger.warn('the grace period is nearly over, not all is drained', fields);
     resolve();

@@ -37,6 +37,9 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
       owner.draining = true;
       for (const connection of open) connection.drain();
     },
+    refuseNew() {
+      // What the own app asks for is carried to the end.
+    },
     destroy() {
       listening.close();
       for (const connection of open) connection.destroy();
