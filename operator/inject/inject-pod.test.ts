@@ -360,6 +360,14 @@ describe('Pod Security', () => {
   });
 });
 
+describe('shared processes', () => {
+  it('are warned of', () => {
+    expect(injectPod(inputOf(podOf({ shareProcessNamespace: true })))).toMatchObject({
+      warnings: [expect.stringContaining('shareProcessNamespace')],
+    });
+  });
+});
+
 // Pods of many shapes, as far as injection looks at them.
 const probe = fc.oneof(
   fc.record({ httpGet: fc.record({ path: fc.webPath(), port: fc.constantFrom(80, 'http') }) }),

@@ -17,7 +17,7 @@ import {
 } from './containers.ts';
 import { judgeConflicts, judgeWish, type Verdict } from './eligibility.ts';
 import { diff } from './json-patch.ts';
-import { podSecurityWarning } from './pod-security.ts';
+import { podSecurityWarning, sharedProcessWarning } from './pod-security.ts';
 import { addDrainHooks, removeDrainHooks, restoreProbes, rewriteProbes } from './probes.ts';
 import { decideResources, mergeResources, type Resources } from './resources.ts';
 import { injectedKey, readSettings, type PodSettings } from './settings.ts';
@@ -70,11 +70,11 @@ export function injectPod(input: InjectionInput): InjectionResult {
   if (conflicts.verdict !== 'inject') return ended(conflicts);
   const serviceAccount = pod.spec.serviceAccountName || 'default';
   const warnings = add(pod, { input, settings: read.settings, former, serviceAccount });
-  const security = podSecurityWarning(input.namespace);
+  const security = [podSecurityWarning(input.namespace), sharedProcessWarning(pod.spec)];
   return {
     result: 'injected',
     patch: diff(input.pod, pod),
-    warnings: security === null ? warnings : [security, ...warnings],
+    warnings: [...security.filter((warning) => warning !== null), ...warnings],
     serviceAccount,
   };
 }

@@ -1,6 +1,7 @@
-// Pod Security levels that the init container does not pass. Pure.
+// What the user is warned of: Pod Security levels that the init container does not pass, and pods whose
+// containers can look into the sidecar. Pure.
 
-import type { Namespace } from '../resources/kubernetes.ts';
+import type { Namespace, PodSpec } from '../resources/kubernetes.ts';
 
 const enforceLabel = 'pod-security.kubernetes.io/enforce';
 
@@ -10,4 +11,10 @@ export function podSecurityWarning(namespace: Namespace): string | null {
   if (level !== 'baseline' && level !== 'restricted') return null;
   const { name } = namespace.metadata;
   return `namespace ${name} enforces Pod Security "${level}", which refuses the NET_ADMIN and NET_RAW of tsmesh-init: meshed pods will not start; set ${enforceLabel}=privileged`;
+}
+
+/** /proc shows each container's files to the root user of every other one. */
+export function sharedProcessWarning(spec: PodSpec): string | null {
+  if (spec.shareProcessNamespace !== true) return null;
+  return 'shareProcessNamespace lets containers of this pod that run as root read the key of its identity';
 }

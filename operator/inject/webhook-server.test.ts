@@ -47,7 +47,7 @@ async function world(handlers: Record<string, AdmissionHandler> = {}) {
   };
   const post = (path: string, body: string | Buffer, method = 'POST') =>
     send({ port, path, method, ca: state.authority.rootsPem, body });
-  return { post, logged, renew };
+  return { post, logged, renew, port, ca: state.authority.rootsPem };
 }
 
 interface Sent {
@@ -76,6 +76,26 @@ function send(sent: Sent): Promise<{ status: number; text: string }> {
     request.on('error', reject);
     request.end(body);
   });
+}
+
+/** Sends 3.9 MiB and no end: the server has to hold them. */
+function beginBody(to: { port: number; path: string; ca: string }) {
+  const request = httpsRequest({
+    ...to,
+    host: '127.0.0.1',
+    method: 'POST',
+    servername,
+    agent: false,
+  });
+  const status = new Promise<number>((resolve) => {
+    request.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    request.on('error', () => resolve(0));
+  });
+  request.write(Buffer.alloc(3.9 * 1024 ** 2, 'x'));
+  return { status, end: () => request.destroy() };
 }
 
 function review(parts: object = {}): string {
@@ -165,6 +185,19 @@ describe('the webhook server', () => {
       () => 413,
     );
     expect(answer).toBe(413);
+    expect((await post('/x', review())).status).toBe(200);
+  });
+
+  it('bounds what all callers together can make it hold, and recovers', async () => {
+    const { post, port, ca } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    const held = Array.from({ length: 9 }, () => beginBody({ port, path: '/x', ca }));
+    // 9 × 3.9 MiB is more than 32 MiB: one is told so, or (still writing) finds its connection closed.
+    const first = await Promise.race(held.map(({ status }) => status));
+    expect([503, 0]).toContain(first);
+    for (const { end } of held) end();
+    await Promise.all(held.map(({ status }) => status));
     expect((await post('/x', review())).status).toBe(200);
   });
 

@@ -28,21 +28,27 @@ export interface WebhookServer {
 
 /** etcd's default limit of a request is 1.5 MiB; a review holds an object twice at most. */
 const maxBodyBytes = 4 * 1024 ** 2;
+/** Of all requests together. Whoever reaches the port can send: it must not cost the operator's memory. */
+const maxBufferedBytes = 32 * 1024 ** 2;
+/** The API server uses as many as it has admissions under way; more wait for it to try again. */
+const maxConnections = 512;
 /** The API server itself gives up after 10 s. */
 const requestTimeoutMs = 15_000;
 const headersTimeoutMs = 5_000;
 
 export function createWebhookServer(options: WebhookServerOptions): WebhookServer {
   let server: Server | null = null;
+  const budget: Budget = { bufferedBytes: 0 };
   let stopFollowing = (): void => undefined;
   return {
     async listen(port, host) {
       const material = options.tls.current();
       if (material === null) throw new Error('webhook server: there is no certificate yet');
       const created = createServer(tlsOptions(material), (request, response) => {
-        void serve(options, request, response);
+        void serve({ ...options, budget }, request, response);
       });
       server = created;
+      created.maxConnections = maxConnections;
       created.headersTimeout = headersTimeoutMs;
       created.requestTimeout = requestTimeoutMs;
       // Handshakes that fail are the caller's affair.
@@ -80,18 +86,24 @@ function listening(server: Server, port: number, host: string | undefined): Prom
   });
 }
 
+interface Budget {
+  bufferedBytes: number;
+}
+
 /** Never rejects: every request gets an answer, or its connection is gone. */
 async function serve(
-  options: WebhookServerOptions,
+  options: WebhookServerOptions & { budget: Budget },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   try {
     const handler = handlerOf(options, request);
     if (typeof handler === 'number') return answer(response, handler, 'no such webhook\n');
-    const body = await readBody(request);
-    if (body === null) return answer(response, 413, `the body exceeds ${maxBodyBytes} bytes\n`);
-    const review = parseReview(body);
+    const body = await readBody(request, options.budget);
+    if (body === 'too large')
+      return answer(response, 413, `the body exceeds ${maxBodyBytes} bytes\n`);
+    if (body === 'busy') return answer(response, 503, 'too much is being read already\n');
+    const review = parseReview(body.toString());
     if (!review.ok) return answer(response, 400, `${review.message}\n`);
     const decision = await decide(options, handler, review.request);
     answer(response, 200, reviewResponse(review.request.uid, decision), 'application/json');
@@ -138,16 +150,21 @@ async function decide(
   }
 }
 
-/** Null: more than may be. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
+async function readBody(request: IncomingMessage, budget: Budget) {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBodyBytes) return null;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      budget.bufferedBytes += chunk.length;
+      if (length > maxBodyBytes) return 'too large';
+      if (budget.bufferedBytes > maxBufferedBytes) return 'busy';
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } finally {
+    budget.bufferedBytes -= length;
   }
-  return Buffer.concat(chunks).toString();
 }
 
 function answer(
