@@ -4,6 +4,7 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
+import type { Clock, Timer } from '../resources/clock.ts';
 import { canonicalAddress } from '../model/addresses.ts';
 import type { Peer } from './admission.ts';
 import { FrameDecoder, encodeFrame } from './frames.ts';
@@ -20,26 +21,28 @@ export interface CallHandlers {
 
 /** A peer that does not read what it was sent is given up at this many bytes. */
 const maxQueuedBytes = 8 << 20;
+const closeTimeoutMs = 5000;
 
 export class Call {
   readonly peer: Peer;
-  /** End of the peer's certificate, Unix milliseconds. */
-  readonly certificateEndsMs: number;
   readonly #stream: ServerHttp2Stream;
   readonly #decoder: FrameDecoder;
   readonly #handlers: CallHandlers;
+  readonly #clock: Clock;
+  readonly #certificateEnd: Timer;
   #accepted = false;
   #closed = false;
 
   constructor(
     stream: ServerHttp2Stream,
-    options: { peer: Peer; certificateEndsMs: number; maxMessageBytes: number },
+    options: { peer: Peer; certificateEndsMs: number; maxMessageBytes: number; clock: Clock },
     makeHandlers: (call: Call) => CallHandlers,
   ) {
     this.#stream = stream;
     this.peer = options.peer;
-    this.certificateEndsMs = options.certificateEndsMs;
+    this.#clock = options.clock;
     this.#decoder = new FrameDecoder(options.maxMessageBytes);
+    this.#certificateEnd = this.#endAt(options.certificateEndsMs);
     this.#handlers = makeHandlers(this);
     stream.on('data', (bytes: Buffer) => this.#onData(bytes));
     stream.on('end', () => {
@@ -57,7 +60,7 @@ export class Call {
   accept(): void {
     if (this.#accepted || this.#closed) return;
     this.#accepted = true;
-    if (this.#stream.destroyed) return;
+    if (isGone(this.#stream)) return;
     this.#stream.respond({ ':status': 200, ...contentType }, { waitForTrailers: true });
   }
 
@@ -83,14 +86,16 @@ export class Call {
     const stream = this.#stream;
     const trailers = statusHeaders(reason);
     this.#close(reason);
-    if (stream.destroyed) return;
+    if (isGone(stream)) return;
+    closeSoon(stream, this.#clock);
     if (!this.#accepted) {
       stream.respond({ ...contentType, ...trailers }, { endStream: true });
     } else {
-      stream.once('wantTrailers', () => stream.sendTrailers(trailers));
+      stream.once('wantTrailers', () => {
+        if (!isGone(stream)) stream.sendTrailers(trailers);
+      });
       stream.end();
     }
-    // The peer's side may stay open: nothing of it is read any more.
     stream.resume();
   }
 
@@ -118,7 +123,16 @@ export class Call {
   #close(reason: Refusal | null): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#certificateEnd.cancel();
     this.#handlers.onClose(reason);
+  }
+
+  /** Calls do not outlive the certificate that opened them: the peer comes back with a newer one. */
+  #endAt(certificateEndsMs: number): Timer {
+    const leftMs = Math.max(0, certificateEndsMs - this.#clock.wallTimeMs());
+    const reason = refusal('certificate-ended', 'the certificate of this connection has ended');
+    // Longer than setTimeout can (2^31 ms) is longer than any workload certificate that matters.
+    return this.#clock.after(Math.min(leftMs, 2 ** 31 - 1), () => this.fail(reason));
   }
 }
 
@@ -133,11 +147,23 @@ function statusHeaders(reason: Refusal): Record<string, string> {
 }
 
 /** Ends a stream that never became a call. */
-export function refuseStream(stream: ServerHttp2Stream, reason: Refusal): void {
-  if (stream.destroyed) return;
+export function refuseStream(stream: ServerHttp2Stream, reason: Refusal, clock: Clock): void {
+  if (isGone(stream)) return;
   stream.on('error', () => undefined);
+  closeSoon(stream, clock);
   stream.respond({ ...contentType, ...statusHeaders(reason) }, { endStream: true });
   stream.resume();
+}
+
+/** Reset by the peer or torn down: answering would throw. */
+function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.destroyed || stream.closed;
+}
+
+/** A peer that is told the end closes its side; one that does not is not waited for. */
+function closeSoon(stream: ServerHttp2Stream, clock: Clock): void {
+  const timer = clock.after(closeTimeoutMs, () => stream.close());
+  stream.once('close', () => timer.cancel());
 }
 
 /** Who is on the other side, as its verified certificate says; null where it says nothing of the mesh. */

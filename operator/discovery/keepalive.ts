@@ -12,6 +12,8 @@ export function watchSession(session: ServerHttp2Session, clock: Clock): void {
   let answered = true;
   let idle: Timer | null = clock.after(idleMs, () => session.destroy());
   const ping = () => {
+    // A destroyed session says so later, by 'close'; a ping before that would throw.
+    if (session.destroyed) return;
     if (!answered) return session.destroy();
     answered = false;
     session.ping(() => (answered = true));

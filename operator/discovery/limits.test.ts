@@ -98,6 +98,20 @@ describe('a stream is ended', () => {
   });
 });
 
+describe('a stream that was refused', () => {
+  it('is closed although its peer keeps it open', async () => {
+    const clock = new ManualClock(systemClock.wallTimeMs());
+    const { port } = await bench.replica(shop, { clock });
+    const one = bench.sidecar(port);
+    one.sendText('{}');
+    await one.until(() => one.status !== null);
+    expect(one.closed).toBe(false);
+    clock.advance(5000);
+    await one.until(() => one.closed);
+    expect(one.closed).toBe(true);
+  });
+});
+
 describe('a connection is ended', () => {
   it('when it opens no stream', async () => {
     const clock = new ManualClock(systemClock.wallTimeMs());
@@ -147,6 +161,25 @@ describe('a pod that the operator does not know yet', () => {
       'Endpoints/shop/cart:80',
       'Workload/self',
     ]);
+  });
+});
+
+describe('a pod that stays unknown', () => {
+  it.each([
+    ['does not exist', { name: 'ghost' }, '127.0.0.1', { code: 5, words: /shop\/ghost/ }],
+    ['has another address', {}, '127.0.0.3', { code: 7, words: /127\.0\.0\.3/ }],
+  ])('since it %s, is refused after a wait', async (_why, claim, localAddress, expected) => {
+    const clock = new ManualClock(systemClock.wallTimeMs());
+    const { port } = await bench.replica(shop, { clock });
+    const one = bench.sidecar(port, { localAddress });
+    one.send({ hello: { ...hello, pod: { ...hello.pod, ...claim } } });
+    await roundTrip(port);
+    await roundTrip(port);
+    clock.advance(3000);
+    await one.until(() => one.status !== null);
+    expect(one.status!.code).toBe(expected.code);
+    expect(one.status!.message).toMatch(expected.words);
+    expect(one.held.size).toBe(0);
   });
 });
 
@@ -226,6 +259,18 @@ describe('a relay', () => {
     after.send({ hello });
     await changed(leader.server, () => leader.server.streams()[0]?.replica === 'leader');
     expect(leader.server.streams()).toHaveLength(1);
+  });
+
+  it('to an address that makes no sense is tried again, not fatal', async () => {
+    const clock = new ManualClock(systemClock.wallTimeMs());
+    const follower = await bench.replica(shop, { clock });
+    follower.server.setLeader({ self: false, address: ':::' });
+    clock.advance(60_000);
+    follower.server.setLeader(null);
+    const one = bench.sidecar(follower.port);
+    one.send({ hello });
+    await one.until(() => one.held.size === 3);
+    expect(follower.server.streams()).toHaveLength(1);
   });
 
   it('is refused to begin without a name', async () => {

@@ -67,8 +67,17 @@ export class RelayClient {
   }
 
   #connect(): void {
-    const material = this.#deps.identity.current();
     if (this.#closed) return;
+    try {
+      this.#open();
+    } catch (error) {
+      this.#retry((error as Error).message);
+    }
+  }
+
+  /** Throws where address or certificate make no sense. */
+  #open(): void {
+    const material = this.#deps.identity.current();
     if (material === null) return this.#retry('no certificate yet');
     const session = connect(`https://${this.#address}`, {
       cert: material.chainPem,
@@ -91,7 +100,7 @@ export class RelayClient {
     stream.on('error', (error) => (reason = error.message));
     stream.once('response', (headers) => {
       if (headers['grpc-status'] === undefined) return this.#begin(stream);
-      reason = decodeURIComponent(String(headers['grpc-message']));
+      reason = `gRPC status ${String(headers['grpc-status'])} ${String(headers['grpc-message'])}`;
     });
     stream.once('close', () => session.destroy());
     stream.resume();

@@ -203,7 +203,6 @@ describe('a peer is refused in words', () => {
       /other/,
     ],
     ['whose certificate is of another namespace', { material: ['bank', 'web'] }, 7, /bank/],
-    ['that connects from another address', { localAddress: '127.0.0.3' }, 7, /127\.0\.0\.3/],
     ['that calls another method', { path: '/other' }, 12, /other/],
     [
       'that relays without being the operator',
@@ -222,15 +221,6 @@ describe('a peer is refused in words', () => {
     expect(one.status!.code).toBe(code);
     expect(one.status!.message).toMatch(words);
     expect(one.held.size).toBe(0);
-  });
-
-  it('that names a pod which does not exist, after a wait', async () => {
-    const { port } = await replica(shop());
-    const one = sidecar(port);
-    one.send({ hello: { ...hello, pod: { ...hello.pod, name: 'ghost' } } });
-    await one.until(() => one.status !== null);
-    expect(one.status).toMatchObject({ code: 5 });
-    expect(one.status!.message).toMatch(/shop\/ghost/);
   });
 
   it('that comes with a certificate of another authority', async () => {

@@ -176,24 +176,26 @@ class Discovery implements DiscoveryServer {
   }
 
   #onStream(stream: ServerHttp2Stream, path: string): void {
+    const { clock } = this.#deps;
     const socket = stream.session?.socket as TLSSocket | undefined;
     // A resumed TLS session would skip the checks of a changed set of roots; sidecars do not resume.
     const known = socket === undefined || socket.isSessionReused() ? null : peerOf(socket);
     if (known === null) {
       const words = 'the certificate names no identity of a mesh (exactly one SPIFFE id)';
-      return refuseStream(stream, refusal('no-identity', words));
+      return refuseStream(stream, refusal('no-identity', words), clock);
     }
     if (path === discoveryMethod) {
-      new Call(stream, { ...known, maxMessageBytes: maxSidecarMessageBytes }, (call) => {
+      new Call(stream, { ...known, clock, maxMessageBytes: maxSidecarMessageBytes }, (call) => {
         const sidecar = new SidecarStream(call, this.#streamHost());
         this.#streams.add(sidecar);
         return sidecar;
       });
     } else if (path === relayMethod) {
-      const options = { ...known, maxMessageBytes: maxRelayMessageBytes };
+      const options = { ...known, clock, maxMessageBytes: maxRelayMessageBytes };
       new Call(stream, options, (call) => new RelayStream(call, this.#relayHost()));
     } else {
-      refuseStream(stream, refusal('no-such-method', `there is no method ${path.slice(0, 100)}`));
+      const words = `there is no method ${path.slice(0, 100)}`;
+      refuseStream(stream, refusal('no-such-method', words), clock);
     }
   }
 

@@ -54,7 +54,6 @@ export class SidecarStream implements CallHandlers {
   #statisticsAtMs = 0;
   #sentAtMs = 0;
   #timer: Timer | null = null;
-  #endTimer: Timer | null = null;
   #replaced = false;
   /** As last asked for; dropped when something changes. */
   #state: StreamState | null = null;
@@ -68,7 +67,6 @@ export class SidecarStream implements CallHandlers {
     this.#connectedAtMs = this.#clock.wallTimeMs();
     const noHello = refusal('no-hello', 'the first message did not come in time');
     this.#arm(helloTimeoutMs, noHello);
-    this.#endWithCertificate();
   }
 
   /** Null until the pod is known and proved. */
@@ -148,7 +146,6 @@ export class SidecarStream implements CallHandlers {
 
   onClose(refused: Refusal | null): void {
     this.#timer?.cancel();
-    this.#endTimer?.cancel();
     this.#host.onClosed(this, refused);
   }
 
@@ -257,15 +254,6 @@ export class SidecarStream implements CallHandlers {
   /** Keeps the first of several deadlines for one thing. */
   #arm(delayMs: number, reason: Refusal): void {
     this.#timer ??= this.#clock.after(delayMs, () => this.end(reason));
-  }
-
-  /** Streams do not outlive the certificate that opened them: the sidecar comes back with a newer one. */
-  #endWithCertificate(): void {
-    const leftMs = this.#call.certificateEndsMs - this.#clock.wallTimeMs();
-    const reason = refusal('certificate-ended', 'the certificate of this connection has ended');
-    // Longer than setTimeout can (2^31 ms) is longer than any workload certificate that matters.
-    const delayMs = Math.min(Math.max(leftMs, 0), 2 ** 31 - 1);
-    this.#endTimer = this.#clock.after(delayMs, () => this.end(reason));
   }
 }
 

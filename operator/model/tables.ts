@@ -14,7 +14,7 @@ import { canonicalAddress } from './addresses.ts';
 import { CopyMap, Index } from './copy-map.ts';
 import { byName, canonicalJson, compareText, oldestFirst } from './order.ts';
 import { podEntry } from './pod-entry.ts';
-import { namespaceOf, objectKey, tcpPorts } from './view.ts';
+import { endpointsOf, namespaceOf, objectKey, tcpPorts } from './view.ts';
 import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from './view.ts';
 
 /** The label by which a slice names its Service. */
@@ -191,7 +191,7 @@ function serviceOf(slice: EndpointSlice | null): ObjectKey[] {
 
 function endpointNames(slice: EndpointSlice): string[] {
   const namespace = namespaceOf(slice);
-  const names = slice.endpoints.flatMap(({ addresses, targetRef }) => [
+  const names = endpointsOf(slice).flatMap(({ addresses, targetRef }) => [
     ...addresses.map(canonicalAddress),
     ...(targetRef?.name === undefined ? [] : [objectKey(namespace, targetRef.name)]),
   ]);

@@ -84,6 +84,11 @@ export function tcpPorts(service: Service): ServicePort[] {
   return (service.spec.ports ?? []).filter((port) => (port.protocol ?? 'TCP') === 'TCP');
 }
 
+/** The API server writes `null` for a slice without endpoints. */
+export function endpointsOf(slice: EndpointSlice): EndpointSlice['endpoints'] {
+  return (slice.endpoints as EndpointSlice['endpoints'] | null) ?? [];
+}
+
 /** Empty for cluster-scoped objects. */
 export function namespaceOf(object: KubeObject): string {
   return object.metadata.namespace ?? '';

@@ -7,7 +7,7 @@ import { destinationName } from '../../proxy/api/resources.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import { canonicalAddress } from '../model/addresses.ts';
 import { compareText } from '../model/order.ts';
-import { objectKey, podAt, tcpPorts } from '../model/view.ts';
+import { endpointsOf, objectKey, podAt, tcpPorts } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
 import type { EndpointSlice, Service } from '../resources/kubernetes.ts';
 import { parseEndpointsName } from './endpoint-names.ts';
@@ -76,7 +76,7 @@ function slicePlaces(
   const port = named?.port;
   if (port === undefined) return [];
   const unready = service.spec.publishNotReadyAddresses === true;
-  return slice.endpoints
+  return endpointsOf(slice)
     .filter((one) => isUsable(one, unready))
     .flatMap((endpoint) =>
       endpoint.addresses.flatMap((text) => {

@@ -363,6 +363,12 @@ describe('endpoints', () => {
     expect(endpointsOf(given, name).resource).toEqual({ type: 'Endpoints', name, endpoints: [] });
   });
 
+  it('of a slice that is empty, which the API server writes as null, are none', () => {
+    const empty = { ...slice('shop/cart', [], [{ name: 'http', port: 8080 }]), endpoints: null };
+    const EndpointSlice = [empty as unknown as ReturnType<typeof slice>];
+    expect(endpointsOf({ EndpointSlice }).resource.endpoints).toEqual([]);
+  });
+
   it('of a port that no slice has are none', () => {
     const EndpointSlice = [
       slice('shop/cart', [{ address: '10.244.0.1' }], [{ name: 'other', port: 1 }]),

@@ -39,8 +39,8 @@ export interface Translations {
   endpoints(name: string): Versioned;
 }
 
-/** Above this many kept translations the oldest half is dropped: it is made again when asked for. */
-const maxKept = 100_000;
+/** Of some kilobytes each at most. */
+const defaultMaxKept = 100_000;
 
 export const translationKeys = {
   workload: (pod: ObjectKey): TranslationKey => `Workload|${pod}`,
@@ -54,14 +54,20 @@ interface Kept {
   dependsOn: readonly DependencyKey[];
 }
 
-export function createTranslations(): Translations {
-  return new TranslationCache();
+/** `maxKept`: above it the oldest half is dropped: it is made again when asked for. */
+export function createTranslations(maxKept = defaultMaxKept): Translations {
+  return new TranslationCache(maxKept);
 }
 
 class TranslationCache implements Translations {
   view: View = emptyView;
+  readonly #maxKept: number;
   readonly #kept = new Map<TranslationKey, Kept>();
   readonly #dependents = new Map<DependencyKey, Set<TranslationKey>>();
+
+  constructor(maxKept: number) {
+    this.#maxKept = maxKept;
+  }
 
   advance(view: View, change: Change): ReadonlySet<TranslationKey> {
     const touched = new Set<TranslationKey>();
@@ -102,7 +108,7 @@ class TranslationCache implements Translations {
   }
 
   #keep(key: TranslationKey, kept: Kept): void {
-    if (this.#kept.size >= maxKept) this.#dropOldestHalf();
+    if (this.#kept.size >= this.#maxKept) this.#dropOldestHalf();
     this.#kept.set(key, kept);
     for (const dependency of kept.dependsOn) {
       const dependents = this.#dependents.get(dependency);
@@ -112,7 +118,7 @@ class TranslationCache implements Translations {
   }
 
   #dropOldestHalf(): void {
-    for (const key of [...this.#kept.keys()].slice(0, maxKept / 2)) this.#drop(key);
+    for (const key of [...this.#kept.keys()].slice(0, this.#maxKept / 2)) this.#drop(key);
   }
 
   #drop(key: TranslationKey): void {
