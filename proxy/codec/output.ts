@@ -4,10 +4,6 @@
 /** Payloads up to this size are cheaper to copy than to hand over as a buffer (and TLS record) of their own. */
 const COPY_LIMIT = 4096;
 const SLAB_BYTES = 65536;
-/** A slab with less room than this is left to the garbage collector when it comes back. */
-const LEAST_ROOM = 2048;
-/** More free slabs than a turn of the event loop can use are memory for nothing. */
-const MOST_FREE = 16;
 
 export interface Slab {
   readonly buffer: Buffer;
@@ -15,21 +11,21 @@ export interface Slab {
 }
 
 /**
- * Slabs that connections share one after the other, so that an idle connection holds none. Give one pool to all
- * sessions of a process; bytes once handed out by a session are never written again.
+ * The slab that all connections of a process write into, one after the other: what a turn of the event loop costs in
+ * memory is what was said in it, however many connections spoke, and an idle connection holds none. Give one to all
+ * sessions; bytes once handed out by a session are never written again.
  */
 export class SlabPool {
-  readonly #free: Slab[] = [];
+  #current: Slab = { buffer: Buffer.alloc(0), used: 0 };
 
-  acquire(room: number): Slab {
-    const slab = this.#free.pop();
-    if (slab !== undefined && slab.buffer.length - slab.used >= room) return slab;
-    return { buffer: Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, room)), used: 0 };
-  }
-
-  release(slab: Slab): void {
-    const room = slab.buffer.length - slab.used;
-    if (room >= LEAST_ROOM && this.#free.length < MOST_FREE) this.#free.push(slab);
+  /** A slab with so much room behind `used`. */
+  withRoom(room: number): Slab {
+    const slab = this.#current;
+    if (slab.buffer.length - slab.used >= room) return slab;
+    const next = { buffer: Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, room)), used: 0 };
+    // One that is all but full already would only be in the way.
+    if (room < SLAB_BYTES) this.#current = next;
+    return next;
   }
 }
 
@@ -37,8 +33,9 @@ export class Output {
   readonly #pool: SlabPool;
   #parts: Buffer[] = [];
   #slab: Slab | null = null;
-  /** Where the piece begins that is being written into the slab. */
+  /** The piece that is being written into the slab; another session may write behind its end at any time. */
   #start = 0;
+  #end = 0;
   #bytes = 0;
 
   constructor(pool: SlabPool) {
@@ -54,22 +51,21 @@ export class Output {
   text(text: string): void {
     const slab = this.#room(text.length);
     slab.buffer.write(text, slab.used, text.length, 'latin1');
-    slab.used += text.length;
-    this.#bytes += text.length;
+    this.#advance(slab, text.length);
   }
 
   /** Takes the payload over: it must not change afterwards. */
   payload(chunk: Buffer): void {
     const length = chunk.length;
     if (length === 0) return;
-    this.#bytes += length;
     if (length <= COPY_LIMIT) {
       const slab = this.#room(length);
       slab.buffer.set(chunk, slab.used);
-      slab.used += length;
+      this.#advance(slab, length);
       return;
     }
     this.#cut();
+    this.#bytes += length;
     this.#parts.push(chunk);
   }
 
@@ -82,16 +78,12 @@ export class Output {
   }
 
   wrote(bytes: number): void {
-    this.#slab!.used += bytes;
-    this.#bytes += bytes;
+    this.#advance(this.#slab!, bytes);
   }
 
   take(): Buffer[] {
     this.#cut();
-    if (this.#slab !== null) {
-      this.#pool.release(this.#slab);
-      this.#slab = null;
-    }
+    this.#slab = null;
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
@@ -100,18 +92,26 @@ export class Output {
 
   #room(room: number): Slab {
     const slab = this.#slab;
-    if (slab !== null && slab.buffer.length - slab.used >= room) return slab;
-    if (slab !== null) this.#cut();
-    const next = this.#pool.acquire(room);
+    if (slab !== null && slab.used === this.#end && slab.buffer.length - this.#end >= room)
+      return slab;
+    this.#cut();
+    const next = this.#pool.withRoom(room);
     this.#slab = next;
     this.#start = next.used;
+    this.#end = next.used;
     return next;
+  }
+
+  #advance(slab: Slab, bytes: number): void {
+    slab.used += bytes;
+    this.#end = slab.used;
+    this.#bytes += bytes;
   }
 
   #cut(): void {
     const slab = this.#slab;
-    if (slab === null || slab.used === this.#start) return;
-    this.#parts.push(slab.buffer.subarray(this.#start, slab.used));
-    this.#start = slab.used;
+    if (slab === null || this.#end === this.#start) return;
+    this.#parts.push(slab.buffer.subarray(this.#start, this.#end));
+    this.#start = this.#end;
   }
 }
