@@ -250,7 +250,18 @@ describe('a pod is skipped, with the reason, when', () => {
       result: 'skipped',
       reason: 'NotMeshed',
       message: '',
+      patch: [],
     });
+  });
+  it('and loses the stamp of the meshed pod that it was copied from, but not that of a sidecar it has', () => {
+    const stamp = { 'tsmesh.dev/injected': 'true' };
+    const copy = podOf({}, { 'tsmesh.dev/inject': 'disabled' }, stamp);
+    expect(injectPod(inputOf(copy))).toMatchObject({
+      patch: [{ op: 'remove', path: '/metadata/labels/tsmesh.dev~1injected' }],
+    });
+    const sidecar = [{ name: 'tsmesh-proxy' }];
+    const meshed = podOf({ initContainers: sidecar }, { 'tsmesh.dev/inject': 'disabled' }, stamp);
+    expect(injectPod(inputOf(meshed))).toMatchObject({ result: 'skipped', patch: [] });
   });
 });
 

@@ -43,8 +43,8 @@ export type InjectionResult =
       /** Whose identity Secret has to exist before the pod does. */
       serviceAccount: string;
     }
-  /** An empty message needs no Event. */
-  | { result: 'skipped'; reason: string; message: string }
+  /** An empty message needs no Event. The patch takes away a stamp that a copied pod brought along. */
+  | { result: 'skipped'; reason: string; message: string; patch: PatchOperation[] }
   | { result: 'refused'; reason: string; message: string };
 
 /** What an earlier injection left in the pod. */
@@ -60,14 +60,14 @@ const safeToEvict = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volume
 
 export function injectPod(input: InjectionInput): InjectionResult {
   const wish = judgeWish(input.pod, input.namespace);
-  if (wish.verdict !== 'inject') return ended(wish);
+  if (wish.verdict !== 'inject') return ended(wish, input.pod);
   const read = readSettings(input.pod.metadata.annotations ?? {});
   if (!read.ok) return { result: 'refused', reason: 'InvalidSetting', message: read.message };
   const pod = structuredClone(input.pod);
   pod.spec.containers ??= [];
   const former = takeAway(pod);
   const conflicts = judgeConflicts(pod.spec);
-  if (conflicts.verdict !== 'inject') return ended(conflicts);
+  if (conflicts.verdict !== 'inject') return ended(conflicts, input.pod);
   const serviceAccount = pod.spec.serviceAccountName || 'default';
   const warnings = add(pod, { input, settings: read.settings, former, serviceAccount });
   const security = [podSecurityWarning(input.namespace), sharedProcessWarning(pod.spec)];
@@ -81,10 +81,11 @@ export function injectPod(input: InjectionInput): InjectionResult {
 
 /** True where the mesh has put a sidecar into this pod. */
 export function isInjected(pod: Pod): boolean {
-  return (
-    pod.metadata.annotations?.[injectedKey] !== undefined &&
-    (pod.spec.initContainers ?? []).some(({ name }) => name === containerNames.proxy)
-  );
+  return pod.metadata.annotations?.[injectedKey] !== undefined && hasSidecar(pod);
+}
+
+function hasSidecar(pod: Pod): boolean {
+  return (pod.spec.initContainers ?? []).some(({ name }) => name === containerNames.proxy);
 }
 
 interface Addition {
@@ -170,7 +171,17 @@ function resourcesOf(container: Container | undefined): Resources | undefined {
   return container?.resources;
 }
 
-function ended(verdict: Exclude<Verdict, { verdict: 'inject' }>): InjectionResult {
+function ended(verdict: Exclude<Verdict, { verdict: 'inject' }>, pod: Pod): InjectionResult {
   const { reason, message } = verdict;
-  return { result: verdict.verdict === 'skip' ? 'skipped' : 'refused', reason, message };
+  if (verdict.verdict === 'refuse') return { result: 'refused', reason, message };
+  return { result: 'skipped', reason, message, patch: diff(pod, withoutFalseStamp(pod)) };
+}
+
+/** Peers take a pod with the stamp for a meshed one, and would offer it mTLS. */
+function withoutFalseStamp(pod: Pod): Pod {
+  if (pod.metadata.labels?.[injectedKey] === undefined || hasSidecar(pod)) return pod;
+  const metadata = structuredClone(pod.metadata);
+  delete metadata.labels?.[injectedKey];
+  delete metadata.annotations?.[injectedKey];
+  return { ...pod, metadata };
 }

@@ -81,8 +81,8 @@ function ended(
       : (['Warning', 'InjectionRefused'] as const);
     deps.events.event(eventTargetOf(pod, namespace), type, reason, said);
   }
-  if (!skipped) return refused(result.message);
-  return { allowed: true, patch: [], warnings: [] };
+  if (result.result === 'refused') return refused(result.message);
+  return { allowed: true, patch: result.patch, warnings: [] };
 }
 
 /** Null when the Secret is there; else why not, in words. */
