@@ -19,6 +19,7 @@ import type { DiscoveryServer } from './discovery/api.ts';
 import { createDiscoveryMetrics } from './discovery/metrics.ts';
 import { createDiscoveryServer } from './discovery/server.ts';
 import { StartError } from './errors.ts';
+import { updateGauges } from './exposition.ts';
 import { createInsight, type Insight } from './insight.ts';
 import type { WebhookServer } from './inject/webhook-server.ts';
 import { createApiClient } from './kube/api.ts';
@@ -288,13 +289,15 @@ class App implements Operator {
   }
 
   #metricsText(): string {
-    const { rss } = process.memoryUsage();
-    this.#metrics.set('process_resident_memory_bytes', 'Resident memory.', rss);
-    const leading = this.leading() ? 1 : 0;
-    this.#metrics.set('tsmesh_operator_leading', 'Whether this replica leads.', leading);
-    for (const [queue, depth] of Object.entries(this.#leadership.controllers?.depths() ?? {})) {
-      this.#metrics.set('tsmesh_operator_queue_depth', 'Keys that wait or run.', depth, { queue });
-    }
+    updateGauges({
+      metrics: this.#metrics,
+      clock: this.#platform.clock,
+      ca: this.#keeper,
+      identity: this.#identity,
+      view: this.#model.view(),
+      controllers: this.#leadership.controllers,
+      residentBytes: process.memoryUsage.rss(),
+    });
     return this.#metrics.text() + discoveryMetricsText(this.#discoveryMetrics);
   }
 }

@@ -2,6 +2,7 @@
 // index behind the first question is made once for each state of view and streams.
 
 import type { MeshInsight } from './controllers/context.ts';
+import { keepWhileConnecting } from './controllers/verdicts.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
 import type { Clock } from './resources/clock.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
@@ -22,8 +23,12 @@ export interface Insight extends MeshInsight {
   invalidate(): void;
 }
 
+/** Sidecars that lost their replica are connected again within this time. */
+const connectingMs = 10_000;
+
 export function createInsight(deps: InsightDeps): Insight {
   let index: ProgrammedIndex | null = null;
+  let termBeganMs = deps.clock.nowMs();
   let traffic = new TrafficObserver(deps.clock.wallTimeMs());
   const current = (): ProgrammedIndex => {
     const discovery = deps.discovery();
@@ -38,8 +43,13 @@ export function createInsight(deps: InsightDeps): Insight {
     invalidate() {
       index = null;
     },
-    programmed: (kind, policy) => current().status(shapedBy(kind, policy)),
+    programmed(kind, policy) {
+      const result = current().status(shapedBy(kind, policy));
+      const connecting = deps.clock.nowMs() - termBeganMs < connectingMs;
+      return connecting ? keepWhileConnecting(policy, result) : result;
+    },
     beginTerm() {
+      termBeganMs = deps.clock.nowMs();
       traffic = new TrafficObserver(deps.clock.wallTimeMs());
     },
     statusRows() {

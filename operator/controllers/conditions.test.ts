@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { mergeConditions, type Verdict } from './conditions.ts';
-import { accepted, programmedVerdict, refused } from './verdicts.ts';
+import { trafficPolicyOf } from './test-world.ts';
+import { accepted, keepWhileConnecting, programmedVerdict, refused } from './verdicts.ts';
 
 const nowMs = Date.UTC(2026, 5, 1, 12);
 const laterMs = nowMs + 3_600_000;
@@ -56,5 +57,36 @@ describe('Programmed', () => {
       type: 'Programmed',
       ...everywhere,
     });
+  });
+});
+
+describe('Programmed while sidecars connect to a new leader', () => {
+  const gone = { status: 'Unknown', reason: 'SidecarsDisconnected', message: 'cart-1' } as const;
+  const found = (status: 'True' | 'False', generation: number) => {
+    const policy = trafficPolicyOf('p', 1, { service: { name: 'cart' } });
+    const verdict: Verdict = { type: 'Programmed', status, reason: 'Programmed', message: 'was' };
+    const conditions = mergeConditions(undefined, [verdict], generation, nowMs)!;
+    return { ...policy, status: { conditions } };
+  };
+
+  it('stays what the leader before it found of this generation', () => {
+    expect(keepWhileConnecting(found('True', 1), gone)).toEqual({
+      status: 'True',
+      reason: 'Programmed',
+      message: 'was',
+    });
+  });
+
+  it.each([
+    ['it was found of an older generation', found('True', 0), gone],
+    ['it was not true', found('False', 1), gone],
+    ['nothing was found', trafficPolicyOf('p', 1, { service: { name: 'cart' } }), gone],
+    [
+      'a sidecar refuses it',
+      found('True', 1),
+      { status: 'False', reason: 'Rejected', message: 'x' } as const,
+    ],
+  ])('is what sidecars say where %s', (_, policy, result) => {
+    expect(keepWhileConnecting(policy, result)).toBe(result);
   });
 });

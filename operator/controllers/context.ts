@@ -5,10 +5,16 @@ import type { CaSource } from '../ca/types.ts';
 import type { View } from '../model/view.ts';
 import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
 import type { Clock } from '../resources/clock.ts';
-import type { KubeObject, Namespace } from '../resources/kubernetes.ts';
+import type { Condition, KubeObject, Namespace } from '../resources/kubernetes.ts';
 import type { Logger } from '../resources/logger.ts';
-import type { Mesh, MeshStatus, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
-import type { MeshStatusRow, ProgrammedResult } from '../telemetry/types.ts';
+import type {
+  ConditionsStatus,
+  Mesh,
+  MeshStatus,
+  PeerAuthentication,
+  TrafficPolicy,
+} from '../resources/tsmesh.ts';
+import type { MeshStatusRow } from '../telemetry/types.ts';
 
 /** A local copy of a kind, as fresh as its watch. */
 export interface Store<T extends KubeObject> {
@@ -37,8 +43,8 @@ export interface WebhookConfiguration extends KubeObject {
 export interface MeshInsight {
   programmed(
     kind: 'Mesh' | 'PeerAuthentication' | 'TrafficPolicy',
-    policy: KubeObject,
-  ): ProgrammedResult;
+    policy: KubeObject & { status?: ConditionsStatus },
+  ): Pick<Condition, 'status' | 'reason' | 'message'>;
   statusRows(): MeshStatusRow[];
   /** This replica leads from now on: totals count from here. */
   beginTerm(): void;

@@ -6,7 +6,7 @@ import { renewAnnotation } from '../ca/types.ts';
 import type { Change } from '../model/view.ts';
 import type { Kind } from '../resources/api-client.ts';
 import type { Timer } from '../resources/clock.ts';
-import type { Condition, KubeObject, Secret } from '../resources/kubernetes.ts';
+import type { KubeObject, Secret } from '../resources/kubernetes.ts';
 import type { ConditionsStatus } from '../resources/tsmesh.ts';
 import { WorkQueue, type Again } from '../runtime/work-queue.ts';
 import type { ControllerContext } from './context.ts';
@@ -16,6 +16,7 @@ import { reconcileMeshStatuses } from './mesh-status.ts';
 import { hasMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
+import { isProgrammed } from './verdicts.ts';
 import {
   reconcileWebhookConfiguration,
   webhookKinds,
@@ -269,8 +270,4 @@ function isWaiting(policy: Policy): boolean {
     programmed?.status !== 'True' ||
     programmed.observedGeneration !== (policy.metadata.generation ?? 0)
   );
-}
-
-function isProgrammed(condition: Condition): boolean {
-  return condition.type === 'Programmed';
 }
