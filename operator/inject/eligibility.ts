@@ -15,6 +15,8 @@ export const protectedNamespaces: readonly string[] = ['kube-system', systemName
 const ownPorts: readonly number[] = Object.values(ports);
 const ownNames: readonly string[] = Object.values(containerNames);
 const values = ['enabled', 'disabled'];
+/** On what the API server shows of a static pod: the kubelet runs its own file, whatever we write. */
+const mirrorAnnotation = 'kubernetes.io/config.mirror';
 const hint = `valid: enabled or disabled`;
 
 /** What the namespace says; the annotation counts before its mirror, the label. */
@@ -37,6 +39,9 @@ export function judgeWish(pod: Pod, namespace: Namespace): Verdict {
   if (!said.includes('enabled') && !namespaceInjects(namespace)) return skip('NotMeshed', '');
   if (protectedNamespaces.includes(name)) {
     return refuse('ProtectedNamespace', `pods of namespace ${name} cannot be meshed`);
+  }
+  if (pod.metadata.annotations?.[mirrorAnnotation] !== undefined) {
+    return skip('StaticPod', "the pod is static: it comes from a file of the kubelet's");
   }
   return judgeKind(pod.spec);
 }
@@ -116,7 +121,11 @@ function volumeConflict(spec: PodSpec): string | null {
 }
 
 function allContainers(spec: PodSpec): Container[] {
-  return [...(spec.initContainers ?? []), ...spec.containers, ...(spec.ephemeralContainers ?? [])];
+  return [
+    ...(spec.initContainers ?? []),
+    ...(spec.containers ?? []),
+    ...(spec.ephemeralContainers ?? []),
+  ];
 }
 
 function selected(spec: PodSpec): Record<string, string> {

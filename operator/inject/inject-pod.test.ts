@@ -237,6 +237,10 @@ describe('a pod is skipped, with the reason, when', () => {
     'it runs on Windows (%j)',
     (spec) => expect(outcome(podOf(spec))).toMatchObject({ result: 'skipped', reason: 'Windows' }),
   );
+  it('it is static', () => {
+    const pod = podOf({}, { 'kubernetes.io/config.mirror': 'x' });
+    expect(outcome(pod)).toMatchObject({ result: 'skipped', reason: 'StaticPod' });
+  });
   it('its annotation or its label says so', () => {
     const off = { 'tsmesh.dev/inject': 'disabled' };
     const on = { 'tsmesh.dev/inject': 'enabled' };
@@ -376,6 +380,17 @@ describe('shared processes', () => {
     expect(injectPod(inputOf(podOf({ shareProcessNamespace: true })))).toMatchObject({
       warnings: [expect.stringContaining('shareProcessNamespace')],
     });
+  });
+});
+
+describe('a pod that the API server will refuse anyway', () => {
+  it.each([
+    {},
+    { hostNetwork: true },
+    { containers: [{ name: 'a', livenessProbe: { httpGet: {} } }] },
+  ])('is no reason to fail (%j)', (spec) => {
+    const pod = { metadata: { name: 'a' }, spec } as unknown as Pod;
+    expect(['injected', 'skipped']).toContain(outcome(pod).result);
   });
 });
 
