@@ -6,6 +6,7 @@ import { canonicalAddress } from '../model/addresses.ts';
 import { keyOf, namespaceOf, podAt, servicePortAt, tcpPorts } from '../model/view.ts';
 import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from '../model/view.ts';
 import { podEndpointsName } from './endpoint-names.ts';
+import type { Family, ServicePlace } from './endpoint-names.ts';
 import { meshRefs } from './mesh-settings.ts';
 import { declaredProtocol, podPortProtocols, servicesOfPod, targetPort } from './protocol.ts';
 import { backendServices, httpRoutes, tcpBackends } from './routes.ts';
@@ -30,7 +31,7 @@ export function translateDestination(
   const name = destinationName(address, port);
   const byAddress = `address:${canonical}`;
   const entry = servicePortAt(view, destinationName(canonical, port));
-  if (entry !== null) return serviceDestination(view, name, entry, byAddress);
+  if (entry !== null) return serviceDestination(view, name, entry, canonical);
   const pod = podAt(view, canonical);
   if (pod !== null) return podDestination(view, name, { pod, address: canonical, port });
   const content: Content = { kind: 'external', host: name, protocol: 'auto', routes: [], tcp: [] };
@@ -41,11 +42,12 @@ function serviceDestination(
   view: View,
   name: string,
   entry: ServicePortEntry,
-  byAddress: string,
+  address: string,
 ): Translated<DestinationResource> {
   const { name: serviceName } = entry.service.metadata;
   const { port, appProtocol, name: portName } = entry.port;
-  const context = contextOf(view, keyOf(entry.service), port, null);
+  const place = { service: keyOf(entry.service), port, family: familyOf(address) };
+  const context = contextOf(view, place, null);
   const content: Content = {
     kind: 'service',
     host: `${serviceName}.${namespaceOf(entry.service)}:${port}`,
@@ -53,7 +55,8 @@ function serviceDestination(
     routes: httpRoutes(context),
     tcp: tcpBackends(context),
   };
-  return translated(name, content, policiesOf(context), [byAddress, ...dependenciesOf(context)]);
+  const dependsOn = [`address:${address}`, ...dependenciesOf(context)];
+  return translated(name, content, policiesOf(context), dependsOn);
 }
 
 /** A pod called by its own address; what its headless Service's policy says holds, but for where to. */
@@ -66,7 +69,8 @@ function podDestination(
   const headless = headlessService(view, pod, port);
   const own = podEndpointsName(address, port);
   const [service, servicePort] = headless ?? [pod.key, port];
-  const known = contextOf(view, service, servicePort, own);
+  const place = { service, port: servicePort, family: familyOf(address) };
+  const known = contextOf(view, place, own);
   const context: RouteContext = headless === null ? { ...known, policy: null } : known;
   const content: Content = {
     kind: 'pod',
@@ -89,14 +93,13 @@ function headlessService(view: View, pod: PodEntry, port: number): [ObjectKey, n
   return null;
 }
 
-function contextOf(
-  view: View,
-  service: ObjectKey,
-  port: number,
-  ownEndpoints: string | null,
-): RouteContext {
-  const policy = speakingPolicy(view, service, port);
-  return { view, service, port, policy, defaults: view.mesh?.spec.defaults, ownEndpoints };
+function contextOf(view: View, place: ServicePlace, ownEndpoints: string | null): RouteContext {
+  const policy = speakingPolicy(view, place.service, place.port);
+  return { view, ...place, policy, defaults: view.mesh?.spec.defaults, ownEndpoints };
+}
+
+function familyOf(address: string): Family {
+  return address.includes(':') ? 'IPv6' : 'IPv4';
 }
 
 function policiesOf({ view, policy }: RouteContext): ShapedBy[] {

@@ -50,7 +50,8 @@ function serviceEndpoints(
 ): Translated<EndpointsResource> {
   const key = objectKey(wanted.namespace, wanted.service);
   const service = view.services.get(key);
-  const slices = view.slices.get(key) ?? [];
+  const all = view.slices.get(key) ?? [];
+  const slices = all.filter((slice) => slice.addressType === wanted.family);
   const places = slices.flatMap((slice) =>
     service === undefined ? [] : slicePlaces(view, service, slice, wanted),
   );

@@ -20,13 +20,12 @@ import type {
   ValueMatchSpec,
 } from '../resources/tsmesh.ts';
 import { serviceEndpointsName, undefinedSubsetName } from './endpoint-names.ts';
+import type { ServicePlace } from './endpoint-names.ts';
 import { retryPolicy, timeoutMs } from './retry.ts';
 
 /** What routes of one Service port are made from. */
-export interface RouteContext {
+export interface RouteContext extends ServicePlace {
   view: View;
-  service: ObjectKey;
-  port: number;
   policy: TrafficPolicy | null;
   defaults: MeshSpec['defaults'];
   /** What "the Service itself" is: for a pod that was called by its own address, that pod only. */
@@ -157,15 +156,16 @@ function resolveBackend(context: RouteContext, spec: BackendSpec): ResolvedBacke
   const found = view.services.get(service);
   const subset = policy?.spec.subsets?.find((one) => one.name === spec.subset);
   const base = { spec, service, port };
+  const place = { service, port, family: context.family };
   const asks = spec.subset !== undefined || spec.port !== undefined;
   if (context.ownEndpoints !== null && service === context.service && !asks) {
     return { ...base, endpoints: context.ownEndpoints, missing: null };
   }
   if (spec.subset !== undefined && subset === undefined) {
-    const endpoints = undefinedSubsetName(service, port, spec.subset);
+    const endpoints = undefinedSubsetName(place, spec.subset);
     return { ...base, endpoints, missing: 'subset' };
   }
-  const endpoints = serviceEndpointsName(service, port, subset?.labels ?? null);
+  const endpoints = serviceEndpointsName(place, subset?.labels ?? null);
   if (found === undefined) return { ...base, endpoints, missing: 'service' };
   const known = tcpPorts(found).some((one) => one.port === port);
   return { ...base, endpoints, missing: known ? null : 'port' };

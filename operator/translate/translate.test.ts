@@ -342,6 +342,33 @@ describe('endpoints', () => {
     expect(endpointsOf({ Service, EndpointSlice }).resource.endpoints[0]!.port).toBe(8080);
   });
 
+  it('have addresses of the family that the client called', () => {
+    const ports = [{ name: 'http', port: 8080 }];
+    const six = slice('shop/cart', [{ address: 'fd00::1', pod: 'cart-1' }], ports);
+    const given: Objects = {
+      ...cart,
+      Pod: [pod('shop/cart-1', { ip: 'fd00::1', labels: { version: 'v1' } })],
+      Service: [
+        service('shop/cart', '10.96.0.7', [{ name: 'http', port: 80 }], {
+          clusterIPs: ['10.96.0.7', 'fd00:96::7'],
+        }),
+      ],
+      EndpointSlice: [
+        ...cart.EndpointSlice!,
+        { ...six, metadata: { ...six.metadata, name: 'cart-6' } },
+      ],
+    };
+    const view = viewOf(given);
+    const backend = (address: string) =>
+      translateDestination(view, 'shop', address, 80).resource.tcp[0]!.endpoints;
+    const addresses = (name: string) =>
+      translateEndpoints(view, name).resource.endpoints.map(({ address }) => address);
+    expect(backend('fd00:96::7')).toBe('shop/cart:80@ipv6');
+    expect(addresses(backend('fd00:96::7'))).toEqual(['fd00::1']);
+    expect(addresses('shop/cart:80@ipv6/version=v1')).toEqual(['fd00::1']);
+    expect(addresses(backend('10.96.0.7'))).toEqual(['10.244.0.1', '10.244.0.2']);
+  });
+
   it('stand once when two slices list them', () => {
     const [first] = cart.EndpointSlice! as [ReturnType<typeof slice>];
     const second = { ...first, metadata: { ...first.metadata, name: 'cart-2' } };

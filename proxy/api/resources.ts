@@ -144,7 +144,10 @@ export interface Endpoint {
   zone: string;
 }
 
-/** Named `namespace/service:port`, with `/subset` behind where it is one; `pod/address:port` for a pod. */
+/**
+ * Named `namespace/service:port` (`…@ipv6` for the addresses of that family), with `/label=value,…` behind
+ * where it is a subset; `pod/address:port` for a pod.
+ */
 export interface EndpointsResource {
   type: 'Endpoints';
   name: string;
