@@ -1,0 +1,190 @@
+// The cache against the truth: after any series of changes every translation is what a fresh operator
+// would make of the same objects. A dependency that a translation forgot to name fails here.
+
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { createModel } from '../model/model.ts';
+import type { ModelKind } from '../model/model.ts';
+import {
+  ManualClock,
+  mesh,
+  peerAuthentication,
+  pod,
+  service,
+  slice,
+  trafficPolicy,
+} from '../model/test-objects.ts';
+import type { KubeObject } from '../resources/kubernetes.ts';
+import { createTranslations } from './translations.ts';
+import type { Translations } from './translations.ts';
+
+type Step = { kind: ModelKind; object: KubeObject } | { kind: ModelKind; remove: string };
+
+const addresses = ['10.0.0.1', '10.0.0.2', 'fd00::1'];
+const virtual = ['10.96.0.1', '10.96.0.2', 'None'];
+const names = ['a', 'b'];
+const pick = <T>(list: readonly T[]) => fc.constantFrom(...list);
+const mode = pick(['STRICT', 'PERMISSIVE', 'DISABLE', 'UNSET'] as const);
+const created = pick(['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z']);
+const key = pick(names).map((name) => `shop/${name}`);
+const app = pick(names).map((value) => ({ app: value }));
+
+const pods = fc
+  .record({
+    key,
+    ip: pick(addresses),
+    labels: app,
+    meshed: fc.boolean(),
+    deleted: fc.boolean(),
+    hostNetwork: fc.boolean(),
+    phase: pick(['Running', 'Succeeded']),
+  })
+  .map(({ key: name, ...options }) => ({
+    kind: 'Pod' as const,
+    object: pod(name, { ...options, ports: [{ name: 'web', containerPort: 8080 }] }),
+  }));
+
+const services = fc
+  .record({
+    key,
+    ip: pick(virtual),
+    port: pick(['http', 'tcp']),
+    target: pick<number | string>(['web', 8080, 9000]),
+    selector: app,
+    unready: fc.boolean(),
+  })
+  .map(({ key: name, ip, port, target, selector, unready }) => ({
+    kind: 'Service' as const,
+    object: service(name, ip, [{ name: port, port: 80, targetPort: target }], {
+      selector,
+      publishNotReadyAddresses: unready,
+    }),
+  }));
+
+const slices = fc
+  .record({
+    key,
+    list: fc.array(
+      fc.record({ address: pick(addresses.slice(0, 2)), pod: pick(names), ready: fc.boolean() }),
+      { maxLength: 3 },
+    ),
+    port: pick(['http', 'tcp']),
+  })
+  .map(({ key: name, list, port }) => ({
+    kind: 'EndpointSlice' as const,
+    object: slice(name, list, [{ name: port, port: 8080 }]),
+  }));
+
+const peerAuthentications = fc
+  .record({ key, mode, portMode: mode, wide: fc.boolean(), selector: app, created })
+  .map(({ key: name, wide, selector, portMode, mode: own, created: creationTimestamp }) => ({
+    kind: 'PeerAuthentication' as const,
+    object: peerAuthentication(
+      name,
+      {
+        ...(wide ? {} : { selector: { matchLabels: selector } }),
+        mtls: { mode: own },
+        portLevelMtls: { 8080: { mode: portMode } },
+      },
+      { creationTimestamp },
+    ),
+  }));
+
+const trafficPolicies = fc
+  .record({
+    key,
+    target: pick(names),
+    backend: pick(['a', 'b', 'c']),
+    subset: pick(['v', 'w']),
+    port: pick([80, undefined]),
+    timeout: pick(['1s', 'soon']),
+    created,
+  })
+  .map(({ key: name, target, backend, subset, port, timeout, created: creationTimestamp }) => ({
+    kind: 'TrafficPolicy' as const,
+    object: trafficPolicy(
+      name,
+      {
+        service: { name: target, ...(port === undefined ? {} : { port }) },
+        subsets: [{ name: 'v', labels: { app: 'a' } }],
+        routes: [{ backends: [{ service: backend }, { subset }] }],
+        timeout,
+      },
+      { creationTimestamp },
+    ),
+  }));
+
+const meshes = mode.map((own) => ({
+  kind: 'Mesh' as const,
+  object: mesh({ mtls: { mode: own === 'UNSET' ? 'STRICT' : own } }),
+}));
+
+const removals = fc
+  .record({
+    kind: pick(['Pod', 'Service', 'EndpointSlice', 'PeerAuthentication', 'TrafficPolicy'] as const),
+    name: pick(names),
+  })
+  .map(({ kind, name }) => ({ kind, remove: kind === 'EndpointSlice' ? `${name}-1` : name }));
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  pods,
+  services,
+  slices,
+  peerAuthentications,
+  trafficPolicies,
+  meshes,
+  removals,
+);
+
+function everything(translations: Translations): Record<string, unknown> {
+  const all: Record<string, unknown> = {};
+  const wanted = [...addresses, ...virtual.slice(0, 2)].flatMap((address) =>
+    [80, 8080].map((port) =>
+      address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+    ),
+  );
+  const endpoints = new Set(['shop/a:80', 'shop/b:80/app=a', 'pod/10.0.0.1:8080']);
+  for (const name of wanted) {
+    const made = translations.destination('shop', name)!;
+    all[made.key] = [made.version, made.shapedBy];
+    for (const referred of made.endpoints) endpoints.add(referred);
+  }
+  for (const name of endpoints) {
+    const made = translations.endpoints(name);
+    all[made.key] = [made.version, made.shapedBy];
+  }
+  for (const name of names) {
+    const made = translations.workload(`shop/${name}`);
+    all[`Workload/${name}`] = made === null ? null : [made.version, made.shapedBy];
+  }
+  return all;
+}
+
+function take(model: ReturnType<typeof createModel>, one: Step): void {
+  if ('object' in one) model.upsert(one.kind, one.object);
+  else model.remove(one.kind, 'shop', one.remove);
+}
+
+describe('translations after any series of changes', () => {
+  it('are those of an operator that has just started', () => {
+    fc.assert(
+      fc.property(fc.array(fc.array(step, { maxLength: 3 }), { maxLength: 12 }), (rounds) => {
+        const model = createModel({ clock: new ManualClock() });
+        const translations = createTranslations();
+        model.onView((view, change) => translations.advance(view, change));
+        for (const round of rounds) {
+          for (const one of round) take(model, one);
+          model.flush();
+          everything(translations);
+        }
+        const fresh = createModel({ clock: new ManualClock() });
+        const truth = createTranslations();
+        fresh.onView((view, change) => truth.advance(view, change));
+        for (const one of rounds.flat()) take(fresh, one);
+        fresh.flush();
+        expect(everything(translations)).toEqual(everything(truth));
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
