@@ -327,6 +327,15 @@ describe('tunnels on the client side', () => {
     expect(session.openStreams).toBe(0);
   });
 
+  it('have a WebSocket key, made up where the request came without', () => {
+    const { session } = open({ upgrade: 'WebSocket' }, false);
+    expect(takeText(session)).toMatch(/\r\nsec-websocket-key: [\w+/]{22}==\r\n/);
+    const own = open({ upgrade: 'websocket', fields: ['sec-websocket-key', 'k'] }, false);
+    expect(takeText(own.session).match(/sec-websocket-key: \S+/g)).toEqual([
+      'sec-websocket-key: k',
+    ]);
+  });
+
   it('let the peer end first', () => {
     const { session, got, stream } = open({ method: 'CONNECT', authority: 'b:1' }, false);
     feed(session, 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n');

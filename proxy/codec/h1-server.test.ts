@@ -351,6 +351,26 @@ describe('tunnels on the server side', () => {
     expect(exchanges[1]!.head.path).toBe('/next');
   });
 
+  it('proves a WebSocket key where the answer does not (RFC 6455 §1.3)', () => {
+    const { session, exchanges } = serve();
+    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+    feed(session, upgrade.replace('X: y\r\n', key));
+    exchanges[0]!.stream.sendHead(response({ status: 101 }), false);
+    expect(takeText(session)).toContain(
+      '\r\nsec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n',
+    );
+  });
+
+  it('passes the proof of a WebSocket key on where there is one', () => {
+    const { session, exchanges } = serve();
+    feed(session, upgrade.replace('X: y', 'Sec-WebSocket-Key: k'));
+    const fields = ['sec-websocket-accept', 'theirs'];
+    exchanges[0]!.stream.sendHead(response({ status: 101, fields }), false);
+    expect(takeText(session).match(/sec-websocket-accept: \S+/g)).toEqual([
+      'sec-websocket-accept: theirs',
+    ]);
+  });
+
   it('resets the transport when a tunnel is reset', () => {
     const { session, exchanges } = serve();
     feed(session, upgrade);
@@ -530,6 +550,15 @@ describe('timeouts of an HTTP/1.1 server session', () => {
     expect(session.nextTimeoutMs()).toBe(6000);
     session.onTimeout(6000);
     expect(session.closing).toBe(true);
+  });
+
+  it('ends a connection on which nothing was ever said', () => {
+    const { session } = serve({ idleTimeoutMs: 1000 });
+    session.onTimeout(50_000);
+    expect(session.closing).toBe(false);
+    expect(session.nextTimeoutMs()).toBe(51_000);
+    session.onTimeout(51_000);
+    expect(session).toMatchObject({ closing: true, hasOutput: false });
   });
 
   it('answers 408 to a head that dribbles in', () => {

@@ -117,6 +117,9 @@ class H1ServerSession implements ServerSession, H1ReaderSink {
     this.#out = new Output(options.slabs);
     this.#reader = new H1Reader(this, options.maxHeadBytes);
     this.#parser = new H1RequestParser(options.maxFields, options.scheme);
+    // A client that never says anything is idle from the start; the first call with the time says since when.
+    this.#setDeadline();
+    this.#deadlineEarly = this.#deadlineMs !== null;
   }
 
   get hasOutput(): boolean {

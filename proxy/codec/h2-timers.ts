@@ -45,6 +45,7 @@ export class H2Timers {
   }
 
   due(nowMs: number, open: boolean): Due {
+    this.#heardMs ??= nowMs;
     if (this.#drainStarted && this.#drainMs !== null && nowMs >= this.#drainMs) return 'drained';
     if (!open) {
       // When the last stream ended between two reads, nobody said when: the idle time begins now.
@@ -68,7 +69,8 @@ export class H2Timers {
 
   #idleMs(): number | null {
     const { idleTimeoutMs } = this.#options;
-    if (idleTimeoutMs === null || this.#heardMs === null) return null;
-    return (this.#idleSinceMs ?? this.#heardMs) + idleTimeoutMs;
+    if (idleTimeoutMs === null) return null;
+    // Silent from the start: the first call with the time says since when.
+    return (this.#idleSinceMs ?? this.#heardMs ?? -idleTimeoutMs) + idleTimeoutMs;
   }
 }

@@ -404,6 +404,15 @@ describe('timeouts of an HTTP/2 session', () => {
     expect(c.nextTimeoutMs()).toBeNull();
   });
 
+  it('drain a connection on which nothing was ever said', () => {
+    const session = createH2ServerSession({ idleTimeoutMs: 100 });
+    session.onTimeout(5000);
+    expect(session.nextTimeoutMs()).toBe(5100);
+    session.onTimeout(5100);
+    session.onTimeout(6100);
+    expect(session).toMatchObject({ closing: true, error: null });
+  });
+
   it('drain an idle connection', () => {
     const { open, go, s, c, exchanges } = pair(undefined, { idleTimeoutMs: 100 });
     open();
