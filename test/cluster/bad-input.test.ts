@@ -1,11 +1,8 @@
 // What people get wrong, and where they are told: at admission, in an Event, in a condition, in a log;
 // and that what worked goes on. (Invalid specs of the tsmesh kinds: crds.test.ts; certificates: certificates.test.ts.)
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mustRun } from '../../hack/lib/command.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
+import { createRoot } from '../../operator/ca/authority.ts';
 import { echo } from '../support/calls.ts';
 import { getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
 import {
@@ -36,23 +33,15 @@ async function refusedPod(name: string, more: object): Promise<string> {
   return message;
 }
 
-/** A CA that ended yesterday, as the data of the CA Secret. */
-async function expiredCa(): Promise<Record<string, string>> {
-  const folder = mkdtempSync(join(tmpdir(), 'tsmesh-ca-'));
-  const [key, chain] = [join(folder, 'key.pem'), join(folder, 'crt.pem')];
-  try {
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-    const dates = ['-not_before', '20250101000000Z', '-not_after', '20250201000000Z'];
-    const subject = ['-subj', '/O=cluster.local/CN=expired', '-keyout', key];
-    const request = ['req', '-x509', ...curve, ...subject, '-out', chain];
-    const dated = await mustRun('openssl', [...request, ...dates]).catch(() => null);
-    // OpenSSL before 3.4 cannot set dates in req: a negative number of days does the same.
-    if (dated === null) await mustRun('openssl', [...request, '-days', '-1']);
-    const base64 = (path: string): string => readFileSync(path).toString('base64');
-    return { 'tls.crt': base64(chain), 'tls.key': base64(key), 'ca.crt': base64(chain) };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+/** A CA that ended long ago, as the data of the CA Secret. */
+function expiredCa(): Record<string, string> {
+  const made = createRoot('cluster.local', 86_400_000, Date.parse('2025-01-01T00:00:00Z'));
+  const base64 = (pem: string): string => Buffer.from(pem).toString('base64');
+  return {
+    'tls.crt': base64(made.chainPem),
+    'tls.key': base64(made.keyPem),
+    'ca.crt': base64(made.rootsPem),
+  };
 }
 
 async function restartOperator(): Promise<void> {
@@ -129,7 +118,7 @@ describe('bad input', () => {
       const patch = JSON.stringify({ data });
       await kubectl('patch', ...where, '--type=merge', '-p', patch);
     };
-    await put(await expiredCa());
+    await put(expiredCa());
     try {
       await kubectl('rollout', 'restart', '-n', system, 'deployment/tsmesh-operator');
       const ready = await waitFor('CAReady=False', 60_000, async () => {
