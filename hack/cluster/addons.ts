@@ -4,7 +4,11 @@ import { COREDNS_IMAGE, type ClusterSettings } from './settings.ts';
 const labels = { 'k8s-app': 'kube-dns' };
 const metadata = { name: 'coredns', namespace: 'kube-system' };
 
-const corefile = `.:53 {
+/**
+ * Names outside the cluster do not exist: nothing is forwarded, and an app that asks gets its answer
+ * at once instead of a server failure.
+ */
+const corefile = `cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
   errors
   health
   ready
@@ -14,6 +18,11 @@ const corefile = `.:53 {
   }
   cache 5
   loadbalance
+}
+.:53 {
+  template ANY ANY {
+    rcode NXDOMAIN
+  }
 }
 `;
 

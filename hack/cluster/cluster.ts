@@ -6,6 +6,7 @@ import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { mustRun, type CommandOptions, type CommandResult } from '../lib/command.ts';
+import { kubectlFor } from '../lib/kubectl.ts';
 import { clusterIndex } from '../lib/paths.ts';
 import { withLock } from '../lib/lock.ts';
 import { isRunning, type ProcessName } from '../lib/processes.ts';
@@ -15,6 +16,7 @@ import { addons } from './addons.ts';
 import { ensureBinaries, type Binaries } from './binaries.ts';
 import { createCgroups } from './cgroups.ts';
 import { makeCertificates } from './certificates.ts';
+import { componentsFollow } from './components.ts';
 import { configurationFiles, daemons } from './configuration.ts';
 import { daemonIsRunning, startDaemon, stopDaemon } from './daemons.ts';
 import { ensurePackages, requireRoot } from './packages.ts';
@@ -52,7 +54,7 @@ export interface Cluster {
   readonly nodeExec: (args: readonly string[], options?: CommandOptions) => Promise<CommandResult>;
   /** Starts a program in the node's network and mount namespaces, such as tcpdump. */
   readonly nodeSpawn: (args: readonly string[], options: SpawnOptions) => ChildProcess;
-  /** Ends the apiserver and starts it again; returns when it is ready. */
+  /** Ends the apiserver and starts it again; returns when the cluster's components follow it. */
   readonly restartApiserver: () => Promise<void>;
   /** Imports an image archive (docker or OCI) into the node's container runtime. */
   readonly loadImage: (tar: string) => Promise<void>;
@@ -214,6 +216,8 @@ function handle(settings: ClusterSettings, record: ClusterRecord): Cluster {
       await stopDaemon(settings, holder, apiserver.name);
       await startDaemon(settings, holder, apiserver);
       await waitForApiserver(settings, record);
+      const run = kubectlFor(join(record.binaries.kubernetes, 'kubectl'), kubeconfigPath(settings));
+      await componentsFollow(settings, run, (args) => runInside(holder, args));
     },
   };
 }
