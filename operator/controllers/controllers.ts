@@ -13,7 +13,7 @@ import type { ControllerContext } from './context.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
 import { meshName, reconcileMesh } from './mesh.ts';
 import { reconcileMeshStatuses } from './mesh-status.ts';
-import { hasMeshedPods, reconcileNamespace } from './namespace.ts';
+import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
 import { isProgrammed } from './verdicts.ts';
@@ -49,6 +49,7 @@ export class Controllers {
   readonly #queues: Record<QueueName, WorkQueue>;
   /** Service accounts that have their own timers by now. */
   readonly #knownIdentities = new Set<string>();
+  #meshedNamespaces = new Set<string>();
   /** What of the Mesh concerns every certificate, as last seen. */
   #meshState = '';
   #sweep: Timer | null = null;
@@ -161,7 +162,7 @@ export class Controllers {
     for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
     this.#newIdentities();
     this.#queues['mesh-status'].add('rows');
-    this.#watchSecrets();
+    this.#namespacesWithPods();
     this.#resync = this.#context.clock.after(resyncMs, () => this.#all());
   }
 
@@ -181,20 +182,19 @@ export class Controllers {
     }
   }
 
+  /** Namespaces that got their first meshed pod, or lost their last. */
   #namespacesWithPods(): void {
-    for (const namespace of this.#meshedNamespaces()) this.#queues.namespaces.add(namespace);
+    const now = namespacesWithMeshedPods(this.#context.view());
+    const changed = now.symmetricDifference(this.#meshedNamespaces);
+    if (changed.size === 0) return;
+    this.#meshedNamespaces = now;
+    for (const namespace of changed) this.#queues.namespaces.add(namespace);
     this.#watchSecrets();
-  }
-
-  #meshedNamespaces(): Set<string> {
-    const view = this.#context.view();
-    const names = [...view.namespaces.keys()].filter((name) => hasMeshedPods(view, name));
-    return new Set(names);
   }
 
   #watchSecrets(): void {
     this.#hooks
-      .watchSecrets(this.#meshedNamespaces())
+      .watchSecrets(this.#meshedNamespaces)
       .catch((error: unknown) =>
         this.#context.logger.error('watching Secrets failed', { error: String(error) }),
       );

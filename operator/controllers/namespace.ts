@@ -22,7 +22,7 @@ export interface NamespaceDecision {
 export async function reconcileNamespace(context: ControllerContext, name: string): Promise<void> {
   const namespace = context.stores.namespaces.get('', name);
   if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
-  const decision = decideNamespace(namespace, hasMeshedPods(context.view(), name));
+  const decision = decideNamespace(namespace, namespacesWithMeshedPods(context.view()).has(name));
   if (decision.complaint !== '') {
     const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
     context.events.event(target, 'Warning', 'InjectionRefused', decision.complaint);
@@ -51,11 +51,10 @@ export function decideNamespace(namespace: Namespace, hasPods: boolean): Namespa
   return { mirror, meshed, complaint: '' };
 }
 
-export function hasMeshedPods(view: View, namespace: string): boolean {
-  for (const pod of view.pods.values()) {
-    if (pod.namespace === namespace && pod.meshed && pod.alive) return true;
-  }
-  return false;
+export function namespacesWithMeshedPods(view: View): Set<string> {
+  const names = new Set<string>();
+  for (const pod of view.pods.values()) if (pod.meshed && pod.alive) names.add(pod.namespace);
+  return names;
 }
 
 async function settleAccess(context: ControllerContext, name: string, meshed: boolean) {
