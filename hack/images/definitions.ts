@@ -20,6 +20,14 @@ const entries: Readonly<Record<ImageName, string>> = {
   apps: 'test/apps/main.ts',
 };
 
+/**
+ * The sidecar's garbage dies young: with V8's own 16 MB of new space it held 92 MB of private memory
+ * after 20,000 requests, with 2 MB it holds 41, at no more CPU time (measured, two sidecars, HTTP/1.1).
+ */
+const nodeFlags: Partial<Record<ImageName, readonly string[]>> = {
+  proxy: ['--max-semi-space-size=2'],
+};
+
 /** Builds the named images; they share the layer with Node. */
 export async function buildImages(names: readonly ImageName[]): Promise<Image[]> {
   const base = await nodeLayer();
@@ -36,7 +44,7 @@ export async function buildImages(names: readonly ImageName[]): Promise<Image[]>
 function image(name: ImageName, layers: readonly Layer[]): Image {
   const config: ImageConfig = {
     user: users[name],
-    entrypoint: ['/usr/bin/node', '/app/main.mjs'],
+    entrypoint: ['/usr/bin/node', ...(nodeFlags[name] ?? []), '/app/main.mjs'],
   };
   return { reference: `tsmesh/${name}:${contentTag(layers, config)}`, layers, config };
 }

@@ -11,4 +11,4 @@ FROM scratch
 COPY --from=build /rootfs/ /
 ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin
 USER 15086:15086
-ENTRYPOINT ["/usr/bin/node", "/app/main.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=2", "/app/main.mjs"]
