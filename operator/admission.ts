@@ -52,7 +52,7 @@ export function createAdmission(deps: AdmissionDeps): WebhookServer {
     handlers: {
       [webhookPaths.pods]: createPodHandler(handlerDeps),
       [webhookPaths.namespaces]: createNamespaceHandler({ api }),
-      [webhookPaths.validate]: createValidateHandler(),
+      [webhookPaths.validate]: createValidateHandler(handlerDeps),
     },
   });
 }

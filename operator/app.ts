@@ -6,7 +6,7 @@ import { systemNamespace } from '../proxy/api/constants.ts';
 import { createAdmission } from './admission.ts';
 import { createCaKeeper, type CaKeeper } from './ca/ca-secret.ts';
 import { createOperatorIdentity, type OperatorIdentity } from './ca/operator-identity.ts';
-import { caSecretName, defaultTrustDomain } from './ca/types.ts';
+import { caSecretName } from './ca/types.ts';
 import type { OperatorConfig } from './config.ts';
 import { createAuthorityLoop, type AuthorityLoop } from './controllers/authority.ts';
 import type { ControllerContext, WebhookConfiguration } from './controllers/context.ts';
@@ -125,7 +125,7 @@ class App implements Operator {
     });
     this.#identity = createOperatorIdentity({
       ca: this.#keeper,
-      trustDomain: () => this.#model.view().mesh?.spec.trustDomain ?? defaultTrustDomain,
+      getMesh: () => this.#model.view().mesh,
     });
     this.#leadership = this.#createLeadership();
     this.#source = createEventSource({

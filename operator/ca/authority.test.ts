@@ -145,6 +145,12 @@ describe('what a CA issues', () => {
     }
   });
 
+  it('is for the trust domain that the CA was made for, as far as the CA says', () => {
+    const root = createRoot('corp.example', 9999 * hour, now);
+    expect(authorityOf(root).trustDomain).toBe('corp.example');
+    expect(authorityOf(intermediateOf(root)).trustDomain).toBeNull();
+  });
+
   it('carries the certificates between itself and the root', () => {
     const authority = authorityOf(intermediateOf(createRoot('a', 9999 * hour, now)));
     const chain = issue(authority).chainPem.match(/BEGIN/g);

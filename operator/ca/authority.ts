@@ -45,11 +45,12 @@ export function createRoot(trustDomain: string, lifetimeMs: number, nowMs: numbe
   const { pem } = buildCertificate(
     {
       role: 'authority',
-      subject: { organization: 'tsmesh', commonName: `tsmesh root of ${trustDomain}` },
+      subject: { organization: 'tsmesh', commonName: 'tsmesh root' },
       publicKey,
       notBeforeMs: nowMs - backdateMs,
       notAfterMs: nowMs + lifetimeMs,
-      uris: [],
+      // X.509-SVID §2: a signing certificate has the id of its trust domain.
+      uris: [`spiffe://${trustDomain}`],
       dnsNames: [],
     },
     { selfKey: privateKey },
@@ -107,6 +108,7 @@ function authorityOf(pem: CaPem, chain: X509Certificate[], key: KeyObject): Cert
     rootsPem: pem.rootsPem,
     notBeforeMs: issuing.validFromDate.getTime(),
     notAfterMs,
+    trustDomain: trustDomainOf(issuing),
     fingerprint: issuing.fingerprint256.replaceAll(':', ''),
     issue: (request, nowMs) => {
       const leaf = buildLeaf(request, nowMs, notAfterMs);
@@ -200,6 +202,10 @@ function faultOfRoots(
     reason: 'CARootMissing',
     message: 'no root in ca.crt that is still valid has issued tls.crt',
   };
+}
+
+function trustDomainOf(certificate: X509Certificate): string | null {
+  return /URI:spiffe:\/\/([a-z0-9._-]+)(?:,|$)/.exec(certificate.subjectAltName ?? '')?.[1] ?? null;
 }
 
 function selfSigned(certificate: X509Certificate): boolean {

@@ -7,6 +7,7 @@ import { ApiError } from '../resources/api-client.ts';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { systemNamespace } from '../../proxy/api/constants.ts';
+import { newRootAcceptedAt } from './acceptance.ts';
 import { createRoot, loadAuthority, type CaPem, type CaResult } from './authority.ts';
 import { rootLifetimeMs } from './lifetimes.ts';
 import type { CaCondition, CaSource, CertificateAuthority } from './types.ts';
@@ -51,7 +52,6 @@ interface State {
 
 /** Remaining share of a CA's life below which its condition begins to warn. */
 const expiresSoonShare = 0.1;
-const acceptanceMs = 3_600_000;
 const attempts = 5;
 const target = {
   apiVersion: 'v1',
@@ -212,17 +212,14 @@ function pemOf(secret: Secret): CaPem {
   return { chainPem, keyPem: decode(secret.data?.['tls.key']), rootsPem };
 }
 
-/** The user's word counts for an hour, and not for what was made after it. */
+/** The user's word does not count for what was made after it. */
 function acceptsNewRoot(
   mesh: Mesh | null,
   held: CertificateAuthority | null,
   nowMs: number,
 ): boolean {
-  const saidMs = Date.parse(mesh?.metadata.annotations?.[newRootAnnotation] ?? '');
-  const ageMs = nowMs - saidMs;
-  // The user's clock may be ahead of ours.
-  if (Number.isNaN(saidMs) || ageMs > acceptanceMs || ageMs < -backdateMs) return false;
-  return held === null || held.notBeforeMs + backdateMs < saidMs;
+  const saidMs = newRootAcceptedAt(mesh, nowMs);
+  return saidMs !== null && (held === null || held.notBeforeMs + backdateMs < saidMs);
 }
 
 function encode(text: string): string {

@@ -33,7 +33,7 @@ function world() {
     authority: authorityOf(
       createRoot('cluster.local', 9999 * hour, now),
     ) as CertificateAuthority | null,
-    mesh: { metadata: { name: 'default' }, spec: {} } as Mesh,
+    mesh: { metadata: { name: 'default' }, spec: {} } as Mesh | null,
   };
   const ca: CaSource = {
     current: () => state.authority,
@@ -84,11 +84,20 @@ describe('at admission', () => {
 
   it('lifetime and trust domain come from Mesh default', async () => {
     const w = world();
-    w.state.mesh.spec = { trustDomain: 'corp.example', certificates: { workloadLifetime: '30m' } };
+    w.state.mesh!.spec = { trustDomain: 'corp.example', certificates: { workloadLifetime: '30m' } };
     await ensureIdentitySecret(w.deps, ref, now);
     const leaf = leafOf(await w.read());
     expect(leaf.subjectAltName).toBe('URI:spiffe://corp.example/ns/shop/sa/cart');
     expect(leaf.validToDate.getTime()).toBe(now + hour / 2);
+  });
+
+  it('a Mesh that is gone for a moment changes no identity', async () => {
+    const w = world();
+    w.state.authority = authorityOf(createRoot('corp.example', 9999 * hour, now));
+    w.state.mesh = { metadata: { name: 'default' }, spec: { trustDomain: 'corp.example' } };
+    await ensureIdentitySecret(w.deps, ref, now);
+    w.state.mesh = null;
+    expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'keep' });
   });
 
   it('a good Secret is left alone, even when it is due, or nothing can be issued', async () => {
@@ -242,7 +251,7 @@ describe('the leader', () => {
     const w = world();
     await ensureIdentitySecret(w.deps, ref, now);
     const at = new Date(now + hour).toISOString();
-    w.state.mesh.metadata.annotations = { [renewAnnotation]: at };
+    w.state.mesh!.metadata.annotations = { [renewAnnotation]: at };
     expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'keep' });
     expect(await maintainIdentitySecret(w.deps, ref, now + hour)).toMatchObject({
       action: 'renew',

@@ -11,8 +11,9 @@ import type { Mesh } from '../resources/tsmesh.ts';
 import { readCertificates } from './authority.ts';
 import { decideIdentitySecret, renewalTime, type IdentityDecision } from './identity-decision.ts';
 import { workloadLifetimeMs } from './lifetimes.ts';
+import { trustDomainOf } from './trust-domain.ts';
 import type { CaSource, CertificateAuthority, TlsMaterial } from './types.ts';
-import { defaultTrustDomain, renewAnnotation } from './types.ts';
+import { renewAnnotation } from './types.ts';
 
 export interface IdentityDeps {
   api: ApiClient;
@@ -127,12 +128,13 @@ function decide(
   seen: { existing: Secret | null; nowMs: number },
 ): IdentityDecision {
   const mesh = deps.getMesh();
-  const trustDomain = mesh?.spec.trustDomain ?? defaultTrustDomain;
+  const authority = deps.ca.current(seen.nowMs);
+  const trustDomain = trustDomainOf(mesh, authority);
   return decideIdentitySecret(
     {
       existing: seen.existing,
       identity: formatSpiffeId({ trustDomain, ...ref }),
-      authority: deps.ca.current(seen.nowMs),
+      authority,
       renewBeforeMs: renewBefore(mesh),
     },
     seen.nowMs,
@@ -183,7 +185,7 @@ function issue(
   from: { authority: CertificateAuthority; nowMs: number },
 ): TlsMaterial {
   const mesh = deps.getMesh();
-  const trustDomain = mesh?.spec.trustDomain ?? defaultTrustDomain;
+  const trustDomain = trustDomainOf(mesh, from.authority);
   const uris = [formatSpiffeId({ trustDomain, ...ref })];
   return from.authority.issue(
     { uris, dnsNames: [], lifetimeMs: workloadLifetimeMs(mesh) },

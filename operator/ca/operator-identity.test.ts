@@ -22,7 +22,7 @@ function world() {
       current: () => state.authority,
       condition: () => ({ status: 'True', reason: '', message: '' }),
     },
-    trustDomain: () => 'cluster.local',
+    getMesh: () => null,
   });
   const serials: string[] = [];
   const stop = identity.onChange((material) => serials.push(material.serial));

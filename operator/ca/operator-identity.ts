@@ -3,6 +3,8 @@
 
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
+import type { Mesh } from '../resources/tsmesh.ts';
+import { trustDomainOf } from './trust-domain.ts';
 import type { CaSource, TlsMaterial } from './types.ts';
 import { defaultLifetimeMs } from './types.ts';
 
@@ -22,7 +24,7 @@ const renewShare = 2 / 3;
 
 export function createOperatorIdentity(deps: {
   ca: CaSource;
-  trustDomain: () => string;
+  getMesh: () => Mesh | null;
 }): OperatorIdentity {
   let held: { material: TlsMaterial; issuer: string; trustDomain: string } | null = null;
   const listeners = new Set<(material: TlsMaterial) => void>();
@@ -35,7 +37,7 @@ export function createOperatorIdentity(deps: {
     renewIfDue(nowMs) {
       const authority = deps.ca.current(nowMs);
       if (authority === null) return;
-      const trustDomain = deps.trustDomain();
+      const trustDomain = trustDomainOf(deps.getMesh(), authority);
       const good =
         held !== null &&
         held.issuer === authority.fingerprint &&

@@ -28,6 +28,8 @@ export interface CertificateAuthority {
   readonly rootsPem: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** That the CA was made for (`spiffe://…` without a path in its certificate); null: it does not say. */
+  readonly trustDomain: string | null;
   /** Upper-case hexadecimal SHA-256 of the issuing certificate. */
   readonly fingerprint: string;
   issue(request: LeafRequest, nowMs: number): TlsMaterial;

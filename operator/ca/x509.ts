@@ -125,11 +125,12 @@ function extensions(parts: CertificateParts, subjectKey: string, authorityKey: s
       sequence([asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, false, authorityKey)]),
     ),
   ];
-  if (authority) return list;
-  list.push(
-    extension(oids.extendedKeyUsage, false, sequence([oid(oids.serverAuth), oid(oids.clientAuth)])),
-    extension(oids.subjectAltName, false, sequence(alternativeNames(parts))),
-  );
+  if (!authority) {
+    const purposes = sequence([oid(oids.serverAuth), oid(oids.clientAuth)]);
+    list.push(extension(oids.extendedKeyUsage, false, purposes));
+  }
+  const names = alternativeNames(parts);
+  if (names.length > 0) list.push(extension(oids.subjectAltName, false, sequence(names)));
   return list;
 }
 

@@ -29,10 +29,15 @@ export function acceptMesh(mesh: Mesh): Verdict {
   return refused('Invalid', faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '));
 }
 
-/** An empty spec: the API server fills in the defaults of the CRD, which is where they are written. */
+/**
+ * An empty spec: the API server fills in the defaults of the CRD, which is where they are written. But the
+ * trust domain stays the one that the CA was made for: every identity contains it.
+ */
 async function createDefaultMesh(context: ControllerContext): Promise<void> {
   try {
-    await context.api.create<Mesh>('Mesh', { metadata: { name: meshName }, spec: {} });
+    const trustDomain = context.ca.current(context.clock.wallTimeMs())?.trustDomain ?? null;
+    const spec = trustDomain === null ? {} : { trustDomain };
+    await context.api.create<Mesh>('Mesh', { metadata: { name: meshName }, spec });
     context.logger.info('there was no Mesh: created one with the defaults');
   } catch (error) {
     if (error instanceof ApiError && error.code === 'AlreadyExists') return;

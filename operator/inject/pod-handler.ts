@@ -2,7 +2,7 @@
 // what was skipped or refused. Deciding is in inject-pod.ts.
 
 import { IdentityError, ensureIdentitySecret } from '../ca/identity-secrets.ts';
-import { defaultTrustDomain } from '../ca/types.ts';
+import { trustDomainOf } from '../ca/trust-domain.ts';
 import { ApiError } from '../resources/api-client.ts';
 import type { Namespace, Pod } from '../resources/kubernetes.ts';
 import { pause } from '../runtime/clock.ts';
@@ -59,7 +59,7 @@ function inject(deps: HandlerDeps, subject: Subject): InjectionResult {
   return injectPod({
     ...subject,
     mesh,
-    trustDomain: mesh?.spec.trustDomain ?? defaultTrustDomain,
+    trustDomain: trustDomainOf(mesh, deps.ca.current(deps.clock.wallTimeMs())),
     images: deps.settings.images,
     operatorAddresses: deps.settings.operatorAddresses(),
     version: deps.settings.version,

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from '@jest/globals';
 import type { TrafficPolicySpec } from '../resources/tsmesh.ts';
-import { validateResource } from './validate-handler.ts';
+import { trustDomainFaults, validateResource } from './validate-handler.ts';
 
 function findings(spec: Partial<TrafficPolicySpec>) {
   return validateResource('TrafficPolicy', {
@@ -71,5 +71,18 @@ describe('a Mesh', () => {
     expect(validateResource('Mesh', mesh).faults).toEqual([
       expect.stringContaining('metadata.annotations[tsmesh.dev/renew]: "now" is not a time'),
     ]);
+  });
+
+  it('for another trust domain than the CA is refused, but where a new root is accepted', () => {
+    const now = Date.UTC(2026, 10, 22, 12);
+    const mesh = { metadata: { name: 'default' }, spec: { trustDomain: 'b' } };
+    expect(trustDomainFaults(mesh, 'a', now)).toEqual([
+      expect.stringMatching(/^spec\.trustDomain: .* made for a,/),
+    ]);
+    const annotations = { 'tsmesh.dev/new-root': '2026-11-22T11:59:00Z' };
+    const accepted = { ...mesh, metadata: { name: 'default', annotations } };
+    expect(trustDomainFaults(accepted, 'a', now)).toEqual([]);
+    expect(trustDomainFaults(mesh, 'b', now)).toEqual([]);
+    expect(trustDomainFaults(mesh, null, now)).toEqual([]);
   });
 });

@@ -2,10 +2,11 @@
 // refuses, times that are set in different places, memory a sidecar cannot start with. Pure but for the
 // handler's form; every message begins with the field's path.
 
-import { newRootAnnotation, renewAnnotation } from '../ca/types.ts';
+import { newRootAcceptedAt } from '../ca/acceptance.ts';
+import { defaultTrustDomain, newRootAnnotation, renewAnnotation } from '../ca/types.ts';
 import { parseDuration } from '../resources/duration.ts';
 import type { Mesh, RouteSpec, TrafficPolicy, ValueMatchSpec } from '../resources/tsmesh.ts';
-import type { AdmissionHandler } from './admission.ts';
+import type { AdmissionHandler, HandlerDeps } from './admission.ts';
 import { parseQuantity } from './quantity.ts';
 import { minimumMemoryBytes } from './settings.ts';
 
@@ -14,9 +15,14 @@ export interface Findings {
   warnings: string[];
 }
 
-export function createValidateHandler(): AdmissionHandler {
+export function createValidateHandler(deps: Pick<HandlerDeps, 'ca' | 'clock'>): AdmissionHandler {
   return async (request) => {
     const { faults, warnings } = validateResource(request.kind.kind, request.object);
+    if (request.kind.kind === 'Mesh' && request.operation === 'CREATE') {
+      const nowMs = deps.clock.wallTimeMs();
+      const made = deps.ca.current(nowMs)?.trustDomain ?? null;
+      faults.push(...trustDomainFaults(request.object as Mesh, made, nowMs));
+    }
     if (faults.length === 0) return { allowed: true, patch: [], warnings };
     return { allowed: false, message: faults.join('; '), warnings };
   };
@@ -81,6 +87,15 @@ function timeFaults(route: RouteSpec, policy: TrafficPolicy, path: string): stri
   const other = route.timeout === undefined ? 'spec' : path;
   return [
     `${field}.retries.perTryTimeout: ${perTry} must not be longer than ${other}.timeout ${timeout}, which spans all attempts`,
+  ];
+}
+
+/** Deleting the Mesh and creating another would get round the field being immutable. */
+export function trustDomainFaults(mesh: Mesh, made: string | null, nowMs: number): string[] {
+  const wanted = mesh.spec?.trustDomain ?? defaultTrustDomain;
+  if (made === null || wanted === made || newRootAcceptedAt(mesh, nowMs) !== null) return [];
+  return [
+    `spec.trustDomain: the CA of this mesh was made for ${made}, and every identity contains it; another one is a new mesh: delete Secret tsmesh-system/tsmesh-ca, and create this Mesh with annotation ${newRootAnnotation} (the time now)`,
   ];
 }
 

@@ -31,7 +31,7 @@ async function world(handlers: Record<string, AdmissionHandler> = {}) {
       current: () => state.authority,
       condition: () => ({ status: 'True', reason: '', message: '' }),
     },
-    trustDomain: () => 'cluster.local',
+    getMesh: () => null,
   });
   tls.renewIfDue(now);
   const logged: string[] = [];
