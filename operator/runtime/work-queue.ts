@@ -122,8 +122,22 @@ export class WorkQueue {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
     const delayMs = Math.round(backoffMs(backoff, failures, random()));
-    const fields = { queue: name, key, failures, retryInMs: delayMs, error: errorText(error) };
+    const stack = isDefect(error) ? error.stack : undefined;
+    const fields = {
+      queue: name,
+      key,
+      failures,
+      retryInMs: delayMs,
+      error: errorText(error),
+      stack,
+    };
     logger.warn('a reconciliation failed and will be tried again', fields);
     if (!this.#dirty.has(key)) this.addAfter(key, delayMs);
   }
+}
+
+/** Thrown by the language, not by us: the message alone does not say where. */
+function isDefect(error: unknown): error is Error {
+  const names = ['TypeError', 'ReferenceError', 'RangeError', 'SyntaxError'];
+  return error instanceof Error && names.includes(error.name);
 }
