@@ -4,6 +4,7 @@ import type { Io } from '../net/link.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Direction, Series } from '../telemetry/counters.ts';
 
@@ -19,6 +20,7 @@ export interface ExchangeDeps {
   accessLog: AccessLog;
   /** From 0 up to 1. */
   random(): number;
+  store: Pick<Store, 'snapshot'>;
 }
 
 export interface ExchangeContext {

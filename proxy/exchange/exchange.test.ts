@@ -14,7 +14,7 @@ import { Flusher } from '../net/flusher.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
-import type { EndpointHandle, PreparedRetry } from '../state/prepared.ts';
+import type { EndpointHandle, PreparedRetry, Snapshot } from '../state/prepared.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
@@ -134,6 +134,13 @@ class Stage {
   readonly active = { requests: 0 };
   readonly budget = { inFlight: 0, retries: 0 };
   readonly exchange: Exchange;
+  snapshot: Snapshot = {
+    workload: null,
+    destinations: new Map(),
+    endpoints: new Map(),
+    versions: new Map(),
+    policies: new Map(),
+  };
   reused = false;
   sent = 0;
   requestEnded = false;
@@ -153,6 +160,7 @@ class Stage {
       head,
       route: 'route',
       endpoints: this.endpoints,
+      endpointsName: 'set',
       plain: 'http1',
       tellHttp2: false,
       timeoutMs: 1000,
@@ -235,6 +243,7 @@ class Stage {
           flush: () => undefined,
         },
         random: () => 0.5,
+        store: { snapshot: () => this.snapshot },
       },
       direction: 'outbound',
       series: this.counters.series('outbound', 'cart'),
@@ -364,15 +373,47 @@ describe('an exchange', () => {
     expectSettled(stage);
   });
 
-  it('repeats what the peer refused, but not for ever', () => {
+  it('repeats what the peer refused, at once and then with pauses, but not for ever', () => {
     const stage = new Stage({}, true);
-    for (let i = 0; i < 4; i += 1) {
+    for (let i = 0; i < 7; i += 1) {
       stage.connect();
       stage.last.stream!.listener.onReset('refused');
+      expect(stage.tries).toHaveLength(Math.min(i === 0 ? 2 : i + 1, 7));
+      stage.clock.advance(450);
+      if (stage.active.requests === 0) break;
     }
-    expect(stage.tries).toHaveLength(4);
-    expect(stage.client.heads[0]).toMatchObject({ status: 503 });
+    expect(stage.client.heads[0]).toMatchObject({ status: 504 });
     expectSettled(stage);
+    const patient = new Stage({ timeoutMs: null }, true);
+    while (patient.active.requests > 0) {
+      patient.connect();
+      patient.last.stream!.listener.onReset('refused');
+      patient.clock.advance(450);
+    }
+    expect(patient.tries).toHaveLength(7);
+    expect(patient.client.heads[0]).toMatchObject({ status: 503 });
+  });
+
+  it('goes by the endpoints that are known when it tries again', () => {
+    const stage = new Stage({}, true);
+    stage.connect();
+    const fresh = endpoint('fresh');
+    stage.snapshot = {
+      ...stage.snapshot,
+      endpoints: new Map([['set', { name: 'set', endpoints: [fresh] }]]),
+    };
+    stage.last.stream!.listener.onReset('refused');
+    expect(stage.last.endpoint).toBe(fresh);
+  });
+
+  it('gives an only endpoint that cannot be reached little time', () => {
+    const stage = new Stage({ endpoints: [endpoint('only')] }, true);
+    for (let i = 0; i < 3; i += 1) {
+      stage.last.taker.onUnavailable('connect-failed', 'refused');
+      stage.clock.advance(60);
+    }
+    expect(stage.tries).toHaveLength(3);
+    expect(stage.client.heads[0]).toMatchObject({ status: 503 });
   });
 
   it('repeats an idempotent request on a connection that was used before, no other', () => {

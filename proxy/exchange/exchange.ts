@@ -25,8 +25,13 @@ import { sendLocalReply, type LocalReply } from './local-reply.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 
-/** Attempts beyond the first that no policy asked for. */
-const maxSafeRepeats = 3;
+/**
+ * Pauses before the attempts that no policy asked for, as many as there are. The first is made at once; the
+ * later ones bridge the time until this sidecar hears that a pod went (some hundred milliseconds).
+ */
+const safeRepeatPausesMs = [0, 25, 50, 100, 200, 400] as const;
+/** The same where the only endpoint cannot be reached at all: it is more likely down than replaced. */
+const aloneRepeatPausesMs = [25, 50] as const;
 export const appProtocolHeader = 'tsmesh-app-protocol';
 
 export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
@@ -63,7 +68,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.plan.budget.inFlight += 1;
     this.context.active.requests += 1;
     if (this.body.ended) this.startTimeout();
-    this.tryNext(null, false);
+    this.tryNext(null, false, 0);
   }
 
   // From the client.
@@ -168,11 +173,13 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
 
   // Attempts.
 
-  private tryNext(avoid: EndpointHandle | null, byPolicy: boolean): void {
+  private tryNext(avoid: EndpointHandle | null, byPolicy: boolean, pauseMs: number): void {
     const { plan, context } = this;
-    const { io, random } = { io: context.deps.io, random: () => context.deps.random() };
+    const { io } = context.deps;
     const nowMs = io.clock.nowMs();
-    const endpoint = chooseEndpoint(plan.endpoints, avoid, random, nowMs);
+    // A further attempt goes by what is known now: endpoints may have come and gone since.
+    const endpoints = avoid === null ? plan.endpoints : this.endpointsNow();
+    const endpoint = chooseEndpoint(endpoints, avoid, () => context.deps.random(), nowMs);
     if (endpoint === null) {
       this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'closed');
       return;
@@ -181,13 +188,19 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.attempt = attempt;
     this.endpoint = endpoint;
     endpoint.load.inFlight += 1;
-    if (!byPolicy || plan.retry === null) {
+    if (byPolicy) plan.budget.retries += 1;
+    if (pauseMs === 0) {
       this.run(attempt);
       return;
     }
-    plan.budget.retries += 1;
     attempt.pause();
-    io.wheel.schedule(attempt, nowMs + backoffMs(plan.retry, this.policyRetries - 1, random()));
+    io.wheel.schedule(attempt, nowMs + pauseMs);
+  }
+
+  private endpointsNow(): readonly EndpointHandle[] {
+    const { plan, context } = this;
+    const set = context.deps.store.snapshot().endpoints.get(plan.endpointsName);
+    return set?.endpoints ?? plan.endpoints;
   }
 
   private run(attempt: Attempt): void {
@@ -231,17 +244,25 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   private repeats(attempt: Attempt, outcome: Outcome): boolean {
     const { plan } = this;
     if (!this.body.isWhole) return false;
-    const alone = outcome.type === 'connect' && plan.endpoints.length < 2;
-    const safe = !alone && this.safeRepeats < maxSafeRepeats;
-    if (safe && isSafeToRepeat(outcome, plan.head.method)) {
+    const pauseMs = this.safePauseMs(outcome);
+    if (pauseMs !== undefined && isSafeToRepeat(outcome, plan.head.method)) {
       this.safeRepeats += 1;
       this.context.series.retry();
-      this.tryNext(attempt.endpoint, false);
+      this.tryNext(attempt.endpoint, false, pauseMs);
       return true;
     }
     if (!this.policyRepeats(outcome)) return false;
     this.repeatByPolicy(attempt);
     return true;
+  }
+
+  /** Before the next attempt that needs no policy; undefined: there is none. */
+  private safePauseMs(outcome: Outcome): number | undefined {
+    const alone = outcome.type === 'connect' && this.plan.endpoints.length < 2;
+    if (!alone) return safeRepeatPausesMs[this.safeRepeats];
+    // The own app cannot be replaced by another.
+    if (this.context.direction === 'inbound') return undefined;
+    return aloneRepeatPausesMs[this.safeRepeats];
   }
 
   private policyRepeats(outcome: Outcome): boolean {
@@ -254,7 +275,10 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   private repeatByPolicy(attempt: Attempt): void {
     this.policyRetries += 1;
     this.context.series.retry();
-    this.tryNext(attempt.endpoint, true);
+    const { retry } = this.plan;
+    const pauseMs =
+      retry === null ? 0 : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
+    this.tryNext(attempt.endpoint, true, pauseMs);
   }
 
   // The answer.

@@ -13,6 +13,8 @@ export interface ForwardPlan {
   /** Stands in logs and refusals. */
   route: string;
   endpoints: readonly EndpointHandle[];
+  /** Name of the set they were taken from; empty for the own app. */
+  endpointsName: string;
   /** How endpoints without a sidecar are spoken to. */
   plain: PlainProtocol;
   /** A sidecar is told that the caller's app spoke HTTP/2, because its own app may speak nothing else. */

@@ -43,6 +43,7 @@ export function planInbound(
     head,
     route: '',
     endpoints: facts.app,
+    endpointsName: '',
     plain: appHttp2 ? 'http2' : 'http1',
     tellHttp2: false,
     timeoutMs: null,

@@ -43,6 +43,7 @@ export function planOutbound(
     head: changeHead(head, found),
     route: route.name,
     endpoints: snapshot.endpoints.get(backend.endpoints)?.endpoints ?? [],
+    endpointsName: backend.endpoints,
     plain: destination.protocol === 'http2' || facts.http2 ? 'http2' : 'http1',
     tellHttp2: facts.http2,
     timeoutMs: route.timeoutMs,
