@@ -23,7 +23,7 @@ let running: Operator[] = [];
 
 async function start(more: Partial<OperatorConfig> = {}): Promise<Operator> {
   const { startOperator } = await import('./app.ts');
-  const platform = { clock: systemClock, logger: silent, random: () => 0.5 };
+  const platform = { clock: systemClock, logger: silent, random: () => 0.5, drainPauseMs: 0 };
   const operator = await startOperator({ ...config, ...more }, platform);
   running.push(operator);
   return operator;

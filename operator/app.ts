@@ -45,6 +45,8 @@ export interface Platform {
   clock: Clock;
   logger: Logger;
   random: () => number;
+  /** How long a draining replica still serves: until nobody asks it any more (kube-proxy's delay). */
+  drainPauseMs: number;
 }
 
 export interface Operator {
@@ -56,9 +58,6 @@ export interface Operator {
   /** Serves what has begun, hands over, and ends. */
   drain(): Promise<void>;
 }
-
-/** As long as the Service's other replicas need to be all that is asked: kube-proxy's delay. */
-const drainPauseMs = 1_500;
 
 /** Listens for probes at once; everything else follows in the background (see `ready`). */
 export async function startOperator(config: OperatorConfig, platform: Platform): Promise<Operator> {
@@ -151,7 +150,7 @@ class App implements Operator {
     this.#readiness.drain();
     this.#source.stop();
     await this.#leadership.stop();
-    await pause(clock, drainPauseMs);
+    await pause(clock, this.#platform.drainPauseMs);
     await this.#discovery?.close();
     await this.#webhooks?.close();
     await this.#authority?.stop();

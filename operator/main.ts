@@ -9,6 +9,7 @@ import { systemClock } from './runtime/clock.ts';
 
 /** Below the Deployment's terminationGracePeriodSeconds. */
 const drainDeadlineMs = 25_000;
+const drainPauseMs = 1_500;
 
 async function main(): Promise<void> {
   const read = readConfig(process.env);
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
   process.on('uncaughtException', (error) => fail(logger, error));
   process.on('unhandledRejection', (error) => fail(logger, error));
   try {
-    const platform = { clock: systemClock, logger, random: Math.random };
+    const platform = { clock: systemClock, logger, random: Math.random, drainPauseMs };
     const operator = await startOperator(read.config, platform);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => void end(operator, logger));
