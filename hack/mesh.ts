@@ -26,14 +26,26 @@ export async function installMesh(
     await kubectl(['apply', '--server-side', '--force-conflicts', '-k', overlays.mesh]);
   });
   await step('mesh: waiting for the operator', async () => {
-    const rollout = ['rollout', 'status', 'deployment/tsmesh-operator', '--timeout=120s'];
-    await kubectl(['-n', 'tsmesh-system', ...rollout]);
+    await operatorReady(kubectl);
     await waitFor('the default Mesh', 30_000, async () => {
       return (await kubectl(['get', 'mesh', 'default', '-o', 'name'])).trim() !== '';
     });
     await waitFor('the webhooks to have a CA', 30_000, () => webhooksHaveCa(kubectl));
   });
   return overlays;
+}
+
+/** An operator that does not become ready says why in its log. */
+async function operatorReady(kubectl: Kubectl): Promise<void> {
+  const inSystem = (...args: string[]) => kubectl(['-n', 'tsmesh-system', ...args]);
+  try {
+    await inSystem('rollout', 'status', 'deployment/tsmesh-operator', '--timeout=120s');
+  } catch (error) {
+    const selector = 'app.kubernetes.io/name=tsmesh-operator';
+    const pods = await inSystem('get', 'pods', '-o', 'wide');
+    const log = await inSystem('logs', '-l', selector, '--tail=20', '--prefix');
+    throw new Error(`the operator is not ready:\n${pods}\n${log}`, { cause: error });
+  }
 }
 
 async function webhooksHaveCa(kubectl: Kubectl): Promise<boolean> {
