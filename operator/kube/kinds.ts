@@ -1,5 +1,6 @@
 // Where each kind lives in the Kubernetes API: a table, and the paths formed from it.
 
+import { apiGroup, apiVersion } from '../../proxy/api/constants.ts';
 import type { Kind } from '../resources/api-client.ts';
 
 export interface KindInfo {
@@ -9,58 +10,38 @@ export interface KindInfo {
   namespaced: boolean;
 }
 
+const tsmesh = { group: apiGroup, version: apiVersion };
+const core = v1('');
+
 export const kinds: Readonly<Record<Kind, KindInfo>> = {
-  Mesh: { group: 'tsmesh.dev', version: 'v1alpha1', plural: 'meshes', namespaced: false },
-  PeerAuthentication: {
-    group: 'tsmesh.dev',
-    version: 'v1alpha1',
-    plural: 'peerauthentications',
-    namespaced: true,
-  },
-  TrafficPolicy: {
-    group: 'tsmesh.dev',
-    version: 'v1alpha1',
-    plural: 'trafficpolicies',
-    namespaced: true,
-  },
-  MeshStatus: {
-    group: 'tsmesh.dev',
-    version: 'v1alpha1',
-    plural: 'meshstatuses',
-    namespaced: false,
-  },
-  Namespace: { group: '', version: 'v1', plural: 'namespaces', namespaced: false },
-  Pod: { group: '', version: 'v1', plural: 'pods', namespaced: true },
-  Service: { group: '', version: 'v1', plural: 'services', namespaced: true },
-  EndpointSlice: {
-    group: 'discovery.k8s.io',
-    version: 'v1',
-    plural: 'endpointslices',
-    namespaced: true,
-  },
-  Secret: { group: '', version: 'v1', plural: 'secrets', namespaced: true },
-  ServiceAccount: { group: '', version: 'v1', plural: 'serviceaccounts', namespaced: true },
-  RoleBinding: {
-    group: 'rbac.authorization.k8s.io',
-    version: 'v1',
-    plural: 'rolebindings',
-    namespaced: true,
-  },
-  Lease: { group: 'coordination.k8s.io', version: 'v1', plural: 'leases', namespaced: true },
+  Mesh: { ...tsmesh, plural: 'meshes', namespaced: false },
+  PeerAuthentication: { ...tsmesh, plural: 'peerauthentications', namespaced: true },
+  TrafficPolicy: { ...tsmesh, plural: 'trafficpolicies', namespaced: true },
+  MeshStatus: { ...tsmesh, plural: 'meshstatuses', namespaced: false },
+  Namespace: { ...core, plural: 'namespaces', namespaced: false },
+  Pod: { ...core, plural: 'pods', namespaced: true },
+  Service: { ...core, plural: 'services', namespaced: true },
+  EndpointSlice: { ...v1('discovery.k8s.io'), plural: 'endpointslices', namespaced: true },
+  Secret: { ...core, plural: 'secrets', namespaced: true },
+  ServiceAccount: { ...core, plural: 'serviceaccounts', namespaced: true },
+  RoleBinding: { ...v1('rbac.authorization.k8s.io'), plural: 'rolebindings', namespaced: true },
+  Lease: { ...v1('coordination.k8s.io'), plural: 'leases', namespaced: true },
   MutatingWebhookConfiguration: {
-    group: 'admissionregistration.k8s.io',
-    version: 'v1',
+    ...v1('admissionregistration.k8s.io'),
     plural: 'mutatingwebhookconfigurations',
     namespaced: false,
   },
   ValidatingWebhookConfiguration: {
-    group: 'admissionregistration.k8s.io',
-    version: 'v1',
+    ...v1('admissionregistration.k8s.io'),
     plural: 'validatingwebhookconfigurations',
     namespaced: false,
   },
-  Event: { group: 'events.k8s.io', version: 'v1', plural: 'events', namespaced: true },
+  Event: { ...v1('events.k8s.io'), plural: 'events', namespaced: true },
 };
+
+function v1(group: string): { group: string; version: string } {
+  return { group, version: 'v1' };
+}
 
 export function apiVersionOf(kind: Kind): string {
   const { group, version } = kinds[kind];
