@@ -10,6 +10,12 @@ const meshed = { 'tsmesh.dev/injected': 'true' };
 const inject = 'tsmesh.dev/inject';
 const secretName = 'tsmesh-identity-app';
 
+/** Its certificates live 15 minutes and are renewed after 8.5 to 10. */
+const shortLived: Mesh = {
+  metadata: { name: 'default' },
+  spec: { certificates: { workloadLifetime: '15m' } },
+};
+
 async function running(prepare: (cluster: TestCluster) => void = () => undefined) {
   const cluster = new TestCluster();
   prepare(cluster);
@@ -73,6 +79,22 @@ describe('the leader', () => {
     expect(conditions(cluster, 'p')).toMatchObject({ ResolvedRefs: 'False' });
   });
 
+  it('judges a policy only by a view that has it, so that a conflict is never accepted first', async () => {
+    const { cluster } = await running((it) => {
+      it.put(...serviceOf('cart', [80]));
+      it.put('TrafficPolicy', trafficPolicyOf('a', 9, { service: { name: 'cart' } }));
+    });
+    const seen: (string | undefined)[] = [];
+    const { onChange } = cluster;
+    cluster.onChange = (kind, object) => {
+      if (object.metadata.name === 'b') seen.push(conditions(cluster, 'b').Accepted);
+      onChange(kind, object);
+    };
+    cluster.put('TrafficPolicy', trafficPolicyOf('b', 1, { service: { name: 'cart' } }));
+    await cluster.clock.advance(1_000);
+    expect(seen).toEqual([undefined, 'False']);
+  });
+
   it('reports a policy as programmed at once when the last sidecar has acknowledged it', async () => {
     const { cluster, controllers } = await running((it) => {
       it.programmed = { status: 'Unknown', reason: 'Pending', message: 'one is missing' };
@@ -113,6 +135,7 @@ describe('the leader', () => {
 
   it('keeps the identity of a service account: made, made again when deleted, renewed when due', async () => {
     const { cluster, watched } = await running((it) => {
+      it.put('Mesh', shortLived);
       it.put('Namespace', namespaceOf('shop'));
       it.put(...podOf('a', meshed));
     });
@@ -125,9 +148,9 @@ describe('the leader', () => {
     const second = secret();
     expect(second).toBeDefined();
     expect(second).not.toBe(first);
-    await cluster.clock.advance(12 * 3_600_000);
+    await cluster.clock.advance(8 * 60_000);
     expect(secret()).toBe(second);
-    await cluster.clock.advance(5 * 3_600_000);
+    await cluster.clock.advance(3 * 60_000);
     expect(secret()).not.toBe(second);
   });
 

@@ -5,6 +5,7 @@ import type { Mesh } from '../resources/tsmesh.ts';
 import { meshFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
+import { meshInView } from './in-view.ts';
 import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
@@ -16,6 +17,8 @@ export async function reconcileMesh(context: ControllerContext): Promise<void> {
     await createDefaultMesh(context);
     return;
   }
+  // The view that has it wakes this again.
+  if (!meshInView(context.view(), mesh)) return;
   const acceptance = acceptMesh(mesh);
   const ca: Verdict = { type: 'CAReady', ...context.ca.condition(context.clock.wallTimeMs()) };
   const programmed = programmedVerdict(acceptance, () => context.insight.programmed('Mesh', mesh));

@@ -5,6 +5,7 @@ import type { PeerAuthentication } from '../resources/tsmesh.ts';
 import { isNamespaceWide, selectsPod, speakersFor } from '../translate/peer-authentication.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
+import { peerAuthenticationInView } from './in-view.ts';
 import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
@@ -17,8 +18,10 @@ export async function reconcilePeerAuthentication(
   name: string,
 ): Promise<void> {
   const policy = context.stores.peerAuthentications.get(namespace, name);
-  if (policy === undefined) return;
-  const acceptance = acceptPeerAuthentication(context.view(), policy);
+  const view = context.view();
+  // The view that has it wakes this again.
+  if (policy === undefined || !peerAuthenticationInView(view, policy)) return;
+  const acceptance = acceptPeerAuthentication(view, policy);
   const programmed = programmedVerdict(acceptance, () =>
     context.insight.programmed('PeerAuthentication', policy),
   );

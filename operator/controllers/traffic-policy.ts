@@ -8,6 +8,7 @@ import { appliesTo, speakingPolicy } from '../translate/traffic-policy.ts';
 import { trafficPolicyFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
+import { trafficPolicyInView } from './in-view.ts';
 import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
@@ -17,8 +18,9 @@ export async function reconcileTrafficPolicy(
   name: string,
 ): Promise<void> {
   const policy = context.stores.trafficPolicies.get(namespace, name);
-  if (policy === undefined) return;
   const view = context.view();
+  // The view that has it wakes this again.
+  if (policy === undefined || !trafficPolicyInView(view, policy)) return;
   const acceptance = acceptTrafficPolicy(view, policy);
   const programmed = programmedVerdict(acceptance, () =>
     context.insight.programmed('TrafficPolicy', policy),
