@@ -132,6 +132,7 @@ async function create(
   return complete;
 }
 
+const watchers = ['kube-controller-manager', 'kube-scheduler', 'kube-proxy'];
 const controlPlane = new Set(['containerd', 'etcd', 'kube-apiserver']);
 
 async function startControlPlane(settings: ClusterSettings, record: ClusterRecord): Promise<void> {
@@ -209,14 +210,19 @@ function handle(settings: ClusterSettings, record: ClusterRecord): Cluster {
     nodeSpawn: (args, options) => spawnInside(holder, args, options),
     loadImage: (tar) => importArchive(holder, tar),
     restartApiserver: async () => {
-      const apiserver = daemons(settings, record.binaries).find(
-        ({ name }) => name === 'kube-apiserver',
-      );
-      if (apiserver === undefined) throw new Error('there is no apiserver in the cluster');
-      await stopDaemon(settings, holder, apiserver.name);
-      await startDaemon(settings, holder, apiserver);
+      const all = daemons(settings, record.binaries);
+      const restart = async (daemon: string): Promise<void> => {
+        await stopDaemon(settings, holder, daemon);
+        const known = all.find(({ name }) => name === daemon);
+        if (known === undefined) throw new Error(`there is no ${daemon} in the cluster`);
+        await startDaemon(settings, holder, known);
+      };
+      await restart('kube-apiserver');
       await waitForApiserver(settings, record);
+      // Their watches pause up to a minute after some restarts; beginning anew, they look at once.
+      for (const name of watchers) await restart(name);
       const run = kubectlFor(join(record.binaries.kubernetes, 'kubectl'), kubeconfigPath(settings));
+      await run(['-n', 'kube-system', 'rollout', 'restart', 'deployment/coredns']);
       await componentsFollow(settings, run, (args) => runInside(holder, args));
     },
   };
