@@ -1,7 +1,7 @@
 // What both ends of an HTTP/2 connection do (RFC 9113): frames in, stream states, flow control, settings, errors and
 // the end of the connection. Without I/O. Heads, and who may open streams, are h2-server.ts and h2-client.ts.
 import { ClosedIds } from './h2-closed-ids.ts';
-import { COST, FloodBudget, GAIN } from './h2-flood.ts';
+import { COST, FloodBudget, GAIN, RAPID_MS } from './h2-flood.ts';
 import {
   DEFAULT_WINDOW,
   FLAG,
@@ -48,7 +48,7 @@ export abstract class H2Core<Out extends Head, In extends Head>
   protected readonly peer = new PeerSettings();
   protected readonly streams = new Map<number, H2Stream<Out, In>>();
   protected readonly closedIds = new ClosedIds();
-  protected readonly flood = new FloodBudget();
+  protected readonly flood: FloodBudget;
   protected readonly timers: H2Timers;
   protected nowMs = 0;
   protected readonly isServer: boolean;
@@ -69,6 +69,7 @@ export abstract class H2Core<Out extends Head, In extends Head>
     this.isServer = isServer;
     this.sender = new H2Sender(options);
     this.builder = new H2HeadBuilder(options.maxHeaderListBytes);
+    this.flood = new FloodBudget(options.floodFactor);
     this.timers = new H2Timers(options);
     this.#reader = new H2FrameReader(this, options.maxFrameBytes, isServer);
     this.#decoder = new HpackDecoder(options.headerTableBytes, this.builder);
@@ -484,9 +485,10 @@ export abstract class H2Core<Out extends Head, In extends Head>
     if (id === 0 || this.isIdle(id)) {
       return this.fail(H2_ERROR.protocol, 'RST_STREAM without a stream');
     }
-    if (!this.spend(COST.reset, 'too many RST_STREAM frames')) return;
     const stream = this.streams.get(id);
-    if (stream === undefined) return;
+    const rapid = stream !== undefined && this.nowMs - stream.openedMs < RAPID_MS;
+    const cost = rapid ? COST.rapidReset : COST.reset;
+    if (!this.spend(cost, 'too many RST_STREAM frames') || stream === undefined) return;
     this.remove(stream, false);
     if (!this.#isOver(stream)) stream.listener.onReset(reasonOf(payload.readUInt32BE(0)));
   }

@@ -10,28 +10,43 @@ export const COST = {
   unknownFrame: 1,
   emptyFrame: 4,
   continuation: 1,
-  reset: 4,
+  /** Of a stream that is younger than RAPID_MS. */
+  rapidReset: 4,
+  reset: 1,
   streamError: 4,
 } as const;
 
 /** What useful traffic gives back. Peers send at most about one WINDOW_UPDATE, on stream and connection, per DATA. */
 export const GAIN = { streamDone: 4, dataSent: 2 } as const;
 
+/** A request that ran this long did useful work, or was given up by a timeout, not by an attacker. */
+export const RAPID_MS = 1000;
+
 const CAPACITY = 4000;
 const REFILL_PER_MS = 0.2;
 
 export class FloodBudget {
-  #left = CAPACITY;
+  readonly #capacity: number;
+  readonly #refillPerMs: number;
+  #left: number;
   #sinceMs = 0;
+
+  /** `factor`: above 1 for peers that are trusted not to attack, but may be in trouble. */
+  constructor(factor: number) {
+    this.#capacity = CAPACITY * factor;
+    this.#refillPerMs = REFILL_PER_MS * factor;
+    this.#left = this.#capacity;
+  }
 
   /** Called with each read. */
   refill(nowMs: number): void {
-    if (nowMs > this.#sinceMs) this.gain((nowMs - this.#sinceMs) * REFILL_PER_MS);
+    if (nowMs <= this.#sinceMs) return;
+    this.gain((nowMs - this.#sinceMs) * this.#refillPerMs);
     this.#sinceMs = nowMs;
   }
 
   gain(amount: number): void {
-    this.#left = Math.min(CAPACITY, this.#left + amount);
+    this.#left = Math.min(this.#capacity, this.#left + amount);
   }
 
   /** False: used up. */

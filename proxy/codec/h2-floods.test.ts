@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { H2_PREFACE } from './detect.ts';
-import { FRAME, H2_ERROR } from './h2-frames.ts';
+import { FLAG, FRAME, H2_ERROR } from './h2-frames.ts';
 import { createH2ServerSession } from './h2-server.ts';
 import {
   CONNECTION_ERRORS,
@@ -89,6 +89,19 @@ describe('an HTTP/2 server session survives', () => {
       );
     }
     expect(session.error).toContain('does not read');
+  });
+
+  it('as a proxy trusted by its peer, an app whose requests all time out', () => {
+    const run = (floodFactor: number): boolean => {
+      const { session } = server({ floodFactor });
+      for (let i = 0; i < 20_000 && !session.closing; i++) {
+        session.receive(headers(2 * i + 1, FLAG.endHeaders, ...POST), i);
+        session.receive(frame(FRAME.rstStream, 0, 2 * i + 1, '\0\0\0\x08'), i);
+        session.takeOutput();
+      }
+      return session.closing;
+    };
+    expect([run(1), run(100)]).toEqual([true, false]);
   });
 
   it('honest traffic of any amount', () => {

@@ -22,6 +22,11 @@ export interface H2Options {
   highWaterBytes: number;
   /** About how much one `takeOutput` gives: enough to fill a socket, little enough to keep others' waits short. */
   batchBytes: number;
+  /**
+   * Multiplies the budget of h2-flood.ts. Between proxies, whose connections carry the traffic of many, timeouts of an
+   * overloaded app look like rapid reset: there it is to be well above 1.
+   */
+  floodFactor: number;
   /** A PING is sent after so much silence, if streams are open; null: never. */
   keepaliveIntervalMs: number | null;
   /** The connection is given up when its answer takes longer. */
@@ -44,6 +49,7 @@ export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   huffman: 'never',
   highWaterBytes: 262144,
   batchBytes: 262144,
+  floodFactor: 1,
   keepaliveIntervalMs: null,
   keepaliveTimeoutMs: 10000,
   idleTimeoutMs: null,

@@ -82,6 +82,7 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
 
   #accept(id: number, head: RequestHead, end: boolean): void {
     const stream: Stream = new H2Stream(this, id, this.windows(), DEAF);
+    stream.openedMs = this.nowMs;
     stream.headReceived = true;
     stream.remoteDone = end;
     stream.expected = head.contentLength ?? -1;

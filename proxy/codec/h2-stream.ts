@@ -42,6 +42,7 @@ export class H2Stream<Out extends Head, In extends Head>
   /** Declared body length of the message coming in, -1 where none counts; and what came. */
   expected = -1;
   received = 0;
+  openedMs = 0;
   /** Interim responses received. */
   interim = 0;
   /** The request is HEAD (a response has no body then), CONNECT, or an extended CONNECT with this protocol. */
