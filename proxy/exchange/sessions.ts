@@ -28,6 +28,9 @@ const upstreamIdleMs = 3_000;
 /** A peer that vanished without a word is noticed, and its requests fail, after this and as much again. */
 const meshKeepalive = { keepaliveIntervalMs: 10_000, keepaliveTimeoutMs: 10_000 } as const;
 
+/** Timeouts of an overloaded app reset many streams at once: between sidecars that is no attack. */
+const meshFloodFactor = 100;
+
 export function createSessions(): Sessions {
   const slabs = new SlabPool();
   return {
@@ -35,7 +38,8 @@ export function createSessions(): Sessions {
     h2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
     h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs }),
     h2Client: () => createH2ClientSession({ slabs }),
-    meshServer: () => createH2ServerSession({ slabs, ...meshKeepalive }),
+    meshServer: () =>
+      createH2ServerSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive }),
     meshClient: () => createH2ClientSession({ slabs, ...meshKeepalive }),
   };
 }
