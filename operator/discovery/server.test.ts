@@ -176,13 +176,11 @@ describe('subscriptions', () => {
     const one = sidecar(port);
     one.send({ hello });
     await one.until(() => one.held.size === 3);
+    one.held.delete('Destination/10.96.0.7:80');
     one.send({ unsubscribe: ['10.96.0.7:80'] });
     one.send({ subscribe: ['10.96.0.7:80'] });
-    await one.until(() => one.pushes.length === 2);
-    expect(one.pushes[1]!.resources.map(({ resource }) => resource.type)).toEqual([
-      'Endpoints',
-      'Destination',
-    ]);
+    await one.until(() => one.held.has('Destination/10.96.0.7:80'));
+    expect(one.held.has('Endpoints/shop/cart:80')).toBe(true);
   });
 
   it('to an unknown address are answered: not in the mesh', async () => {

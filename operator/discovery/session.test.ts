@@ -136,20 +136,29 @@ describe('a session', () => {
   });
 
   it('sends again what was dropped and is wanted again', () => {
-    const { session, push, translations } = setUp();
+    const { session, push } = setUp();
     session.subscriptions.add(name);
     push();
     session.ack('1', []);
-    session.unsubscribe([name, '192.0.2.1:1'], translations);
+    session.unsubscribe([name, '192.0.2.1:1']);
     session.subscriptions.add(name);
-    expect(names(push())).toEqual(['Endpoints/shop/cart:80', key]);
+    expect(names(push())).toEqual([key]);
+  });
+
+  it('removes the Endpoints of a Destination that was dropped', () => {
+    const { session, push } = setUp();
+    session.subscriptions.add(name);
+    push();
+    session.ack('1', []);
+    session.unsubscribe([name]);
+    expect(push()).toMatchObject({ resources: [], removed: ['Endpoints/shop/cart:80'] });
   });
 
   it('counts what reaches the sidecar after it dropped it, and removes it then', () => {
-    const { session, push, translations } = setUp();
+    const { session, push } = setUp();
     session.subscriptions.add(name);
     push();
-    session.unsubscribe([name], translations);
+    session.unsubscribe([name]);
     session.ack('1', []);
     expect(push()!.removed.toSorted()).toEqual([key, 'Endpoints/shop/cart:80']);
   });

@@ -26,6 +26,8 @@ interface Held {
 interface InFlight {
   nonce: string;
   sent: Map<ResourceKey, Sent>;
+  /** In force until it is acknowledged that they are not. */
+  removed: Map<ResourceKey, Held>;
 }
 
 export interface PlannedPush {
@@ -37,6 +39,7 @@ export interface PlannedPush {
 
 /** A push is cut here (never inside a Destination and its Endpoints); the rest follows the ACK. */
 const softMaxPushBytes = 1 << 20;
+const nothingInFlight: InFlight = { nonce: '', sent: new Map(), removed: new Map() };
 const workloadKey: ResourceKey = 'Workload/self';
 
 export class Session {
@@ -65,18 +68,12 @@ export class Session {
   }
 
   /**
-   * The sidecar has dropped these, and the Endpoints that only they referred to: if they are wanted
-   * again, they are sent again. What is in flight reaches it after that and counts.
+   * The sidecar has dropped these Destinations (not their Endpoints): if they are wanted again, they are
+   * sent again. What is in flight reaches it after that and counts.
    */
-  unsubscribe(names: readonly string[], translations: Translations): void {
+  unsubscribe(names: readonly string[]): void {
     for (const name of names) {
-      if (!this.subscriptions.delete(name)) continue;
-      const destination = translations.destination(this.namespace, name);
-      const acked = this.#held.get(`Destination/${name}`)?.acked?.endpoints ?? [];
-      for (const endpoints of [...acked, ...(destination?.endpoints ?? [])]) {
-        this.#held.delete(`Endpoints/${endpoints}`);
-      }
-      this.#held.delete(`Destination/${name}`);
+      if (this.subscriptions.delete(name)) this.#held.delete(`Destination/${name}`);
     }
   }
 
@@ -140,10 +137,11 @@ export class Session {
   }
 
   resources(): HeldResource[] {
-    const keys = new Set([...this.#held.keys(), ...(this.#inFlight?.sent.keys() ?? [])]);
+    const { sent: sending, removed } = this.#inFlight ?? nothingInFlight;
+    const keys = new Set([...this.#held.keys(), ...sending.keys(), ...removed.keys()]);
     return [...keys].map((key) => {
-      const held = this.#held.get(key);
-      const sent = this.#inFlight?.sent.get(key);
+      const held = this.#held.get(key) ?? removed.get(key);
+      const sent = sending.get(key);
       return {
         key,
         acked: held?.acked?.version ?? null,
@@ -216,9 +214,10 @@ export class Session {
 
   #send(resources: Versioned[], removed: ResourceKey[]): PlannedPush {
     const nonce = String((this.#pushes += 1));
+    const leaving = new Map(removed.map((key) => [key, this.#held.get(key)!]));
     for (const key of removed) this.#held.delete(key);
     const sent = new Map(resources.map((one) => [resourceKey(one.resource), sentOf(one)]));
-    this.#inFlight = { nonce, sent };
+    this.#inFlight = { nonce, sent, removed: leaving };
     return { nonce, text: pushText(nonce, resources, removed), resources: resources.length };
   }
 }

@@ -158,9 +158,7 @@ export class SidecarStream implements CallHandlers {
       return this.#takeEarly(message);
     }
     if (message.subscribe !== undefined) this.#subscribe(session, message.subscribe);
-    if (message.unsubscribe !== undefined) {
-      session.unsubscribe(message.unsubscribe, this.#translations);
-    }
+    if (message.unsubscribe !== undefined) session.unsubscribe(message.unsubscribe);
     if (message.statistics !== undefined) return this.#takeStatistics(message.statistics);
     if (message.draining === true) session.draining = true;
     if (message.ack !== undefined) this.#takeAck(session, message.ack);

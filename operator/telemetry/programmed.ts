@@ -84,6 +84,9 @@ function noteStream(
     synced &&= mine?.acked === versioned.version;
     noteResource(states, versioned, mine);
   }
+  for (const mine of stream.resources) {
+    if (!desired.has(mine.key)) noteLeaving(states, mine);
+  }
   if (isAffectable(pod) && !stream.draining) {
     for (const [policy, state] of states) {
       const list = concerns.get(policy);
@@ -148,6 +151,14 @@ function noteResource(
     );
     const has = held?.acked != null || !wanted.has(policy);
     worsen(states, policy, inForce && has ? 'done' : behind);
+  }
+}
+
+/** What is to go is in force until the sidecar says that it is not; Endpoints only through a Destination. */
+function noteLeaving(states: Map<string, ConcernState>, held: HeldResource): void {
+  if (!held.key.startsWith('Destination/')) return;
+  for (const { shapedBy } of versionsOf(held)) {
+    for (const policy of shapedBy?.keys() ?? [anyPolicy]) worsen(states, policy, 'pending');
   }
 }
 

@@ -28,7 +28,8 @@ export interface ResourceError {
 
 /**
  * Sidecar to operator; exactly one field is set. Subscriptions name Destinations; the Endpoints that
- * a held Destination refers to come and go with it, without being asked for.
+ * a held Destination refers to are sent with it, without being asked for, and stay until the operator
+ * removes them. Whoever unsubscribes has dropped the Destination already.
  */
 export interface UpMessage {
   hello?: Hello;

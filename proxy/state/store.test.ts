@@ -146,7 +146,7 @@ describe('the store', () => {
     expect(store.resources()).toEqual([]);
   });
 
-  it('forgets destinations, and the endpoints that only they referred to', () => {
+  it('forgets destinations, not their endpoints: the operator may need them for another', () => {
     const store = createStore();
     put(store, destination());
     put(
@@ -163,6 +163,7 @@ describe('the store', () => {
     expect(Object.keys(store.held())).toEqual([
       'Destination/10.96.0.7:80',
       'Endpoints/shop/app:80',
+      'Endpoints/shop/db:1',
     ]);
   });
 

@@ -15,7 +15,10 @@ export interface Store {
   snapshot(): Snapshot;
   /** Puts all good resources in force in one swap; returns what was wrong with the others. */
   apply(resources: readonly VersionedResource[], removed: readonly ResourceKey[]): ResourceError[];
-  /** Drops Destinations that nobody uses, and the Endpoints that only they referred to. */
+  /**
+   * Drops Destinations that nobody uses. Their Endpoints stay until the operator removes them: it may be
+   * about to send another Destination that refers to the same.
+   */
   forget(names: readonly string[]): void;
   /** Versions of what is in force, for the Hello of a discovery stream. */
   held(): Record<ResourceKey, string>;
@@ -87,7 +90,6 @@ export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Stor
     forget(names) {
       const draft = draftOf(current);
       for (const name of names) remove(draft, raw, `Destination/${name}`);
-      for (const name of unreferred(draft)) remove(draft, raw, `Endpoints/${name}`);
       swap(draft);
     },
     held: () => Object.fromEntries(current.versions) as Record<ResourceKey, string>,
@@ -141,14 +143,4 @@ function remove(draft: Draft, raw: Map<ResourceKey, VersionedResource>, key: Res
   draft.versions.delete(key);
   draft.policies.delete(key);
   raw.delete(key);
-}
-
-function unreferred(draft: Draft): string[] {
-  const used = new Set<string>();
-  for (const destination of draft.destinations.values()) {
-    for (const backend of destination.tcp.list) used.add(backend.endpoints);
-    for (const route of destination.routes)
-      for (const backend of route.backends.list) used.add(backend.endpoints);
-  }
-  return [...draft.endpoints.keys()].filter((name) => !used.has(name));
 }
