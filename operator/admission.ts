@@ -15,6 +15,7 @@ import type { View } from './model/view.ts';
 import type { ApiClient, EventRecorder } from './resources/api-client.ts';
 import type { Clock } from './resources/clock.ts';
 import type { Logger } from './resources/logger.ts';
+import type { Mesh } from './resources/tsmesh.ts';
 
 export interface AdmissionDeps {
   config: OperatorConfig;
@@ -22,6 +23,7 @@ export interface AdmissionDeps {
   events: EventRecorder;
   ca: CaSource;
   identity: OperatorIdentity;
+  getMesh: () => Mesh | null;
   view: () => View;
   clock: Clock;
   logger: Logger;
@@ -36,7 +38,7 @@ export function createAdmission(deps: AdmissionDeps): WebhookServer {
     events: deps.events,
     ca: deps.ca,
     clock,
-    getMesh: () => deps.view().mesh,
+    getMesh: deps.getMesh,
     getNamespace: (name) => deps.view().namespaces.get(name) ?? null,
     prepareNamespace: (namespace) => grantIdentityAccess(api, namespace),
     settings: {

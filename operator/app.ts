@@ -10,6 +10,7 @@ import { caSecretName } from './ca/types.ts';
 import type { OperatorConfig } from './config.ts';
 import { createAuthorityLoop, type AuthorityLoop } from './controllers/authority.ts';
 import type { ControllerContext, WebhookConfiguration } from './controllers/context.ts';
+import { meshName } from './controllers/mesh.ts';
 import {
   rootsInWebhooks,
   webhookConfigurationName,
@@ -32,6 +33,7 @@ import { createModel, type Model } from './model/model.ts';
 import type { ApiClient, EventRecorder, Kind } from './resources/api-client.ts';
 import type { Clock } from './resources/clock.ts';
 import type { KubeObject } from './resources/kubernetes.ts';
+import type { Mesh } from './resources/tsmesh.ts';
 import { errorText, type Logger } from './resources/logger.ts';
 import { pause } from './runtime/clock.ts';
 import { createHealthServer, type HealthServer } from './runtime/health-server.ts';
@@ -119,12 +121,12 @@ class App implements Operator {
     this.#keeper = createCaKeeper({
       api: this.#api,
       events: this.#events,
-      getMesh: () => this.#model.view().mesh,
+      getMesh: () => this.#mesh(),
       knownRoots: () => knownRoots(this.#api),
     });
     this.#identity = createOperatorIdentity({
       ca: this.#keeper,
-      getMesh: () => this.#model.view().mesh,
+      getMesh: () => this.#mesh(),
     });
     this.#leadership = this.#createLeadership();
     this.#source = createEventSource({
@@ -201,6 +203,7 @@ class App implements Operator {
       events: this.#events,
       ca: this.#keeper,
       identity: this.#identity,
+      getMesh: () => this.#mesh(),
       view: () => this.#model.view(),
       clock,
       logger,
@@ -278,6 +281,11 @@ class App implements Operator {
     const isCa = kind === 'Secret' && namespace === systemNamespace && name === caSecretName;
     if (isCa || kind === 'Mesh') this.#authority?.wake();
     this.#leadership.controllers?.onObject(kind, object);
+  }
+
+  /** With its annotations, which the view does not follow. */
+  #mesh(): Mesh | null {
+    return this.#caches.of<Mesh>('Mesh').get('', meshName) ?? null;
   }
 
   #onResult(queue: string, outcome: 'done' | 'failed', durationMs: number): void {

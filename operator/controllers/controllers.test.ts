@@ -154,6 +154,22 @@ describe('the leader', () => {
     expect(secret()).not.toBe(second);
   });
 
+  it('renews every certificate when the Mesh is annotated to ask for it', async () => {
+    const { cluster } = await running((it) => {
+      it.put('Mesh', shortLived);
+      it.put('Namespace', namespaceOf('shop'));
+      it.put(...podOf('a', meshed));
+    });
+    const secret = () => cluster.find<Secret>('Secret', 'shop', secretName)?.data?.['tls.crt'];
+    const first = secret();
+    await cluster.clock.advance(60_000);
+    const annotations = { 'tsmesh.dev/renew': new Date(cluster.clock.wallTimeMs()).toISOString() };
+    cluster.put('Mesh', { ...shortLived, metadata: { name: 'default', annotations } });
+    await cluster.clock.advance(1_000);
+    expect(first).toBeDefined();
+    expect(secret()).not.toBe(first);
+  });
+
   it('writes its roots into the webhooks, and again when somebody clears them', async () => {
     const cleared = { metadata: { name: 'tsmesh' }, webhooks: [{ name: 'w', clientConfig: {} }] };
     const { cluster } = await running((it) => it.put('MutatingWebhookConfiguration', cleared));

@@ -11,6 +11,7 @@ import { ApiError } from '../resources/api-client.ts';
 import type { Again } from '../runtime/work-queue.ts';
 import type { ControllerContext } from './context.ts';
 import { grantIdentityAccess } from './identity-access.ts';
+import { meshName } from './mesh.ts';
 
 /** Timers end at 2^31 ms; and clocks of machines are set: look again at least this often. */
 const maxWaitMs = 10 * 60_000;
@@ -28,7 +29,8 @@ export async function reconcileIdentity(
     api: context.api,
     events: context.events,
     ca: context.ca,
-    getMesh: () => context.view().mesh,
+    // Not the view's, which does not follow annotations.
+    getMesh: () => context.stores.meshes.get('', meshName) ?? null,
   };
   const nowMs = context.clock.wallTimeMs();
   const ref = { namespace, serviceAccount };
