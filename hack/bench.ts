@@ -19,7 +19,7 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   sidecar  start to ready, memory, latency and CPU at a fixed rate, on loopback
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
-  operator the operator's cost idle and with 100 sidecars, and their start to ready
+  operator the operator's cost idle and with 100 sidecars, and their start to connected
   issuance certificates per second, in this process
   Nothing else should run meanwhile.`;
 
