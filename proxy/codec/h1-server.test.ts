@@ -57,6 +57,21 @@ describe('an HTTP/1.1 server session', () => {
     expect(exchanges[0]!.head.fields).toEqual(['te', 'trailers', 'x-yours', '2']);
   });
 
+  it('reads Upgrade in several lines as one list', () => {
+    const { session, exchanges } = serve();
+    const lines = 'Connection: upgrade\r\nUpgrade: a\r\nUpgrade: b\r\n';
+    feed(session, `GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`);
+    expect(exchanges[0]!.head.upgrade).toBe('a, b');
+  });
+
+  it('passes on expectations that it does not know', () => {
+    const { session, exchanges } = serve();
+    feed(session, 'GET / HTTP/1.1\r\nHost: a\r\nExpect: more\r\n\r\n');
+    expect(exchanges[0]!.head.fields).toEqual(['expect', 'more']);
+    exchanges[0]!.stream.sendHead(response(), true);
+    expect(takeText(session)).not.toContain('close');
+  });
+
   it('drops a TE that does not say trailers', () => {
     const { session, exchanges } = serve();
     feed(session, 'GET / HTTP/1.1\r\nHost: a\r\nTE: gzip\r\n\r\n');

@@ -353,6 +353,28 @@ describe('the end of an HTTP/2 connection', () => {
     expect([s.closing, c.closing]).toEqual([true, true]);
   });
 
+  it('waits for requests under way, and what the client does not know it may still send', () => {
+    const { exchanges, open, go, s } = pair();
+    open();
+    go();
+    exchanges[0]!.stream.sendHead(response(), true);
+    s.drain();
+    s.takeOutput();
+    s.onTimeout(1000);
+    s.onTimeout(2000);
+    expect(s.closing).toBe(true);
+    s.drain();
+    expect(exchanges).toHaveLength(1);
+  });
+
+  it('gives up nothing that its user did while the request was handed over', () => {
+    const { open, go, s } = pair(({ stream }) => stream.reset('refused'));
+    const { got } = open();
+    go();
+    expect(got.resetReason).toBe('refused');
+    expect(s.openStreams).toBe(0);
+  });
+
   it('comes when a drained client has no streams left', () => {
     const { exchanges, open, go, c } = pair();
     open();

@@ -77,6 +77,10 @@ export interface Stream<Out, In> {
   /** Takes the chunk without copying. False: queued above the high mark, wait for `onDrained`. */
   sendData(chunk: Buffer, end: boolean): boolean;
   sendTrailers(fields: Fields): void;
+  /**
+   * Gives the exchange up. On a server stream whose answer is complete it only declines the rest of the request; until
+   * then, or until the request ends, the exchange stays open and its body is still delivered.
+   */
   reset(reason: ResetReason): void;
   /** Credits `bytes` of received body as moved on: this is what opens the peer's window again. */
   consumed(bytes: number): void;
