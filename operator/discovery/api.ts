@@ -34,7 +34,10 @@ export interface DiscoveryServer {
   streams(): StreamState[];
   /** Views of the other replicas that relay to this one, by replica. */
   observed(): ReadonlyMap<string, ObservedPolicies>;
-  /** Called (gathered, some ms late) after acknowledgements, refusals, connects, disconnects, statistics. */
+  /**
+   * Called (gathered, some ms late) after acknowledgements, refusals, connects, disconnects; not for
+   * statistics, which come all the time and are read when wanted.
+   */
   onStreamsChanged(listener: () => void): () => void;
   /** Relay to this leader from now on. */
   setLeader(leader: Leader): void;

@@ -200,8 +200,10 @@ describe('a pod that is going', () => {
 
 describe('a relay', () => {
   it('carries counters, refusals and what its replica has seen, as they change', async () => {
-    const leader = await bench.replica(shop, { name: 'leader' });
-    const follower = await bench.replica(shop, { name: 'follower' });
+    const other = pod('shop/web-2', { ip: '127.0.0.2', serviceAccount: 'web' });
+    const both = { ...shop, Pod: [webPod, other] };
+    const leader = await bench.replica(both, { name: 'leader' });
+    const follower = await bench.replica(both, { name: 'follower' });
     follower.server.setLeader({ self: false, address: `127.0.0.1:${leader.port}` });
     const one = bench.sidecar(follower.port);
     one.send({ hello });
@@ -222,9 +224,15 @@ describe('a relay', () => {
     one.send({
       statistics: { startedAtMs: 1, inbound: none, outbound: none, certificate: null },
     });
-    const requests = () => leader.server.streams()[0]?.statistics?.inbound.requests;
-    await changed(leader.server, () => requests() === 5);
-    const held = leader.server.streams()[0]!.resources.map(({ key }) => key);
+    await roundTrip(follower.port);
+    // Statistics alone make no noise; what comes after them on the relay does.
+    const two = bench.sidecar(follower.port, { localAddress: '127.0.0.2' });
+    const me = { namespace: 'shop', name: 'web-2', uid: 'uid-pod-shop-web-2', ips: ['127.0.0.2'] };
+    two.send({ hello: { ...hello, pod: me } });
+    await changed(leader.server, () => leader.server.streams().length === 2);
+    const state = leader.server.streams().find((stream) => stream.pod.name === 'web-1')!;
+    expect(state.statistics!.inbound.requests).toBe(5);
+    const held = state.resources.map(({ key }) => key);
     expect(held.toSorted()).toEqual([
       'Destination/10.96.0.7:80',
       'Endpoints/shop/cart:80',

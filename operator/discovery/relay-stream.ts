@@ -42,7 +42,8 @@ export class RelayStream implements CallHandlers {
     if (message.hello !== undefined) return this.#begin(String(message.hello.replica));
     if (this.#replica === null) return this.end(refusal('malformed', 'hello must come first'));
     this.#host.table.take(this.#replica, message);
-    this.#host.onChanged();
+    const { streams = [], gone = [], observed } = message;
+    if (streams.length + gone.length > 0 || observed !== undefined) this.#host.onChanged();
   }
 
   onPeerEnd(): void {

@@ -267,7 +267,7 @@ class Discovery implements DiscoveryServer {
     const session = stream.session!;
     if (this.#byPod.get(session.pod) !== stream) return;
     this.#relay?.client.changed(session.pod, what);
-    this.#tell();
+    if (what === 'resources') this.#tell();
   }
 
   #onInterests(stream: SidecarStream): void {
