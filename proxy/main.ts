@@ -75,11 +75,14 @@ async function runAdmin(args: readonly string[]): Promise<void> {
   if (!(await callAdmin(path, args, process.stdout))) process.exitCode = 1;
 }
 
-const [command, ...args] = process.argv.slice(2);
-try {
-  if (command === 'admin') await runAdmin(args);
-  else await runSidecar();
-} catch (error) {
-  newLogger('info').error((error as Error).message);
-  process.exit(1);
+async function main([command, ...args]: readonly string[]): Promise<void> {
+  try {
+    if (command === 'admin') await runAdmin(args);
+    else await runSidecar();
+  } catch (error) {
+    newLogger('info').error((error as Error).message);
+    process.exit(1);
+  }
 }
+
+await main(process.argv.slice(2));
