@@ -195,6 +195,18 @@ describe('the operator', () => {
     await expect(ask(`http://127.0.0.1:${first.ports.health}/healthz`)).rejects.toThrow();
   }, 30_000);
 
+  it('is trusted by the API server as soon as it is ready, although another holds the lease', async () => {
+    const holder = { holderIdentity: 'gone_10.0.0.1', leaseDurationSeconds: 15 };
+    server.put('/apis/coordination.k8s.io/v1/leases', {
+      metadata: { namespace: 'tsmesh-system', name: 'tsmesh-operator' },
+      spec: holder,
+    });
+    const operator = await start();
+    await operator.ready;
+    expect(operator.leading()).toBe(false);
+    expect(caBundle()).toBeDefined();
+  }, 30_000);
+
   it('says which setting to look at when a port is taken', async () => {
     const taken = http.createServer();
     await new Promise<void>((resolve) => taken.listen(0, resolve));

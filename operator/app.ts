@@ -9,9 +9,10 @@ import { createOperatorIdentity, type OperatorIdentity } from './ca/operator-ide
 import { caSecretName } from './ca/types.ts';
 import type { OperatorConfig } from './config.ts';
 import { createAuthorityLoop, type AuthorityLoop } from './controllers/authority.ts';
-import type { ControllerContext, WebhookConfiguration } from './controllers/context.ts';
+import type { ControllerContext, Stores, WebhookConfiguration } from './controllers/context.ts';
 import { meshName } from './controllers/mesh.ts';
 import {
+  reconcileWebhookConfiguration,
   rootsInWebhooks,
   webhookConfigurationName,
   webhookKinds,
@@ -83,6 +84,7 @@ class App implements Operator {
   readonly #model: Model;
   readonly #translations: Translations = createTranslations();
   readonly #caches: Caches;
+  readonly #stores: Stores;
   readonly #insight: Insight;
   readonly #keeper: CaKeeper;
   readonly #identity: OperatorIdentity;
@@ -113,6 +115,7 @@ class App implements Operator {
     this.#caches = new Caches(informers, informerScopes, (kind, object, event) =>
       this.#onObject(kind, object, event),
     );
+    this.#stores = storesOf(this.#caches);
     this.#insight = createInsight({
       translations: this.#translations,
       discovery: () => this.#discovery,
@@ -184,6 +187,7 @@ class App implements Operator {
     this.#readiness.done('certificate');
     await this.#serveWebhooks();
     await synced;
+    await this.#introduceWebhooks();
     await this.#serveDiscovery();
     logger.info('ready', { ports: this.ports });
   }
@@ -210,6 +214,23 @@ class App implements Operator {
     });
     this.ports.webhook = await listen(() => server.listen(this.#config.ports.webhook));
     this.#webhooks = server;
+  }
+
+  /**
+   * The API server has to trust the webhooks before this replica is ready: after a new installation the
+   * next leader may have to wait for the end of an old lease. From then on it is the leader's to do.
+   */
+  async #introduceWebhooks(): Promise<void> {
+    const context = { api: this.#api, stores: this.#stores, logger: this.#platform.logger };
+    const rootsPem = this.#identity.current()?.rootsPem ?? null;
+    for (const kind of webhookKinds) {
+      try {
+        await reconcileWebhookConfiguration(context, kind, rootsPem);
+      } catch (error) {
+        const fields = { kind, error: errorText(error) };
+        this.#platform.logger.warn('left a webhook configuration to the leader', fields);
+      }
+    }
     this.#readiness.done('webhooks');
   }
 
@@ -249,7 +270,7 @@ class App implements Operator {
       events: this.#events,
       clock,
       logger,
-      stores: storesOf(this.#caches),
+      stores: this.#stores,
       view: () => this.#model.view(),
       ca: this.#keeper,
       insight: this.#insight,
