@@ -16,6 +16,8 @@ export interface DiscoveryDeps {
   metrics: DiscoveryMetrics;
   /** Name of this replica: its pod's name. */
   replica: string;
+  /** Beyond it connections are closed as they come; default 20,000. */
+  maxConnections?: number;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, detail: object): void;
 }
 

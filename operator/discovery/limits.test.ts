@@ -145,6 +145,20 @@ describe('a connection is ended', () => {
   });
 });
 
+describe('more connections than the operator takes', () => {
+  it('are closed, and those there are go on', async () => {
+    const { port, model } = await bench.replica(shop, { maxConnections: 1 });
+    const one = bench.sidecar(port);
+    one.send({ hello });
+    await one.until(() => one.held.size === 3);
+    const two = bench.sidecar(port);
+    await two.until(() => two.closed);
+    expect(two.accepted).toBe(false);
+    model.upsert('TrafficPolicy', trafficPolicy('shop/p', { service: { name: 'cart' } }));
+    await one.until(() => one.pushes.length === 2);
+  });
+});
+
 describe('a pod that the operator does not know yet', () => {
   it('is waited for, and then served with all it asked for meanwhile', async () => {
     const { port, model } = await bench.replica({ ...shop, Pod: [] });

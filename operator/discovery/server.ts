@@ -29,6 +29,8 @@ const maxSidecarMessageBytes = 4 << 20;
 /** One sidecar needs one stream; while it renews, two. */
 const maxStreamsPerConnection = 4;
 const handshakeTimeoutMs = 10_000;
+/** One per sidecar; each holds some 100 KiB. */
+const defaultMaxConnections = 20_000;
 /** Changes of streams are gathered this long before anyone is told. */
 const gatherMs = 10;
 /** Sidecars that were asked to reconnect have this long. */
@@ -65,6 +67,10 @@ class Discovery implements DiscoveryServer {
       handshakeTimeout: handshakeTimeoutMs,
       settings: { maxConcurrentStreams: maxStreamsPerConnection, initialWindowSize: 256 << 10 },
       maxSessionMemory: 64,
+    });
+    this.#server.maxConnections = deps.maxConnections ?? defaultMaxConnections;
+    this.#server.on('drop', () => {
+      deps.log('warn', 'too many discovery connections', { max: this.#server.maxConnections });
     });
     this.#stopIdentity = deps.identity.onChange(() => {
       this.#server.setSecureContext(this.#secureContext());

@@ -49,7 +49,7 @@ export class Bench {
 
   async replica(
     objects: Objects,
-    options: { name?: string; clock?: Clock; port?: number } = {},
+    options: { name?: string; clock?: Clock; port?: number; maxConnections?: number } = {},
   ): Promise<Replica> {
     const clock = options.clock ?? systemClock;
     const model = createModel({ clock, debounceMs: 1 });
@@ -68,6 +68,7 @@ export class Bench {
       translations: createTranslations(),
       metrics,
       replica: options.name ?? 'operator-1',
+      maxConnections: options.maxConnections ?? 100,
       log: () => undefined,
     });
     model.onView((view, change) => server.onView(view, change));
