@@ -37,6 +37,10 @@ export class TestApiServer {
   #server: http.Server | null = null;
   port = 0;
 
+  get openWatches(): number {
+    return this.#watches.size;
+  }
+
   async listen(): Promise<void> {
     const server = http.createServer((request, response) => void this.#serve(request, response));
     this.#server = server;
@@ -155,13 +159,20 @@ export class TestApiServer {
     reply(response, { metadata: { resourceVersion: String(this.#version) }, items });
   }
 
+  #existing(): Logged[] {
+    return [...this.objects].map(([path, object]) => {
+      return { version: 0, collection: collectionOf(path), type: 'ADDED', object };
+    });
+  }
+
   #watch(url: URL, response: ServerResponse): void {
     const watch: OpenWatch = {
       collection: url.pathname,
       selector: url.searchParams.get('fieldSelector') ?? '',
       response,
     };
-    const from = Number(url.searchParams.get('resourceVersion') ?? this.#version);
+    const since = url.searchParams.get('resourceVersion');
+    const from = Number(since ?? this.#version);
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     const oldest = this.#log[0]?.version ?? this.#version + 1;
@@ -169,6 +180,8 @@ export class TestApiServer {
       response.end(`${JSON.stringify({ type: 'ERROR', object: { code: 410, metadata: {} } })}\n`);
       return;
     }
+    // Without a version a watch begins with all that exist.
+    if (since === null) for (const entry of this.#existing()) send(watch, entry);
     for (const entry of this.#log) if (entry.version > from) send(watch, entry);
     this.#watches.add(watch);
     response.on('close', () => this.#watches.delete(watch));
