@@ -36,6 +36,18 @@ function ensurePackages() {
   console.log(`▸ npm packages: installed (${((Date.now() - started) / 1000).toFixed(1)} s)`);
 }
 
+/** Node's own binary needs one library that a small Debian does not have. */
+function ensureNodeRuns() {
+  const tried = spawnSync(node, ['--version'], { encoding: 'utf8' });
+  if (tried.status === 0) return;
+  const fix = 'apt-get update && apt-get install -y libatomic1';
+  if (!`${tried.stderr}`.includes('libatomic') || process.getuid() !== 0)
+    fail(`Node 26 does not run here: ${tried.stderr ?? tried.error}\nthe fix, as root: ${fix}`);
+  console.log('▸ Debian packages: installing libatomic1');
+  const installed = spawnSync('sh', ['-c', fix], { stdio: ['ignore', 'ignore', 2] });
+  if (installed.status !== 0) fail(`libatomic1 could not be installed; the fix, as root: ${fix}`);
+}
+
 function fail(message) {
   console.error(message);
   process.exit(1);
@@ -51,9 +63,11 @@ if (!existsSync(node))
   fail(
     `Node 26 is not served by npm for ${process.platform}-${process.arch}; tsmesh builds on linux x64 and arm64`,
   );
+ensureNodeRuns();
 const env = {
   ...process.env,
-  PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+  // Tools such as ip and iptables are in folders that not every root has in its path.
+  PATH: `${join(root, 'node_modules/.bin')}:${process.env.PATH}:/usr/sbin:/sbin`,
   TSMESH_COMMAND: command,
 };
 const result = spawnSync(node, [join(root, script), ...rest], { cwd: root, stdio: 'inherit', env });

@@ -4,7 +4,14 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { existsSync, openSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun, run, tail, type CommandOptions, type CommandResult } from '../lib/command.ts';
+import {
+  mustRun,
+  programEnvironment,
+  run,
+  tail,
+  type CommandOptions,
+  type CommandResult,
+} from '../lib/command.ts';
 import { isRunning, kill, processName, type ProcessName } from '../lib/processes.ts';
 import { waitFor } from '../lib/wait.ts';
 import { removeCgroups } from './cgroups.ts';
@@ -35,7 +42,7 @@ override kernel/panic_on_oops 1
 override kernel/keys/root_maxkeys 1000000
 override kernel/keys/root_maxbytes 25000000
 ip link set lo up
-sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.disable_ipv6=0 2>/dev/null || true
+echo 1 > /proc/sys/net/ipv4/ip_forward
 touch ${state}/sandbox-ready
 while true; do sleep 3600 & wait $! || true; done
 `;
@@ -54,7 +61,7 @@ export async function createSandbox(
       ...'-- bash -c'.split(' '),
       initScript(settings.state),
     ],
-    { detached: true, stdio: ['ignore', log, log], cwd: '/' },
+    { detached: true, stdio: ['ignore', log, log], cwd: '/', env: programEnvironment() },
   );
   child.unref();
   const holder = child.pid === undefined ? undefined : processName(child.pid);
@@ -120,7 +127,8 @@ export function spawnInside(
   args: readonly string[],
   options: SpawnOptions,
 ): ChildProcess {
-  return spawn('nsenter', [...namespaces(holder), '--', ...args], options);
+  const env = programEnvironment();
+  return spawn('nsenter', [...namespaces(holder), '--', ...args], { env, ...options });
 }
 
 function namespaces(holder: ProcessName): string[] {

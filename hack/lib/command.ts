@@ -31,7 +31,7 @@ export function run(
   return new Promise((resolve) => {
     const child = spawn(command, [...args], {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { ...programEnvironment(), ...options.env },
       stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     });
@@ -65,6 +65,11 @@ export async function mustRun(
   if (result.code === 0) return result.stdout;
   const words = tail(`${result.stdout}\n${result.stderr}`.trim(), 40);
   throw new Error(`${command} ${args.join(' ').slice(0, 300)}: exit code ${result.code}\n${words}`);
+}
+
+/** This process's environment, with the folders of ip and iptables, which not every root has in its path. */
+export function programEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` };
 }
 
 /** The last lines of a text. */
