@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { startAdminServer, type AdminServer } from './admin/server.ts';
+import { proxyUserId } from './api/constants.ts';
 import { formatSpiffeId } from './api/spiffe.ts';
 import { splitAddress, type Config, type ListenerConfig } from './config.ts';
 import { createDataPath, type DataPath } from './data-path.ts';
@@ -12,6 +13,7 @@ import { createOpenStream } from './discovery/transport.ts';
 import { createIdentityLoader, type IdentityLoader } from './identity/loader.ts';
 import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
+import { watchForeignSockets, type ForeignSockets } from './lifecycle/foreign-sockets.ts';
 import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
 import { createReadiness, type Readiness } from './lifecycle/readiness.ts';
 import type { Clock } from './net/clock.ts';
@@ -62,6 +64,8 @@ interface Core {
   snapshot: SnapshotFile | null;
   discovery: DiscoveryClient | null;
   readiness: Readiness;
+  /** Null without an operator: a local file may run under any user. */
+  foreignSockets: ForeignSockets | null;
 }
 
 /** Rejects where a port cannot be had. */
@@ -133,7 +137,11 @@ function createCore(config: Config, deps: AppDeps): Core {
         });
   const snapshot = createSnapshot(config, deps, store);
   link.discovery = createDiscovery(base, snapshot);
-  return { ...base, loader, snapshot, discovery: link.discovery };
+  const foreignSockets =
+    config.source.type === 'file'
+      ? null
+      : watchForeignSockets({ userId: proxyUserId, procDirectory: '/proc', clock, logger });
+  return { ...base, loader, snapshot, discovery: link.discovery, foreignSockets };
 }
 
 function registryState(discovery: DiscoveryClient | null): Registry {
@@ -154,7 +162,7 @@ function createSnapshot(config: Config, deps: AppDeps, store: Store): SnapshotFi
 }
 
 function createDiscovery(
-  core: Omit<Core, 'loader' | 'snapshot' | 'discovery'>,
+  core: Omit<Core, 'loader' | 'snapshot' | 'discovery' | 'foreignSockets'>,
   snapshot: SnapshotFile | null,
 ): DiscoveryClient | null {
   const { config, deps, store, holder, resolver } = core;
@@ -261,6 +269,7 @@ function metricsText({ core, data, drain }: View): string {
     discoveryConnected: core.discovery?.connected() ?? false,
     certificate: identity,
     identityProblem: core.loader !== null && core.loader.problem() !== null,
+    foreignSockets: core.foreignSockets?.count() ?? 0,
     inboundInFlight: data.inFlight('inbound'),
     outboundInFlight: data.inFlight('outbound'),
     accessLogDropped: core.accessLog.dropped(),
@@ -285,6 +294,7 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
         draining: drain.started(),
         discovery: core.discovery === null ? 'none' : registryState(core.discovery),
         identityProblem: core.loader?.problem() ?? null,
+        foreignSockets: core.foreignSockets?.count() ?? 0,
         addresses: { ...data.addresses, health: health.address },
       }),
       connections: () => data.connectionView(),
@@ -307,6 +317,7 @@ async function end(
   core.discovery?.stop();
   core.accessLog.flush();
   core.loader?.stop();
+  core.foreignSockets?.stop();
   data.destroy();
   servers.health.close();
   servers.admin?.close();

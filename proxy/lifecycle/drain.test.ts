@@ -5,7 +5,14 @@ import { createDrain } from './drain.ts';
 
 function fixture(gracePeriodMs = 30_000) {
   const clock = createTestClock();
-  const world = { inFlight: 0, connections: 0, told: 0, announced: 0, refusing: false, done: false };
+  const world = {
+    inFlight: 0,
+    connections: 0,
+    told: 0,
+    announced: 0,
+    refusing: false,
+    done: false,
+  };
   const drain = createDrain({
     drainInbound: () => void (world.told += 1),
     announce: () => void (world.announced += 1),

@@ -8,6 +8,7 @@ const state: SidecarState = {
   discoveryConnected: true,
   certificate: { notAfterMs: 2_000_000, rootsNotAfterMs: 4_000_000 },
   identityProblem: false,
+  foreignSockets: 0,
   inboundInFlight: 1,
   outboundInFlight: 2,
   accessLogDropped: 3,

@@ -9,6 +9,8 @@ export interface SidecarState {
   discoveryConnected: boolean;
   certificate: { notAfterMs: number; rootsNotAfterMs: number } | null;
   identityProblem: boolean;
+  /** Sockets of the sidecar's user id that are not the sidecar's. */
+  foreignSockets: number;
   inboundInFlight: number;
   outboundInFlight: number;
   accessLogDropped: number;
@@ -144,6 +146,11 @@ function states(text: Text, state: SidecarState): void {
     'tsmesh_identity_problem',
     'Whether the identity files on disk were refused.',
     Number(state.identityProblem),
+  );
+  gauge(
+    'tsmesh_foreign_sockets',
+    'Sockets of apps that run as the user of the sidecar and bypass the mesh.',
+    state.foreignSockets,
   );
   if (state.certificate !== null) {
     const { notAfterMs, rootsNotAfterMs } = state.certificate;
