@@ -49,6 +49,8 @@ const version = '0.1.0';
 /** Outbound requests of an app that ended already are nobody's: they are not waited for longer. */
 const outboundGraceMs = 2000;
 const lookMs = 20;
+/** Peers of open connections learn what was not processed: two round trips, or a second if they are silent. */
+const closeGraceMs = 1500;
 
 /** What is made before any port is bound. */
 interface Core {
@@ -318,7 +320,7 @@ async function end(
   core.accessLog.flush();
   core.loader?.stop();
   core.foreignSockets?.stop();
-  data.destroy();
+  await data.close(closeGraceMs);
   servers.health.close();
   servers.admin?.close();
   await core.snapshot?.flush();

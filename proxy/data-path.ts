@@ -44,6 +44,8 @@ export interface DataPath {
   connectionView(): unknown;
   drainInbound(): void;
   refuseInbound(): void;
+  /** Ends inbound connections in order, within the grace, then everything. */
+  close(graceMs: number): Promise<void>;
   destroy(): void;
 }
 
@@ -101,11 +103,17 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     refuseInbound() {
       for (const side of sides.inbound) side.refuseNew();
     },
-    destroy() {
-      for (const side of [...sides.inbound, ...sides.outbound]) side.destroy();
-      pool.destroy();
+    async close(graceMs) {
+      await Promise.all(sides.inbound.map((side) => side.close(graceMs)));
+      destroy();
     },
+    destroy,
   };
+
+  function destroy(): void {
+    for (const side of [...sides.inbound, ...sides.outbound]) side.destroy();
+    pool.destroy();
+  }
 }
 
 function readerOf(

@@ -12,6 +12,11 @@ export interface Side {
   drain(): void;
   /** From now on nothing reaches the app: mesh peers hear "not processed", others a refusal. */
   refuseNew(): void;
+  /**
+   * Accepts no more, lets HTTP connections end in order (their peers learn which requests were not
+   * processed), and ends the rest after that, or after the grace.
+   */
+  close(graceMs: number): Promise<void>;
   /** Accepts no more and ends everything at once. */
   destroy(): void;
 }

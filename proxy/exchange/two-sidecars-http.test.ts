@@ -493,6 +493,56 @@ describe('certificates and draining', () => {
   });
 });
 
+describe('a pod that leaves under load', () => {
+  it.each(['GET', 'POST'])(
+    'loses no %s request, although callers hear of it late',
+    async (method) => {
+      const slow: http.RequestListener = (request, response) => {
+        request.resume();
+        request.on('end', () => setTimeout(() => response.end('ok'), 3));
+      };
+      const stays = await pairFor(slow);
+      const leaves = await pairFor(slow);
+      leaves.callee.identity.swap(stays.issue('callee'));
+      const identity = stays.callee.identity.current()!.spiffeId;
+      const both = [stays.callee.inbound.address, leaves.callee.inbound.address];
+      stays.route({}, endpoints(both, identity));
+      let stop = false;
+      const answers: string[] = [];
+      const load = async () => {
+        while (!stop) {
+          const body = method === 'POST' ? 'body' : undefined;
+          const { status, body: text } = await call({
+            port: port(stays),
+            method,
+            body: body ?? '',
+          });
+          answers.push(status === 200 ? 'ok' : `${status} ${text.toString()}`);
+        }
+      };
+      const running = Array.from({ length: 8 }, load);
+      const { inbound } = leaves.callee;
+      await until('both serve', () => leaves.callee.counters.totals('inbound').requests > 20);
+      inbound.drain();
+      await until('a moment without requests', () => inbound.inFlight() === 0);
+      inbound.refuseNew();
+      leaves.app.close();
+      leaves.app.closeAllConnections();
+      let before = answers.length;
+      await until('more requests ran', () => answers.length > before + 100);
+      await inbound.close(2000);
+      before = answers.length;
+      await until('more requests ran', () => answers.length > before + 100);
+      stays.route({}, endpoints(stays.callee.inbound.address, identity));
+      before = answers.length;
+      await until('more requests ran', () => answers.length > before + 50);
+      stop = true;
+      await Promise.all(running);
+      expect(new Set(answers)).toEqual(new Set(['ok']));
+    },
+  );
+});
+
 describe('what is not in the mesh', () => {
   it('refuses plaintext under STRICT in words, and admits it under PERMISSIVE on the same connection', async () => {
     const pair = await pairFor(ok);

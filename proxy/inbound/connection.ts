@@ -81,6 +81,11 @@ export class InboundConnection extends Deadline {
     this.downstream?.drain();
   }
 
+  /** HTTP, or not known yet. */
+  get mayCarryHttp(): boolean {
+    return this.tunnel === null;
+  }
+
   /** The own certificate changed: what the peer asks next belongs on a new connection. */
   onIdentityChange(generation: number): void {
     const { peer } = this.link;

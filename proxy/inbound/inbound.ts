@@ -14,6 +14,8 @@ import { defaultMaxConnections, type InboundDeps } from './deps.ts';
 
 /** How often the ends of certificates are looked at. */
 const sweepMs = 1_000;
+/** How often is looked while closing. */
+const lookMs = 10;
 /** Ports of a pod that are called; scanners must not fill the memory. */
 const maxApps = 1_024;
 
@@ -64,6 +66,24 @@ class InboundConnections extends Deadline implements InboundOwner {
     if (this.open.size > 0) this.scheduleSweep();
   }
 
+  drain(): void {
+    this.draining = true;
+    for (const connection of this.open) connection.drain();
+  }
+
+  /** Resolves when the last HTTP connection has ended, or at the deadline. */
+  httpEnded(deadlineMs: number): Promise<void> {
+    const { clock } = this.deps.io;
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const some = this.open.values().some((connection) => connection.mayCarryHttp);
+        if (some && clock.nowMs() < deadlineMs) clock.after(lookMs, look);
+        else resolve();
+      };
+      look();
+    });
+  }
+
   private scheduleSweep(): void {
     const { wheel, clock } = this.deps.io;
     wheel.schedule(this, clock.nowMs() + sweepMs);
@@ -86,20 +106,25 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
     address: listening.address,
     inFlight: () => connections.active.requests,
     connections: () => connections.open.size,
-    drain() {
-      connections.draining = true;
-      for (const connection of connections.open) connection.drain();
-    },
+    drain: () => connections.drain(),
     refuseNew() {
       connections.refusing = true;
     },
-    destroy() {
-      stopListening();
+    async close(graceMs) {
       listening.close();
-      deps.io.wheel.cancel(connections);
-      for (const connection of connections.open) connection.destroy();
+      connections.drain();
+      await connections.httpEnded(deps.io.clock.nowMs() + graceMs);
+      destroy();
     },
+    destroy,
   };
+
+  function destroy(): void {
+    stopListening();
+    listening.close();
+    deps.io.wheel.cancel(connections);
+    for (const connection of connections.open) connection.destroy();
+  }
 }
 
 function logOverload(deps: InboundDeps, reason: string): void {

@@ -40,11 +40,17 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
     refuseNew() {
       // What the own app asks for is carried to the end.
     },
-    destroy() {
-      listening.close();
-      for (const connection of open) connection.destroy();
+    close() {
+      destroy();
+      return Promise.resolve();
     },
+    destroy,
   };
+
+  function destroy(): void {
+    listening.close();
+    for (const connection of open) connection.destroy();
+  }
 }
 
 function logOverload(deps: OutboundDeps, reason: string): void {
