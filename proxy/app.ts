@@ -49,6 +49,8 @@ const version = '0.1.0';
 /** Outbound requests of an app that ended already are nobody's: they are not waited for longer. */
 const outboundGraceMs = 2000;
 const lookMs = 20;
+/** Start, or a change of stream: as long as an unknown destination is held. */
+const reconnectGraceMs = 1000;
 /** Peers of open connections learn what was not processed: two round trips, or a second if they are silent. */
 const closeGraceMs = 1500;
 
@@ -120,7 +122,7 @@ function createCore(config: Config, deps: AppDeps): Core {
   const resolver = createResolver({
     store,
     clock,
-    registry: () => registryState(link.discovery),
+    registry: () => registryState(link.discovery, clock),
     onWanted: (name) => link.discovery?.subscribe(name),
     onUnwanted: (names) => link.discovery?.unsubscribe(names),
   });
@@ -146,9 +148,12 @@ function createCore(config: Config, deps: AppDeps): Core {
   return { ...base, loader, snapshot, discovery: link.discovery, foreignSockets };
 }
 
-function registryState(discovery: DiscoveryClient | null): Registry {
+/** A stream that is missing only since a moment is on its way back: unknown destinations wait for it. */
+function registryState(discovery: DiscoveryClient | null, clock: Clock): Registry {
   if (discovery === null) return 'none';
-  return discovery.connected() ? 'connected' : 'disconnected';
+  const sinceMs = discovery.disconnectedSinceMs();
+  const away = sinceMs !== null && clock.nowMs() - sinceMs > reconnectGraceMs;
+  return away ? 'disconnected' : 'connected';
 }
 
 function createSnapshot(config: Config, deps: AppDeps, store: Store): SnapshotFile | null {
@@ -294,7 +299,7 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
         version,
         pending: core.readiness.pending(),
         draining: drain.started(),
-        discovery: core.discovery === null ? 'none' : registryState(core.discovery),
+        discovery: discoveryState(core.discovery),
         identityProblem: core.loader?.problem() ?? null,
         foreignSockets: core.foreignSockets?.count() ?? 0,
         addresses: { ...data.addresses, health: health.address },
@@ -306,6 +311,11 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
     core.deps.logger.warn('no admin socket', { path, reason: (error as Error).message });
     return null;
   }
+}
+
+function discoveryState(discovery: DiscoveryClient | null): Registry {
+  if (discovery === null) return 'none';
+  return discovery.connected() ? 'connected' : 'disconnected';
 }
 
 async function end(

@@ -85,7 +85,9 @@ class Http2Stream implements DiscoveryStream {
     });
     this.socket.once('error', (error) => this.end(error.message));
     this.socket.once('close', () => this.end('connection closed'));
-    this.socket.once('secureConnect', () => void this.begin());
+    this.socket.once('secureConnect', () => {
+      this.begin().catch((error: Error) => this.end(error.message));
+    });
   }
 
   send(message: UpMessage): void {
@@ -121,6 +123,7 @@ class Http2Stream implements DiscoveryStream {
     });
     this.session = session;
     session.once('error', (error) => this.end(error.message));
+    session.once('close', () => this.end('connection closed'));
     session.once('goaway', () => this.end('the operator is going away'));
     session.once('connect', () => session.setLocalWindowSize(windowBytes));
     this.openStream(session);

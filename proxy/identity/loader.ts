@@ -42,6 +42,8 @@ class Loader implements IdentityLoader {
   private timer: Timer | null = null;
   private running: Promise<void> | null = null;
   private stopped = false;
+  /** Something changed while files were being read: what was read may be old already. */
+  private changedMeanwhile = false;
   private inForce = '';
   private reason: string | null = 'not loaded yet';
 
@@ -56,7 +58,8 @@ class Loader implements IdentityLoader {
   reload(): Promise<void> {
     this.running ??= this.load().finally(() => {
       this.running = null;
-      this.arm(pollMs);
+      this.arm(this.changedMeanwhile ? settleMs : pollMs);
+      this.changedMeanwhile = false;
     });
     return this.running;
   }
@@ -86,7 +89,7 @@ class Loader implements IdentityLoader {
   private watch(): void {
     if (this.watcher !== null || this.stopped) return;
     try {
-      this.watcher = watch(this.deps.directory, { persistent: false }, () => this.arm(settleMs));
+      this.watcher = watch(this.deps.directory, { persistent: false }, () => this.onEvent());
       this.watcher.on('error', () => {
         this.watcher?.close();
         this.watcher = null;
@@ -94,6 +97,11 @@ class Loader implements IdentityLoader {
     } catch {
       this.watcher = null;
     }
+  }
+
+  private onEvent(): void {
+    if (this.running === null) this.arm(settleMs);
+    else this.changedMeanwhile = true;
   }
 
   private take(material: IdentityMaterial): void {

@@ -186,11 +186,19 @@ describe('the identity loader', () => {
   it('misses no part of a set: files of two versions are never mixed', async () => {
     directory.replace(good);
     await loader.reload();
+    let last = good;
     for (let round = 0; round < 10; round += 1) {
       const loading = loader.reload();
-      directory.replace(issue(authority, expected));
+      last = issue(authority, expected);
+      directory.replace(last);
       await loading;
       expect(loader.problem()).toBeNull();
     }
+    // Long before the next poll: what changed while files were being read is looked at again.
+    await until(() => {
+      clock.pass(50);
+      return clock.nowMs() > 4000 || holder.current()?.serial === last.serial;
+    });
+    expect(holder.current()?.serial).toBe(last.serial);
   });
 });

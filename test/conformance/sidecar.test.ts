@@ -257,6 +257,33 @@ describe('a sidecar whose operator is away', () => {
     expect(shown.resources).toHaveLength(3);
   });
 
+  it('holds a connection to an unknown destination until the operator is back a moment later', async () => {
+    const app = createServer((socket) => socket.on('error', () => {}).end('served')).listen(
+      0,
+      '127.0.0.1',
+    );
+    await new Promise((resolve) => app.once('listening', resolve));
+    const refusing = workload();
+    refusing.outbound.whenDisconnected = 'refuse';
+    await startOperator();
+    await start();
+    await until(() => operator!.streams.length === 1);
+    operator!.push('n1', [refusing]);
+    await operator!.acknowledged('n1');
+    const { port } = operator!;
+    await operator!.close();
+    const caller = connect(sidecar!.addresses.outbound[0]!.port, '127.0.0.1');
+    const answer = text(caller);
+    await startOperator(port);
+    const hello = () => operator!.streams[0]?.received[0]?.hello;
+    await until(() => hello() !== undefined);
+    expect(hello()!.subscribe).toContain('10.96.0.7:80');
+    const at = app.address() as AddressInfo;
+    operator!.push('n2', [destination({ protocol: 'tcp' }), endpoints(at, null)]);
+    expect(await answer).toBe('served');
+    app.close();
+  });
+
   it('tells a new operator what it holds', async () => {
     await startOperator();
     await start();
