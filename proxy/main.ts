@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import { environment } from './api/bootstrap.ts';
-import { paths } from './api/constants.ts';
+import { paths, ports } from './api/constants.ts';
 import { startSidecar, type AppDeps } from './app.ts';
 import { configFromEnvironment, configFromFile, type Config } from './config.ts';
 import { systemClock } from './net/clock.ts';
@@ -75,12 +75,18 @@ async function runAdmin(args: readonly string[]): Promise<void> {
   if (!(await callAdmin(path, args, process.stdout))) process.exitCode = 1;
 }
 
+function describeStartError({ code, message }: NodeJS.ErrnoException): string {
+  if (code !== 'EADDRINUSE') return message;
+  const own = Object.values(ports).join(', ');
+  return `${message}; the sidecar owns the ports ${own}: does an app of this pod listen on one?`;
+}
+
 async function main([command, ...args]: readonly string[]): Promise<void> {
   try {
     if (command === 'admin') await runAdmin(args);
     else await runSidecar();
   } catch (error) {
-    newLogger('info').error((error as Error).message);
+    newLogger('info').error(describeStartError(error as NodeJS.ErrnoException));
     process.exit(1);
   }
 }

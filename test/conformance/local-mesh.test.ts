@@ -217,6 +217,20 @@ describe('a sidecar that cannot start', () => {
     expect(stdout).toContain(words);
   });
 
+  it('names the ports that are its own where one is taken', async () => {
+    const { port } = await listenOn(createServer());
+    const file = join(directory, 'taken.json');
+    const outbound = [{ listen: `127.0.0.1:${port}`, destination: '10.96.0.7:80' }];
+    writeFileSync(file, JSON.stringify({ resources: [], outbound }));
+    const { stdout, status } = spawnSync(process.execPath, [main], {
+      encoding: 'utf8',
+      env: { ...process.env, TSMESH_CONFIG_FILE: file },
+    });
+    expect(status).toBe(1);
+    expect(stdout).toContain('EADDRINUSE');
+    expect(stdout).toContain('15001, 15006, 15020');
+  });
+
   it('names the environment variable that is missing', () => {
     const { stdout, status } = spawnSync(process.execPath, [main], { encoding: 'utf8', env: {} });
     expect(status).toBe(1);
