@@ -39,15 +39,24 @@ export const socketBufferBytes = 256 * 1024;
 /** A dead peer is noticed although nothing is sent. */
 export const keepAliveIdleMs = 30_000;
 
-/** The peer sees a reset, not an orderly end: what it received is not complete. */
+/**
+ * The peer sees a reset, not an orderly end: what it received is not complete. After an end was sent (or
+ * waits behind data) libuv refuses a reset and Node then never closes the handle: such a socket is closed.
+ */
 export function resetLink(link: Link): void {
-  if (!link.raw.destroyed) {
-    try {
-      link.raw.resetAndDestroy();
-    } catch {
-      // Not a TCP handle (any more): closing is all that is left.
-      link.raw.destroy();
-    }
+  const { socket, raw } = link;
+  if (!raw.destroyed) {
+    if (socket.writableEnded || raw.writableEnded) raw.destroy();
+    else reset(raw);
   }
-  if (link.socket !== link.raw) link.socket.destroy();
+  if (socket !== raw) socket.destroy();
+}
+
+function reset(raw: Socket): void {
+  try {
+    raw.resetAndDestroy();
+  } catch {
+    // Not a TCP handle (any more): closing is all that is left.
+    raw.destroy();
+  }
 }
