@@ -39,6 +39,8 @@ async function execute(project: string, options: JestOptions): Promise<Counts> {
   rmSync(output, { force: true });
   const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
   args.push('--selectProjects', project, '--json', '--outputFile', output);
+  // A busy machine is no reason to fail; a test that hangs still does.
+  args.push('--testTimeout', '60000');
   // Network namespaces and the cluster are shared by all test files.
   if (project !== 'unit') args.push('--runInBand');
   if (options.only !== undefined) args.push('--testPathPatterns', options.only);
