@@ -7,7 +7,7 @@ import { createIdentityHolder } from '../identity/store.ts';
 import { resetLink } from './link.ts';
 import { meshClient, meshServer } from './mesh-tls.ts';
 
-async function connected(): Promise<{ near: net.Socket; far: net.Socket; close(): void }> {
+async function connected(): Promise<{ near: net.Socket; far: net.Socket; close: () => void }> {
   const accepted: net.Socket[] = [];
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined);
@@ -18,7 +18,11 @@ async function connected(): Promise<{ near: net.Socket; far: net.Socket; close()
   near.on('error', () => undefined);
   await until('it is accepted', () => accepted.length === 1 && !near.connecting);
   const [far] = accepted;
-  return { near, far: far!, close: () => void (server.close(), far!.destroy()) };
+  const close = (): void => {
+    server.close();
+    far!.destroy();
+  };
+  return { near, far: far!, close };
 }
 
 describe('resetting a link', () => {
