@@ -256,7 +256,7 @@ class App implements Operator {
       this.#leadership.controllers?.onStreamsChanged();
     });
     discovery.setLeader(this.#leadership.leader);
-    this.ports.discovery = await listen(() => discovery.listen(this.#config.ports.discovery, '::'));
+    this.ports.discovery = await listen(() => discovery.listen(this.#config.ports.discovery));
     this.#discovery = discovery;
     this.#insight.invalidate();
     this.#readiness.done('discovery');

@@ -90,10 +90,11 @@ class Discovery implements DiscoveryServer {
     });
   }
 
-  listen(port: number, host: string): Promise<number> {
+  listen(port: number, host?: string): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, host, () => {
+      // Without a host Node takes both families, or IPv4 alone where the kernel has no IPv6.
+      this.#server.listen({ port, ...(host !== undefined && { host }) }, () => {
         this.#server.off('error', reject);
         resolve((this.#server.address() as AddressInfo).port);
       });
