@@ -83,6 +83,7 @@ export async function startSidecar(config: Config, deps: AppDeps): Promise<Sidec
     readiness: core.readiness,
     drain,
     metrics: () => metricsText(view),
+    hookToken: config.hookToken,
     probes: config.probes,
     probeHost: ownAddresses(config)[0] ?? '127.0.0.1',
   });

@@ -7,6 +7,7 @@ const bootstrap = {
   operatorAddresses: ['10.96.0.9:15012', 'tsmesh-operator.tsmesh-system.svc:15012'],
   logLevel: 'info',
   gracePeriodSeconds: 20,
+  hookToken: 'a'.repeat(32),
   probes: [],
 };
 
@@ -32,11 +33,20 @@ describe('settings from the environment', () => {
     });
     expect(config.outbound).toEqual([{ host: '::', port: 15001, destination: null }]);
     expect(config.gracePeriodMs).toBe(20_000);
+    expect(config.hookToken).toBe(bootstrap.hookToken);
   });
 
   it.each(Object.keys(env))('name the variable %s when it is missing', (name) => {
     expect(() => configFromEnvironment({ ...env, [name]: undefined })).toThrow(name);
   });
+
+  it.each([undefined, '', 'a'.repeat(31), 'A'.repeat(32)])(
+    'refuse the hook token %j',
+    (hookToken) => {
+      const text = JSON.stringify({ ...bootstrap, hookToken });
+      expect(() => configFromEnvironment({ ...env, TSMESH_BOOTSTRAP: text })).toThrow('hookToken');
+    },
+  );
 
   it('say which field is wrong', () => {
     const wrong = { ...bootstrap, logLevel: 'loud' };
@@ -60,6 +70,7 @@ describe('settings from a local file', () => {
     ]);
     expect(config.health).toEqual({ host: '::1', port: 15020, destination: null });
     expect(config.identityDirectory).toBeNull();
+    expect(config.hookToken).toBeNull();
   });
 
   it('refuse ports out of range, with the address', () => {

@@ -38,6 +38,8 @@ export interface Config {
   adminPath: string | null;
   logLevel: LogLevel;
   gracePeriodMs: number;
+  /** Part of the drain hooks' paths; null: there are no hooks. */
+  hookToken: string | null;
   probes: RewrittenProbe[];
 }
 
@@ -91,16 +93,19 @@ export function configFromFile(text: string, path: string): Config {
     ...runtimeOf({
       logLevel: file.logLevel ?? 'info',
       gracePeriodSeconds: file.gracePeriodSeconds ?? defaultGracePeriodSeconds,
+      hookToken: file.hookToken ?? null,
       probes: file.probes ?? [],
     }),
   };
 }
 
-type Runtime = Pick<Config, 'logLevel' | 'gracePeriodMs' | 'probes'>;
+type Runtime = Pick<Config, 'logLevel' | 'gracePeriodMs' | 'hookToken' | 'probes'>;
 
-function runtimeOf(from: Pick<Bootstrap, 'logLevel' | 'gracePeriodSeconds' | 'probes'>): Runtime {
-  const { logLevel, gracePeriodSeconds, probes } = from;
-  return { logLevel, gracePeriodMs: gracePeriodSeconds * 1000, probes };
+function runtimeOf(
+  from: Pick<Config, 'logLevel' | 'hookToken' | 'probes'> & Pick<Bootstrap, 'gracePeriodSeconds'>,
+): Runtime {
+  const { logLevel, gracePeriodSeconds, hookToken, probes } = from;
+  return { logLevel, gracePeriodMs: gracePeriodSeconds * 1000, hookToken, probes };
 }
 
 /** Both families, through one socket where the machine has IPv6. */

@@ -2,7 +2,7 @@
 // fill in, so that a second injection finds nothing to change. Pure.
 
 import type { Bootstrap, CaptureSettings } from '../../proxy/api/bootstrap.ts';
-import { drainStartPath, environment, readyPath } from '../../proxy/api/bootstrap.ts';
+import { drainStartPath, environment, hookPath, readyPath } from '../../proxy/api/bootstrap.ts';
 import { containerNames, paths, ports, proxyUserId } from '../../proxy/api/constants.ts';
 import type { Container, PodSpec } from '../resources/kubernetes.ts';
 import { heapLimitMiB, type Resources } from './resources.ts';
@@ -54,7 +54,13 @@ export function proxyContainer(
       failureThreshold: startupFailureThreshold,
     },
     lifecycle: {
-      preStop: { httpGet: { path: drainStartPath, port: ports.health, scheme: 'HTTP' } },
+      preStop: {
+        httpGet: {
+          path: hookPath(drainStartPath, bootstrap.hookToken),
+          port: ports.health,
+          scheme: 'HTTP',
+        },
+      },
     },
     securityContext: {
       ...confined,

@@ -70,6 +70,20 @@ describe('a pod', () => {
     expect(secret!.type).toBe('tsmesh.dev/identity');
   });
 
+  it('gets a token for its drain hooks that no other pod has, and keeps it', async () => {
+    const w = world();
+    const tokens: string[] = [];
+    for (const pod of [podOf(), podOf()]) {
+      const decision = await w.handle(requestOf(pod));
+      const admitted = applyPatch(pod, decision.allowed ? decision.patch : []);
+      const env = admitted.spec.initContainers![1]!.env!;
+      tokens.push((JSON.parse(env[0]!.value!) as { hookToken: string }).hookToken);
+      expect(await w.handle(requestOf(admitted))).toMatchObject({ allowed: true, patch: [] });
+    }
+    for (const token of tokens) expect(token).toMatch(/^[0-9a-f]{32}$/);
+    expect(tokens[0]).not.toBe(tokens[1]);
+  });
+
   it('on a dry run leaves neither Secret nor Event', async () => {
     const w = world();
     const good = await w.handle(requestOf(podOf(), { dryRun: true }));

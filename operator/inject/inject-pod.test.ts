@@ -8,7 +8,7 @@ import type { Bootstrap } from '../../proxy/api/bootstrap.ts';
 import type { Container, Pod, PodSpec } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { injectPod, isInjected, type InjectionInput } from './inject-pod.ts';
-import { appContainer, injected, inputOf, namespaceOf, podOf } from './test-pods.ts';
+import { appContainer, injected, inputOf, namespaceOf, podOf, testHookToken } from './test-pods.ts';
 
 function inject(pod: Pod, parts: Partial<InjectionInput> = {}): Pod {
   return injected(pod, injectPod(inputOf(pod, parts)));
@@ -22,6 +22,12 @@ function outcome(pod: Pod, parts: Partial<InjectionInput> = {}) {
 function bootstrapOf(pod: Pod): Bootstrap {
   const env = pod.spec.initContainers![1]!.env!;
   return JSON.parse(env.find(({ name }) => name === 'TSMESH_BOOTSTRAP')!.value!) as Bootstrap;
+}
+
+/** Of the app and of the sidecar. */
+function hookPathsOf(pod: Pod) {
+  const containers = [pod.spec.containers[0]!, proxyOf(pod)];
+  return containers.map(({ lifecycle }) => lifecycle?.preStop?.httpGet?.path);
 }
 
 function proxyOf(pod: Pod): Container {
@@ -221,7 +227,26 @@ describe('probes and hooks', () => {
     const pod = inject(podOf({ containers: [appContainer({ lifecycle })] }));
     expect(pod.spec.containers[0]!.lifecycle).toEqual({
       ...lifecycle,
-      preStop: { httpGet: { path: '/drained', port: 15020, scheme: 'HTTP' } },
+      preStop: { httpGet: { path: `/drained/${testHookToken}`, port: 15020, scheme: 'HTTP' } },
+    });
+  });
+
+  it.each(['/drained', `/drained/${'e'.repeat(32)}`])(
+    'that ask for the drain at %s, which opens nothing in this pod, get its token',
+    (path) => {
+      const lifecycle = { preStop: { httpGet: { path, port: 15020 } } };
+      const pod = inject(podOf({ containers: [appContainer({ lifecycle })] }));
+      expect(hookPathsOf(pod)).toEqual([`/drained/${testHookToken}`, `/drain/${testHookToken}`]);
+    },
+  );
+
+  it('that ask another pod for its drain stay what they are', () => {
+    const httpGet = { path: '/drained', host: '10.0.0.9', port: 15020, scheme: 'HTTP' };
+    const pod = podOf({ containers: [appContainer({ lifecycle: { preStop: { httpGet } } })] });
+    const twice = inject(inject(pod));
+    expect(bootstrapOf(twice).probes[0]!.check).toMatchObject({
+      host: '10.0.0.9',
+      path: '/drained',
     });
   });
 });
@@ -444,6 +469,29 @@ describe('a second injection', () => {
       }),
     );
   });
+
+  it('keeps the token of the first, and gives it to a container that came in between', () => {
+    const other = 'f'.repeat(32);
+    const once = inject(podOf());
+    expect(injectPod(inputOf(once, { freshHookToken: other }))).toMatchObject({ patch: [] });
+    once.spec.containers.unshift(appContainer({ name: 'late' }));
+    const twice = inject(once, { freshHookToken: other });
+    expect(bootstrapOf(twice).hookToken).toBe(testHookToken);
+    expect(hookPathsOf(twice)).toEqual([`/drained/${testHookToken}`, `/drain/${testHookToken}`]);
+  });
+
+  it.each([undefined, '', 7, `/${testHookToken}`, testHookToken.slice(1)])(
+    'makes a token where the first left none that can be one (%j)',
+    (left) => {
+      const once = inject(podOf());
+      const variable = proxyOf(once).env![0]!;
+      variable.value = JSON.stringify({ ...bootstrapOf(once), hookToken: left });
+      const other = 'f'.repeat(32);
+      const twice = inject(once, { freshHookToken: other });
+      expect(bootstrapOf(twice).hookToken).toBe(other);
+      expect(hookPathsOf(twice)).toEqual([`/drained/${other}`, `/drain/${other}`]);
+    },
+  );
 
   it('brings a container that another webhook added to where one injection of both would be', () => {
     fc.assert(

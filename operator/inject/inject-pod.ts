@@ -1,7 +1,11 @@
 // Injection as a pure function: a pod and what the mesh knows, to a JSON patch or the reason why not.
 // A second injection takes the first one away and begins anew, so twice is the same as once.
 
-import type { Bootstrap, RewrittenProbe } from '../../proxy/api/bootstrap.ts';
+import {
+  hookTokenPattern,
+  type Bootstrap,
+  type RewrittenProbe,
+} from '../../proxy/api/bootstrap.ts';
 import { containerNames } from '../../proxy/api/constants.ts';
 import { identitySecretName } from '../ca/identity-secrets.ts';
 import type { Container, Namespace, Pod, PodSpec } from '../resources/kubernetes.ts';
@@ -33,6 +37,8 @@ export interface InjectionInput {
   operatorAddresses: string[];
   /** Stands in the `tsmesh.dev/injected` annotation. */
   version: string;
+  /** Random; taken where the pod has no token from an earlier injection. Form: `hookTokenPattern`. */
+  freshHookToken: string;
 }
 
 export type InjectionResult =
@@ -50,6 +56,7 @@ export type InjectionResult =
 /** What an earlier injection left in the pod. */
 interface Former {
   probes: RewrittenProbe[];
+  hookToken: string | null;
   init: Resources | undefined;
   proxy: Resources | undefined;
 }
@@ -102,13 +109,15 @@ function add(pod: Pod, addition: Addition): string[] {
   const gracePeriodSeconds = spec.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds;
   const resources = decideResources(spec, settings, input.mesh);
   const rewrite = rewriteProbes(spec, gracePeriodSeconds);
-  addDrainHooks(spec, gracePeriodSeconds);
+  const hookToken = former.hookToken ?? input.freshHookToken;
+  addDrainHooks(spec, gracePeriodSeconds, hookToken);
   const bootstrap: Bootstrap = {
     trustDomain: input.trustDomain,
     serviceAccount,
     operatorAddresses: input.operatorAddresses,
     logLevel: settings.logLevel ?? input.mesh?.spec.proxy?.logLevel ?? 'info',
     gracePeriodSeconds,
+    hookToken,
     probes: rewrite.probes,
   };
   const images = input.mesh?.spec.proxy;
@@ -149,17 +158,27 @@ function stamp(pod: Pod, version: string): void {
 
 /** Removes an earlier injection, in place, so that the pod is again what its author wrote. */
 function takeAway(pod: Pod): Former {
-  if (!isInjected(pod)) return { probes: [], init: undefined, proxy: undefined };
+  if (!isInjected(pod)) {
+    return { probes: [], hookToken: null, init: undefined, proxy: undefined };
+  }
   const { spec } = pod;
   const inits = spec.initContainers ?? [];
   const proxy = inits.find(({ name }) => name === containerNames.proxy);
-  const probes = readBootstrap(proxy)?.probes ?? [];
+  const bootstrap = readBootstrap(proxy);
+  const probes = bootstrap?.probes ?? [];
   const init = inits.find(({ name }) => name === containerNames.init);
   spec.initContainers = inits.filter((container) => container !== proxy && container !== init);
   removeVolumes(spec);
   restoreProbes(spec, probes);
   removeDrainHooks(spec);
-  return { probes, init: resourcesOf(init), proxy: resourcesOf(proxy) };
+  const hookToken = hookTokenOf(bootstrap);
+  return { probes, hookToken, init: resourcesOf(init), proxy: resourcesOf(proxy) };
+}
+
+/** Null where an older version injected, or somebody wrote something else there. */
+function hookTokenOf(bootstrap: Partial<Bootstrap> | null): string | null {
+  const token: unknown = bootstrap?.hookToken;
+  return typeof token === 'string' && new RegExp(hookTokenPattern).test(token) ? token : null;
 }
 
 function removeVolumes(spec: PodSpec): void {

@@ -1,6 +1,7 @@
 // Admission of pods: gathers what injection needs, makes sure that the identity Secret exists, and says
 // what was skipped or refused. Deciding is in inject-pod.ts.
 
+import { randomBytes } from 'node:crypto';
 import { IdentityError, ensureIdentitySecret } from '../ca/identity-secrets.ts';
 import { trustDomainOf } from '../ca/trust-domain.ts';
 import { ApiError } from '../resources/api-client.ts';
@@ -16,6 +17,8 @@ import { judgeEphemeralContainers, namespaceInjects } from './eligibility.ts';
 import { injectPod, type InjectionResult } from './inject-pod.ts';
 import { eventTargetOf, podTitle } from './regarding.ts';
 
+/** 128 bits: nobody guesses them over the network. */
+const hookTokenBytes = 16;
 /** Pauses while a new RoleBinding reaches the API server's authorizer; together far below 10 s. */
 const grantPausesMs = [50, 100, 200, 400, 800, 1600];
 
@@ -63,6 +66,7 @@ function inject(deps: HandlerDeps, subject: Subject): InjectionResult {
     images: deps.settings.images,
     operatorAddresses: deps.settings.operatorAddresses(),
     version: deps.settings.version,
+    freshHookToken: randomBytes(hookTokenBytes).toString('hex'),
   });
 }
 

@@ -2,7 +2,7 @@
 // does not apply, and keeps the originals for the sidecar to perform; and turns them back. Pure.
 
 import type { RewrittenProbe } from '../../proxy/api/bootstrap.ts';
-import { drainHookPath } from '../../proxy/api/bootstrap.ts';
+import { drainHookPath, hookPath } from '../../proxy/api/bootstrap.ts';
 import { ports } from '../../proxy/api/constants.ts';
 import type { Container, Handler, HttpGet, PodSpec, Probe } from '../resources/kubernetes.ts';
 
@@ -48,23 +48,29 @@ export function restoreProbes(spec: PodSpec, probes: RewrittenProbe[]): void {
 }
 
 /** Gives app containers without a preStop one that waits until nothing is in flight, in place. */
-export function addDrainHooks(spec: PodSpec, gracePeriodSeconds: number): void {
+export function addDrainHooks(spec: PodSpec, gracePeriodSeconds: number, hookToken: string): void {
+  removeDrainHooks(spec);
   // Without a grace period the kubelet runs no hook.
   if (gracePeriodSeconds <= 0) return;
   for (const container of spec.containers) {
     if (container.lifecycle?.preStop !== undefined) continue;
-    const preStop = { httpGet: { path: drainHookPath, ...own } };
+    const preStop = { httpGet: { path: hookPath(drainHookPath, hookToken), ...own } };
     container.lifecycle = { ...container.lifecycle, preStop };
   }
 }
 
+/** Whatever their token: one that was copied from another pod, or written without, opens nothing here. */
 export function removeDrainHooks(spec: PodSpec): void {
   for (const container of spec.containers) {
-    const get = container.lifecycle?.preStop?.httpGet;
-    if (get?.port !== ports.health || get.path !== drainHookPath) continue;
+    if (!isDrainHook(container.lifecycle?.preStop?.httpGet)) continue;
     delete container.lifecycle!.preStop;
     if (Object.keys(container.lifecycle!).length === 0) delete container.lifecycle;
   }
+}
+
+function isDrainHook(get: HttpGet | undefined): boolean {
+  if (get?.port !== ports.health || get.host) return false;
+  return get.path === drainHookPath || get.path?.startsWith(`${drainHookPath}/`) === true;
 }
 
 /** Apps and the user's own native sidecars; other init containers have neither probes nor hooks. */

@@ -4,6 +4,8 @@ import type { Container, Namespace, Pod, PodSpec } from '../resources/kubernetes
 import type { InjectionInput, InjectionResult } from './inject-pod.ts';
 import { applyPatch } from './json-patch.ts';
 
+export const testHookToken = '0123456789abcdef0123456789abcdef';
+
 export function namespaceOf(
   name = 'shop',
   labels: Record<string, string> = {},
@@ -65,6 +67,7 @@ export function inputOf(pod: Pod, parts: Partial<InjectionInput> = {}): Injectio
     images: { proxy: 'tsmesh/proxy:v1', init: 'tsmesh/init:v1' },
     operatorAddresses: ['10.96.0.20:15012', 'tsmesh-operator.tsmesh-system.svc:15012'],
     version: 'v0.1.0',
+    freshHookToken: testHookToken,
     ...parts,
   };
 }

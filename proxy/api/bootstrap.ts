@@ -24,6 +24,11 @@ export interface Bootstrap {
   logLevel: 'error' | 'warn' | 'info' | 'debug';
   /** terminationGracePeriodSeconds of the pod. */
   gracePeriodSeconds: number;
+  /**
+   * 128 random bits in hexadecimal, other in every pod. Only who knows it can make the sidecar drain: the
+   * kubelet and whoever may read the Pod, not everyone who reaches port 15020.
+   */
+  hookToken: string;
   probes: RewrittenProbe[];
 }
 
@@ -53,9 +58,19 @@ export interface CaptureSettings {
   excludeOutboundCidrs: string[];
 }
 
+export const hookTokenPattern = '^[0-9a-f]{32}$';
+
 /** The drain hook that apps without a preStop of their own get: returns when nothing is in flight. */
 export const drainHookPath = '/drained';
 /** The sidecar's own preStop: begins to drain, returns at once. */
 export const drainStartPath = '/drain';
+/** What a drain hook really asks for: without the token there is no such path. */
+export function hookPath(
+  hook: typeof drainHookPath | typeof drainStartPath,
+  hookToken: string,
+): string {
+  return `${hook}/${hookToken}`;
+}
+
 export const readyPath = '/ready';
 export const metricsPath = '/metrics';

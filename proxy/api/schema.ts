@@ -3,6 +3,8 @@
 // ahead of time, so that the sidecar carries no schema compiler. Pushed resources are checked where
 // they are prepared (proxy/state), one by one, so that a bad one is refused alone.
 
+import { hookTokenPattern } from './bootstrap.ts';
+
 type Schema = Record<string, unknown>;
 
 /** Resources in one push or file: far above what a pod talks to. */
@@ -12,6 +14,7 @@ const maxListItems = 500;
 const text: Schema = { type: 'string', maxLength: 4096 };
 const name: Schema = { type: 'string', minLength: 1, maxLength: 512 };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
+const hookToken: Schema = { type: 'string', pattern: hookTokenPattern };
 /** `address:port`, the address in brackets where it is IPv6. */
 const addressAndPort: Schema = {
   type: 'string',
@@ -85,6 +88,7 @@ const bootstrap = object({
   operatorAddresses: { ...list({ type: 'string', pattern: '^.+:[0-9]{1,5}$' }), minItems: 1 },
   logLevel,
   gracePeriodSeconds: { type: 'number', minimum: 0 },
+  hookToken,
   probes: list(probe),
 });
 
@@ -113,6 +117,7 @@ const localFile: Schema = {
       identity: name,
       logLevel,
       gracePeriodSeconds: { type: 'number', minimum: 0, maximum: 86_400 },
+      hookToken,
       probes: list(probe),
     },
     [
@@ -123,6 +128,7 @@ const localFile: Schema = {
       'identity',
       'logLevel',
       'gracePeriodSeconds',
+      'hookToken',
       'probes',
     ],
   ),

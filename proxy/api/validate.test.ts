@@ -21,6 +21,7 @@ describe('checking what enters a sidecar', () => {
       operatorAddresses: ['10.96.0.9:15012'],
       logLevel: 'info',
       gracePeriodSeconds: 30,
+      hookToken: 'a'.repeat(32),
       probes: [{ path: '/probe/app/liveness', timeoutSeconds: 1, check }],
     });
     expect(checkBootstrap(probe({ type: 'tcp', host: '', port: 8080 })).ok).toBe(true);

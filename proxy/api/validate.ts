@@ -27,6 +27,8 @@ export interface LocalFile {
   identity?: string;
   logLevel?: Bootstrap['logLevel'];
   gracePeriodSeconds?: number;
+  /** Without it nobody can ask for a drain on the health port. */
+  hookToken?: string;
   probes?: RewrittenProbe[];
 }
 

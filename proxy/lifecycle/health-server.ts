@@ -1,11 +1,19 @@
 // Port 15020: readiness, metrics, rewritten probes and the drain hooks. For the kubelet and Prometheus;
 // not on any request's path, hence node:http. What the answers say is decided elsewhere.
+//
+// Whoever reaches the pod reaches this port: it is not captured, so that the kubelet needs no certificate.
+// Only what reads is therefore open to all. The drain hooks, which take the pod out of service, need the
+// pod's token in their path. Rewritten hooks of the user (`/probe/<container>/postStart` and `…/preStop`)
+// make the sidecar call the app for anyone who asks, STRICT or not; so could anyone at the app's own port
+// before the pod was meshed, and the call is the one fixed in the pod, so they stay open like the probes.
 
+import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   drainHookPath,
   drainStartPath,
+  hookPath,
   metricsPath,
   readyPath,
   type RewrittenProbe,
@@ -20,6 +28,8 @@ export interface HealthDeps {
   readiness: Readiness;
   drain: Drain;
   metrics(): string;
+  /** Null: there are no drain hooks. */
+  hookToken: string | null;
   probes: readonly RewrittenProbe[];
   /** Where probes that name no host connect. */
   probeHost: string;
@@ -34,6 +44,18 @@ export interface HealthServer {
 const maxConnections = 256;
 const requestTimeoutMs = 10_000;
 
+/** Full paths of the drain hooks. */
+interface Hooks {
+  start: Buffer;
+  finish: Buffer;
+}
+
+interface Served {
+  deps: HealthDeps;
+  hooks: Hooks | null;
+  probes: ReadonlyMap<string, RewrittenProbe>;
+}
+
 interface Answer {
   status: number;
   type: string;
@@ -42,8 +64,9 @@ interface Answer {
 
 export async function startHealthServer(deps: HealthDeps): Promise<HealthServer> {
   const probes = new Map(deps.probes.map((probe) => [probe.path, probe]));
+  const hooks = deps.hookToken === null ? null : hooksOf(deps.hookToken);
   const server = createServer((request, response) => {
-    answer(deps, probes, request).then(
+    answer({ deps, hooks, probes }, request).then(
       (result) => send(response, result),
       (error: Error) => send(response, text(500, error.message)),
     );
@@ -60,13 +83,40 @@ export async function startHealthServer(deps: HealthDeps): Promise<HealthServer>
   };
 }
 
-async function answer(
-  deps: HealthDeps,
-  probes: ReadonlyMap<string, RewrittenProbe>,
-  request: IncomingMessage,
-): Promise<Answer> {
+function hooksOf(token: string): Hooks {
+  return {
+    start: Buffer.from(hookPath(drainStartPath, token)),
+    finish: Buffer.from(hookPath(drainHookPath, token)),
+  };
+}
+
+/** Null where the path is no hook of this pod. */
+function hookOf(hooks: Hooks | null, path: string): keyof Hooks | null {
+  if (hooks === null) return null;
+  const given = Buffer.from(path);
+  if (isSame(given, hooks.start)) return 'start';
+  return isSame(given, hooks.finish) ? 'finish' : null;
+}
+
+async function runHook(drain: Drain, hook: keyof Hooks): Promise<Answer> {
+  if (hook === 'start') {
+    drain.start('preStop of the sidecar');
+    return text(200, 'draining');
+  }
+  await drain.finished('preStop of an app container');
+  return text(200, 'drained');
+}
+
+/** Takes as long wherever they differ, so that nobody can find a token digit by digit. */
+function isSame(given: Buffer, expected: Buffer): boolean {
+  return given.length === expected.length && timingSafeEqual(given, expected);
+}
+
+async function answer({ deps, hooks, probes }: Served, request: IncomingMessage): Promise<Answer> {
   request.resume();
   const path = (request.url ?? '/').split('?', 1)[0]!;
+  const hook = hookOf(hooks, path);
+  if (hook !== null) return runHook(deps.drain, hook);
   switch (path) {
     case readyPath:
       return readiness(deps.readiness);
@@ -76,12 +126,6 @@ async function answer(
         type: 'text/plain; version=0.0.4; charset=utf-8',
         body: deps.metrics(),
       };
-    case drainStartPath:
-      deps.drain.start('preStop of the sidecar');
-      return text(200, 'draining');
-    case drainHookPath:
-      await deps.drain.finished('preStop of an app container');
-      return text(200, 'drained');
     default:
       return probe(deps, probes.get(path), request);
   }

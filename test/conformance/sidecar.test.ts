@@ -28,6 +28,7 @@ import { startTestOperator, type TestOperator } from '../support/test-operator.t
 const expected = { trustDomain, namespace: 'shop', serviceAccount: 'test' };
 const authority = newAuthority();
 const operatorOf = { namespace: 'tsmesh-system', serviceAccount: 'tsmesh-operator' };
+const hookToken = 'a'.repeat(32);
 const loopback = { host: '127.0.0.1', port: 0, destination: null };
 
 let directory: string;
@@ -68,6 +69,7 @@ function config(over: Partial<Config> = {}, port = operator?.port ?? 1): Config 
     adminPath: join(directory, 'admin.sock'),
     logLevel: 'debug',
     gracePeriodMs: 2000,
+    hookToken,
     probes: [],
     ...over,
   };
@@ -317,7 +319,7 @@ describe('the end of a sidecar', () => {
     await start();
     await until(() => operator!.streams.length === 1);
     const startedMs = performance.now();
-    expect(await get('/drained')).toEqual({ status: 200, body: 'drained' });
+    expect(await get(`/drained/${hookToken}`)).toEqual({ status: 200, body: 'drained' });
     expect(performance.now() - startedMs).toBeLessThan(400);
     await until(() => operator!.streams[0]!.received.some((one) => one.draining === true));
   });
@@ -337,7 +339,7 @@ describe('the end of a sidecar', () => {
     caller.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
     await until(() => called);
     const startedMs = performance.now();
-    await get('/drained');
+    await get(`/drained/${hookToken}`);
     const waitedMs = performance.now() - startedMs;
     expect(waitedMs).toBeGreaterThan(1000);
     expect(waitedMs).toBeLessThan(2000);

@@ -1,0 +1,105 @@
+// The health port with real HTTP on loopback and a real drain: who can make the sidecar drain.
+
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createTestClock } from '../net/test-clock.ts';
+import { createLogger } from '../telemetry/logger.ts';
+import { createDrain, type Drain } from './drain.ts';
+import { startHealthServer, type HealthServer } from './health-server.ts';
+import { createReadiness } from './readiness.ts';
+
+const token = '0123456789abcdef0123456789abcdef';
+const other = `${token.slice(0, -1)}0`;
+
+let drain: Drain;
+let server: HealthServer;
+
+async function start(hookToken: string | null): Promise<void> {
+  drain = createDrain({
+    drainInbound: () => undefined,
+    announce: () => undefined,
+    refuseInbound: () => undefined,
+    inboundInFlight: () => 0,
+    inboundConnections: () => 0,
+    gracePeriodMs: 30_000,
+    clock: createTestClock(),
+    logger: createLogger({ level: 'error', wallTimeMs: () => 0, write: () => {} }),
+  });
+  server = await startHealthServer({
+    host: '127.0.0.1',
+    port: 0,
+    readiness: createReadiness(),
+    drain,
+    metrics: () => 'up 1\n',
+    hookToken,
+    probes: [],
+    probeHost: '127.0.0.1',
+  });
+}
+
+function call(path: string, method = 'GET'): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const { port } = server.address;
+    request({ host: '127.0.0.1', port, path, method, agent: false }, (response) => {
+      text(response).then((body) => resolve({ status: response.statusCode!, body }), reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+const refused = { status: 404, body: 'no such path on the health port of tsmesh' };
+
+afterEach(() => server.close());
+
+describe('the health port of a pod with a hook token', () => {
+  beforeEach(() => start(token));
+
+  it.each([
+    '/drain',
+    '/drained',
+    '/drain/',
+    '/drained/',
+    `/drain/${other}`,
+    `/drained/${other}`,
+    `/drain/${token}0`,
+    `/drain/${token}/`,
+    `/drain/${token.slice(1)}`,
+    `/drained/${token.toUpperCase()}`,
+    `/drain?${token}`,
+    `/${token}`,
+    `/drain/${'%30'.repeat(32)}`,
+  ])('knows no path %s and begins no drain', async (path) => {
+    expect(await call(path)).toEqual(refused);
+    expect(await call(path, 'POST')).toEqual(refused);
+    expect(drain.started()).toBe(false);
+  });
+
+  it('begins to drain for who knows the token', async () => {
+    expect(await call(`/drain/${token}`)).toEqual({ status: 200, body: 'draining' });
+    expect(drain.started()).toBe(true);
+  });
+
+  it('answers the hook of an app once all is drained', async () => {
+    expect(await call(`/drained/${token}`)).toEqual({ status: 200, body: 'drained' });
+    expect(drain.started()).toBe(true);
+  });
+
+  it('answers readiness and metrics without it', async () => {
+    expect(await call('/ready')).toEqual({ status: 200, body: 'ready' });
+    expect(await call('/metrics')).toEqual({ status: 200, body: 'up 1\n' });
+    expect(drain.started()).toBe(false);
+  });
+});
+
+describe('the health port without a hook token', () => {
+  it.each(['/drain', '/drained', '/drain/', '/drain/null', '/drained/undefined'])(
+    'has no hook at %s',
+    async (path) => {
+      await start(null);
+      expect(await call(path)).toEqual(refused);
+      expect(drain.started()).toBe(false);
+    },
+  );
+});
