@@ -22,8 +22,7 @@ export async function installMesh(
 ): Promise<Overlays> {
   const overlays = writeOverlays(references);
   await step('mesh: kubectl apply -k config/default', async () => {
-    // CRDs first: the API server serves a new kind a moment after it accepted it.
-    await kubectl(['apply', '--server-side', '--force-conflicts', '-k', overlays.mesh]);
+    await kubectl(['apply', '-k', overlays.mesh]);
   });
   await step('mesh: waiting for the operator', async () => {
     await operatorReady(kubectl);

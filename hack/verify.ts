@@ -16,6 +16,7 @@ import { kubectlFor } from './lib/kubectl.ts';
 import { repository } from './lib/paths.ts';
 import { say } from './lib/steps.ts';
 import { installMesh, loadMeshImages } from './mesh.ts';
+import { samples } from '../test/support/samples.ts';
 import { checks } from './verify/checks.ts';
 import { runJest } from './verify/jest.ts';
 import { Tally } from './verify/tally.ts';
@@ -54,8 +55,15 @@ async function main(command: string): Promise<boolean> {
   if (selected.includes('unit')) await runJest('unit', tally, options);
   if (selected.includes('netns')) await runNetworkTests(tally, options);
   if (selected.includes('cluster')) await runClusterTests(tally, options);
+  if (selected.includes('cluster') && !options.full) sayWhatWasLeftOut();
   tally.print();
   return tally.good;
+}
+
+function sayWhatWasLeftOut(): void {
+  for (const { what, sample, whole } of Object.values(samples)) {
+    say(`left out: ${what}: ${sample} of ${whole} (all of them: npm run test:full)`);
+  }
 }
 
 async function runChecks(tally: Tally): Promise<void> {

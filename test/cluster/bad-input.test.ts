@@ -12,11 +12,11 @@ import {
   deployEcho,
   eventMessage,
 } from '../support/namespaces.ts';
+import { operatorIsReady, restartOperator, systemNamespace } from '../support/operator.ts';
 import { condition } from '../support/policies.ts';
 
 const namespace = 't-bad';
 const client = { namespace, app: 'client' };
-const system = 'tsmesh-system';
 
 /** Message of the ReplicaSet's FailedCreate Event for a Deployment that cannot make pods. */
 async function refusedPod(name: string, more: object): Promise<string> {
@@ -42,11 +42,6 @@ function expiredCa(): Record<string, string> {
     'tls.key': base64(made.keyPem),
     'ca.crt': base64(made.rootsPem),
   };
-}
-
-async function restartOperator(): Promise<void> {
-  await kubectl('rollout', 'restart', '-n', system, 'deployment/tsmesh-operator');
-  await kubectl('rollout', 'status', '-n', system, 'deployment/tsmesh-operator', '--timeout=90s');
 }
 
 describe('bad input', () => {
@@ -112,7 +107,7 @@ describe('bad input', () => {
   });
 
   it('with an expired CA: says so in the Mesh, keeps traffic, and recovers with the former CA', async () => {
-    const where = ['secret', 'tsmesh-ca', '-n', system];
+    const where = ['secret', 'tsmesh-ca', '-n', systemNamespace];
     const former = await getJson<{ data: Record<string, string> }>(...where);
     const put = async (data: Record<string, string>): Promise<void> => {
       const patch = JSON.stringify({ data });
@@ -120,7 +115,7 @@ describe('bad input', () => {
     };
     await put(expiredCa());
     try {
-      await kubectl('rollout', 'restart', '-n', system, 'deployment/tsmesh-operator');
+      await restartOperator();
       const ready = await waitFor('CAReady=False', 60_000, async () => {
         const mesh = { kind: 'Mesh', namespace: '', name: 'default' };
         const now = await condition(mesh, 'CAReady');
@@ -131,6 +126,7 @@ describe('bad input', () => {
     } finally {
       await put(former.data);
       await restartOperator();
+      await operatorIsReady();
     }
     await kubectl('wait', '--for=condition=CAReady', 'mesh/default', '--timeout=60s');
     await deployEcho(namespace, { name: 'after' });

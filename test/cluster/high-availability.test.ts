@@ -5,43 +5,30 @@ import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, startLoad } from '../support/calls.ts';
 import { getJson, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
+import {
+  killOperator,
+  operatorPods,
+  operatorReplicas,
+  systemNamespace,
+} from '../support/operator.ts';
 import { program } from '../support/policies.ts';
 
 const namespace = 't-ha';
-const system = 'tsmesh-system';
 const client = { namespace, app: 'client' };
-const deployment = ['deployment/tsmesh-operator', '-n', system];
 
 interface Lease {
   spec: { holderIdentity: string };
 }
 
 async function leader(): Promise<string> {
-  const { spec } = await getJson<Lease>('lease', 'tsmesh-operator', '-n', system);
+  const { spec } = await getJson<Lease>('lease', 'tsmesh-operator', '-n', systemNamespace);
   return spec.holderIdentity;
-}
-
-async function operatorPods(): Promise<string[]> {
-  const selector = 'app.kubernetes.io/name=tsmesh-operator';
-  const names = await kubectl('get', 'pods', '-n', system, '-l', selector, '-o', 'name');
-  return names
-    .trim()
-    .split('\n')
-    .map((name) => name.replace('pod/', ''));
-}
-
-async function replicas(count: number): Promise<void> {
-  await kubectl('scale', ...deployment, `--replicas=${count}`);
-  await kubectl('rollout', 'status', ...deployment, '--timeout=90s');
-  await waitFor(`${count} operator pods`, 60_000, async () => {
-    return (await operatorPods()).length === count;
-  });
 }
 
 /** Discovery streams that each replica holds, from its own metrics. */
 async function streamsPerReplica(): Promise<number[]> {
-  const counts = (await operatorPods()).map(async (pod) => {
-    const path = `/api/v1/namespaces/${system}/pods/${pod}:8080/proxy/metrics`;
+  const counts = (await operatorPods()).map(async ({ metadata }) => {
+    const path = `/api/v1/namespaces/${systemNamespace}/pods/${metadata.name}:8080/proxy/metrics`;
     const text = await kubectl('get', '--raw', path);
     return Number(/^tsmesh_discovery_streams (\d+)/m.exec(text)?.[1] ?? Number.NaN);
   });
@@ -61,7 +48,7 @@ async function splitTo(version: 'v1' | 'v2'): Promise<void> {
 
 describe('two operator replicas', () => {
   beforeAll(async () => {
-    await replicas(2);
+    await operatorReplicas(2);
     await createNamespace(namespace, true);
     await Promise.all([
       deployEcho(namespace, { name: 'client', replicas: 4 }),
@@ -70,7 +57,7 @@ describe('two operator replicas', () => {
     ]);
   }, 240_000);
   afterAll(async () => {
-    await replicas(1);
+    await operatorReplicas(1);
     await deleteNamespace(namespace);
   }, 240_000);
 
@@ -98,8 +85,8 @@ describe('two operator replicas', () => {
     const args = ['--seconds', '25', '--rate', '50', '--concurrency', '2'];
     const load = await startLoad(client, 'http://server/healthz', ...args);
     const old = await leader();
-    const pod = (await operatorPods()).find((name) => old.includes(name));
-    await kubectl('delete', 'pod', pod ?? '', '-n', system, '--grace-period=0', '--force');
+    const pod = (await operatorPods()).find(({ metadata }) => old.includes(metadata.name));
+    await killOperator(pod?.metadata.name ?? '');
     await waitFor('another leader', 60_000, async () => (await leader()) !== old);
     await splitTo('v1');
     expect((await echo(client, 'http://server/')).version).toBe('v1');

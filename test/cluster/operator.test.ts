@@ -2,25 +2,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, http, startLoad } from '../support/calls.ts';
-import { cluster, getJson, kubectl } from '../support/kubectl.ts';
+import { cluster, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
+import {
+  killOperator,
+  operatorIsReady,
+  operatorPods,
+  type OperatorPod,
+} from '../support/operator.ts';
 import { program } from '../support/policies.ts';
 
 const namespace = 't-operator';
 const client = { namespace, app: 'client' };
-const system = 'tsmesh-system';
 
-interface PodView {
-  metadata: { name: string; uid: string };
-  status: { containerStatuses: { restartCount: number; containerID: string }[] };
-}
-
-async function operatorPods(): Promise<PodView[]> {
-  const args = ['pods', '-n', system, '-l', 'app.kubernetes.io/name=tsmesh-operator'];
-  return (await getJson<{ items: PodView[] }>(...args)).items;
-}
-
-function identities(pods: PodView[]): string[] {
+function identities(pods: OperatorPod[]): string[] {
   return pods.flatMap((pod) => pod.status.containerStatuses.map((one) => one.containerID)).sort();
 }
 
@@ -51,8 +46,8 @@ describe('the operator', () => {
     const args = ['--seconds', '20', '--rate', '100', '--concurrency', '4'];
     const load = await startLoad(client, 'http://server/healthz', ...args);
     const old = (await operatorPods()).map((pod) => pod.metadata.name);
-    await kubectl('delete', 'pod', '-n', system, ...old, '--grace-period=0', '--force');
-    await kubectl('rollout', 'status', '-n', system, 'deployment/tsmesh-operator', '--timeout=60s');
+    await killOperator(...old);
+    await operatorIsReady();
     await deployEcho(namespace, { name: 'late' });
     expect((await echo(client, 'http://late/')).service).toBe('late');
     const result = await load.result;
