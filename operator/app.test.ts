@@ -145,6 +145,27 @@ describe('the operator', () => {
     expect(Buffer.from(response.patch, 'base64').toString()).toContain('/metadata/labels');
   }, 30_000);
 
+  it('keeps statuses true while it leads and cannot serve sidecars, for want of a CA', async () => {
+    server.put('/api/v1/secrets', {
+      metadata: { namespace: 'tsmesh-system', name: 'tsmesh-ca' },
+      data: { 'tls.crt': 'bm9uZQ==' },
+    });
+    const annotations = { 'tsmesh.dev/inject': 'enabled' };
+    server.put('/api/v1/namespaces', { metadata: { name: 'shop', annotations } });
+    const row = `${mesh}/meshstatuses/namespace.shop`;
+    const { uid } = server.put(`${mesh}/meshstatuses`, {
+      metadata: { name: 'namespace.shop' },
+    }).metadata;
+    const operator = await start();
+    await until('a leader', () => operator.leading());
+    // Made by this leader, so its view comes later than its event.
+    const path = `${mesh}/meshes/default`;
+    await until('what is wrong with the CA', () => statusOf(path).CAReady === 'False');
+    await until('a row', () => server.find(row)?.status);
+    expect(server.find(row)?.metadata.uid).toBe(uid);
+    expect(operator.ports.discovery).toBe(0);
+  }, 30_000);
+
   it('is not ready while the CRDs are missing, says so, and becomes it when they come', async () => {
     server.missing = [mesh];
     const operator = await start();

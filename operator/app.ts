@@ -31,6 +31,7 @@ import { createEventSource, type EventSource } from './kube/k8s-operator.ts';
 import { createTransport, type KubeTransport } from './kube/transport.ts';
 import { Leadership } from './leadership.ts';
 import { createModel, type Model } from './model/model.ts';
+import type { Change, View } from './model/view.ts';
 import type { ApiClient, EventRecorder, Kind } from './resources/api-client.ts';
 import type { Clock } from './resources/clock.ts';
 import type { KubeObject } from './resources/kubernetes.ts';
@@ -111,6 +112,7 @@ class App implements Operator {
       uniqueSuffix: () => randomBytes(8).toString('hex'),
     });
     this.#model = createModel({ clock });
+    this.#model.onView((view, change) => this.#onView(view, change));
     const informers = { transport: this.#transport, clock, logger, random };
     this.#caches = new Caches(informers, informerScopes, (kind, object, event) =>
       this.#onObject(kind, object, event),
@@ -245,19 +247,14 @@ class App implements Operator {
       replica: this.#config.podName,
       log: (level, message, detail) => logger[level](message, { ...detail }),
     });
-    discovery.onView(this.#model.view(), { keys: new Set() });
-    this.#model.onView((view, change) => {
-      discovery.onView(view, change);
-      this.#insight.invalidate();
-      this.#leadership.controllers?.onView(change);
-    });
     discovery.onStreamsChanged(() => {
       this.#insight.invalidate();
       this.#leadership.controllers?.onStreamsChanged();
     });
-    discovery.setLeader(this.#leadership.leader);
     this.ports.discovery = await listen(() => discovery.listen(this.#config.ports.discovery));
     this.#discovery = discovery;
+    // After the line above, or a leader that changed while the port was opened would be missed.
+    discovery.setLeader(this.#leadership.leader);
     this.#insight.invalidate();
     this.#readiness.done('discovery');
   }
@@ -302,6 +299,15 @@ class App implements Operator {
     const isCa = kind === 'Secret' && namespace === systemNamespace && name === caSecretName;
     if (isCa || kind === 'Mesh') this.#authority?.wake();
     this.#leadership.controllers?.onObject(kind, object);
+  }
+
+  /** From the first view on: a leader has statuses to keep before it serves sidecars, or while it cannot. */
+  #onView(view: View, change: Change): void {
+    // Before discovery serves, no sidecar holds what a change touches.
+    if (this.#discovery === null) this.#translations.advance(view, change);
+    else this.#discovery.onView(view, change);
+    this.#insight.invalidate();
+    this.#leadership.controllers?.onView(change);
   }
 
   /** With its annotations, which the view does not follow. */

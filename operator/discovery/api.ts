@@ -30,7 +30,10 @@ export type ObservedPolicies = ReadonlyMap<string, string>;
 export interface DiscoveryServer {
   /** Resolves with the port in use once connections are accepted. */
   listen(port: number, host?: string): Promise<number>;
-  /** To be called for each view of the model, in order, before anything reads `translations`. */
+  /**
+   * To be called for each view of the model, in order, before anything reads `translations`. Views from
+   * before it listens may go to `translations` directly.
+   */
   onView(view: View, change: Change): void;
   /** All streams that are known here: own ones, and on the leader those that other replicas relay. */
   streams(): StreamState[];
