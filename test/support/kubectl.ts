@@ -41,7 +41,12 @@ export async function getJson<T>(...args: string[]): Promise<T> {
 /** Applies YAML; rejects with the API server's words. */
 export async function apply(yaml: string): Promise<string> {
   const [program, all] = await withKubeconfig(['apply', '-f', '-']);
-  return await mustRun(program, all, { stdin: { text: yaml } });
+  const stdin = { text: yaml };
+  const first = await run(program, all, { stdin });
+  if (first.code === 0) return first.stdout;
+  // Two that apply the same new object at once: for one of them it is there by now.
+  if (first.stderr.includes('(AlreadyExists)')) return await mustRun(program, all, { stdin });
+  throw new Error(first.stderr);
 }
 
 /** Applies YAML that must be refused and answers the words of the refusal. */

@@ -1,6 +1,6 @@
 // The operator's Deployment as tests handle it: its pods, how many there are, a restart.
 import { waitFor } from '../../hack/lib/wait.ts';
-import { getJson, kubectl } from './kubectl.ts';
+import { getJson, kubectl, tryKubectl } from './kubectl.ts';
 
 export const systemNamespace = 'tsmesh-system';
 
@@ -32,7 +32,10 @@ export async function operatorIsReady(): Promise<void> {
 
 /** Begins a restart; `operatorIsReady` waits for its end. */
 export async function restartOperator(): Promise<void> {
-  await kubectl('rollout', 'restart', ...deployment);
+  // kubectl refuses a second restart within one second.
+  await waitFor('a restart of the operator', 10_000, async () => {
+    return (await tryKubectl(['rollout', 'restart', ...deployment])).code === 0;
+  });
 }
 
 /** Ends these pods as a crash would: without a word to them. */
