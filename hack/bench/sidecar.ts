@@ -71,7 +71,15 @@ function startApp(fortio: string): ChildProcess {
 
 /** 16 connections, 1 KB answers. */
 async function loadRound(fortio: string, url: string): Promise<Latency> {
-  const load = ['-qps', String(requestsPerSecond), '-c', '16', '-t', `${roundSeconds}s`];
+  const load = [
+    '-qps',
+    String(requestsPerSecond),
+    '-uniform',
+    '-c',
+    '16',
+    '-t',
+    `${roundSeconds}s`,
+  ];
   const args = ['load', ...load, '-quiet', '-json', '-', `${url}?size=1024`];
   const result = JSON.parse(await mustRun(fortio, args)) as {
     DurationHistogram: { Percentiles: { Percentile: number; Value: number }[] };
