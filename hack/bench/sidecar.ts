@@ -74,7 +74,10 @@ async function loadRound(fortio: string, url: string): Promise<Latency> {
   const load = [
     '-qps',
     String(requestsPerSecond),
+    // Spread evenly, where fortio sends in bursts by default; in steps of 10 µs, not 1 ms.
     '-uniform',
+    '-r',
+    '0.00001',
     '-c',
     '16',
     '-t',
