@@ -6,6 +6,7 @@ import type { FieldSink } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import type { HuffmanUse } from './hpack-encoder.ts';
 import { huffmanDecode, huffmanEncode, huffmanLength } from './hpack-huffman.ts';
+import { vectors } from '../../test/support/vectors.ts';
 
 class Collector implements FieldSink {
   fields: string[] = [];
@@ -50,7 +51,7 @@ interface Story {
   cases: { wire: string; header_table_size?: number; headers: Record<string, string>[] }[];
 }
 
-const VECTORS = '../shared/vectors/hpack';
+const VECTORS = vectors('hpack');
 const STORIES = existsSync(VECTORS)
   ? readdirSync(VECTORS, { withFileTypes: true })
       .filter((entry) => entry.isDirectory())

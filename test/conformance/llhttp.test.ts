@@ -6,8 +6,9 @@ import { createH1ClientSession } from '../../proxy/codec/h1-client.ts';
 import { createH1ServerSession } from '../../proxy/codec/h1-server.ts';
 import type { ResponseHead } from '../../proxy/codec/session.ts';
 import { Recorder, recordRequests, request, response } from '../../proxy/codec/test-recorder.ts';
+import { vectors } from '../support/vectors.ts';
 
-const VECTORS = '../shared/vectors/llhttp';
+const VECTORS = vectors('llhttp');
 const FILES = 'connection content-length finish invalid method pipelining sample transfer-encoding';
 
 interface Case {
