@@ -9,6 +9,7 @@ import { loadAuthority, createRoot } from '../../operator/ca/authority.ts';
 import { identityKeys } from '../../proxy/api/constants.ts';
 import type { DestinationResource, Resource, WorkloadResource } from '../../proxy/api/resources.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
+import { nodeFlags } from '../images/definitions.ts';
 import { repository } from '../lib/paths.ts';
 
 export interface PortPlan {
@@ -70,14 +71,11 @@ export async function timeToReady(): Promise<number> {
 /** The command line of the image. */
 function startSidecar(configFile: string): ChildProcess {
   const bundle = join(repository, 'dist/proxy/main.mjs');
-  return spawn(process.execPath, [...sidecarFlags, bundle], {
+  return spawn(process.execPath, [...(nodeFlags.proxy ?? []), bundle], {
     env: { PATH: process.env['PATH'], TSMESH_CONFIG_FILE: configFile },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }
-
-/** As injection sets them for the default memory limit. */
-const sidecarFlags: readonly string[] = [];
 
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return;
