@@ -19,7 +19,7 @@ export interface ExchangeDeps {
   pool: StreamSource;
   accessLog: AccessLog;
   /** From 0 up to 1. */
-  random(): number;
+  random: () => number;
   store: Pick<Store, 'snapshot'>;
 }
 

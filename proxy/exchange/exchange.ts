@@ -179,7 +179,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     const nowMs = io.clock.nowMs();
     // A further attempt goes by what is known now: endpoints may have come and gone since.
     const endpoints = avoid === null ? plan.endpoints : this.endpointsNow();
-    const endpoint = chooseEndpoint(endpoints, avoid, () => context.deps.random(), nowMs);
+    const endpoint = chooseEndpoint(endpoints, avoid, context.deps.random, nowMs);
     if (endpoint === null) {
       this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'closed');
       return;

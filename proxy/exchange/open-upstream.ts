@@ -17,7 +17,7 @@ export interface OpenListener {
 export interface OpenDeps {
   io: Io;
   identity: IdentityStore;
-  random(): number;
+  random: () => number;
 }
 
 const maxAttempts = 3;
@@ -46,7 +46,7 @@ export class OpenUpstream {
   }
 
   private tryNext(avoid: EndpointHandle | null): void {
-    const { io, identity, random } = { ...this.deps, random: () => this.deps.random() };
+    const { io, identity, random } = this.deps;
     const endpoint = chooseEndpoint(this.endpoints, avoid, random, io.clock.nowMs());
     if (endpoint === null) {
       this.listener.onFailed('no-endpoints', '');

@@ -235,7 +235,7 @@ export class InboundConnection extends Deadline {
         io,
         mode,
         detectMs: refused ? refusalMs : 1,
-        open: { io, identity, random: () => this.deps.random() },
+        open: { io, identity, random: this.deps.random },
         endpoints: [this.owner.appAt(this.target)],
         detect,
       },

@@ -24,7 +24,7 @@ export interface OutboundDeps {
   /** IPs of this pod. */
   ownAddresses: ReadonlySet<string>;
   /** From 0 up to 1. */
-  random(): number;
+  random: () => number;
   nextRequestId: NextRequestId;
   listen: { host: string; port: number };
   maxConnections?: number;
