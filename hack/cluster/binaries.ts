@@ -1,30 +1,6 @@
-// Kubernetes, etcd, CoreDNS and the rest, built from Go modules into the cache, keyed by version
-// and recipe. A second call finds them there.
-import { createHash } from 'node:crypto';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { mustRun, run } from '../lib/command.ts';
-import { cacheDirectory, repository } from '../lib/paths.ts';
-import { step } from '../lib/steps.ts';
+// Kubernetes, etcd, CoreDNS and the rest of what the embedded cluster runs, from Go modules.
+import { ensureBuilt, recipeKey, type Recipe } from '../tools/go-recipes.ts';
 import { versions } from './settings.ts';
-
-interface Recipe {
-  readonly name: string;
-  readonly version: string;
-  /** A folder of hack/cluster/go with go.mod and go.sum, or undefined for `go install`. */
-  readonly module?: string;
-  /** The file made, and the package it is made from. */
-  readonly binaries: Readonly<Record<string, string>>;
-  readonly ldflags: string;
-}
 
 export interface Binaries {
   readonly kubernetes: string;
@@ -86,11 +62,11 @@ const recipes: Readonly<Record<keyof Omit<Binaries, 'key'>, Recipe>> = {
 /** Builds what the cache does not hold; answers with the folder of each component. */
 export async function ensureBinaries(): Promise<Binaries> {
   return {
-    kubernetes: await ensure(recipes.kubernetes),
-    etcd: await ensure(recipes.etcd),
-    coredns: await ensure(recipes.coredns),
-    pause: await ensure(recipes.pause),
-    fortio: await ensure(recipes.fortio),
+    kubernetes: await ensureBuilt(recipes.kubernetes),
+    etcd: await ensureBuilt(recipes.etcd),
+    coredns: await ensureBuilt(recipes.coredns),
+    pause: await ensureBuilt(recipes.pause),
+    fortio: await ensureBuilt(recipes.fortio),
     key: Object.values(recipes).map(recipeKey).join(' '),
   };
 }
@@ -105,69 +81,4 @@ function versionFlags(version: string): string {
       `-X ${pkg}.gitMinor=${minor}`,
     ])
     .join(' ');
-}
-
-function recipeKey(recipe: Recipe): string {
-  const hash = createHash('sha256').update(JSON.stringify(recipe)).update(process.arch);
-  if (recipe.module !== undefined) {
-    const folder = moduleFolder(recipe.module);
-    for (const file of readdirSync(folder).sort()) hash.update(readFileSync(join(folder, file)));
-  }
-  return `${recipe.name}-${recipe.version}-${hash.digest('hex').slice(0, 12)}`;
-}
-
-async function ensure(recipe: Recipe): Promise<string> {
-  const target = join(cacheDirectory(), 'bin', recipeKey(recipe));
-  if (existsSync(target)) return target;
-  await requireGo();
-  // Built aside and renamed: what is in the cache is complete.
-  const work = `${target}.${process.pid}`;
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(join(work, 'out'), { recursive: true });
-  for (const [file, pkg] of Object.entries(recipe.binaries)) {
-    await step(`${file} ${recipe.version}: building from Go modules`, () =>
-      build(recipe, { file, pkg, work }),
-    );
-  }
-  try {
-    renameSync(join(work, 'out'), target);
-  } catch (error) {
-    // Somebody else was faster with the same content.
-    if (!existsSync(target)) throw error;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
-  return target;
-}
-
-async function build(
-  recipe: Recipe,
-  what: { readonly file: string; readonly pkg: string; readonly work: string },
-): Promise<void> {
-  const out = join(what.work, 'out');
-  const env = { CGO_ENABLED: '0', GOFLAGS: '-buildvcs=false' };
-  const flags = ['-trimpath', '-ldflags', recipe.ldflags];
-  if (recipe.module === undefined) {
-    const version = `${what.pkg}@v${recipe.version}`;
-    await mustRun('go', ['install', ...flags, version], { env: { ...env, GOBIN: out } });
-    return;
-  }
-  // The build writes nothing beside go.mod (-mod=readonly), but the repository may be read-only.
-  const module = join(what.work, 'module');
-  cpSync(moduleFolder(recipe.module), module, { recursive: true });
-  await mustRun('go', ['build', ...flags, '-o', join(out, what.file), what.pkg], {
-    cwd: module,
-    env,
-  });
-}
-
-function moduleFolder(module: string): string {
-  return join(repository, 'hack/cluster/go', module);
-}
-
-async function requireGo(): Promise<void> {
-  if ((await run('go', ['version'])).code === 0) return;
-  throw new Error(
-    'Go is needed to build Kubernetes; the fix, as root: apt-get install golang-go, or https://go.dev/dl',
-  );
 }

