@@ -11,10 +11,11 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { OpenUpstream, type OpenDeps } from './open-upstream.ts';
 
 /**
- * `opaque`: nothing is looked at. `http`: declared, the client speaks first, TLS is let through opaquely.
- * `detect`: undeclared. `refuse`: as detect, but no upstream is ever opened.
+ * `opaque`: nothing is looked at. `http` and `http2`: declared, the client speaks first, TLS is let through opaquely;
+ * the other version is taken too, and what is neither is answered in the declared one. `detect`: undeclared. `refuse`:
+ * as detect, but no upstream is ever opened.
  */
-export type RaceMode = 'opaque' | 'http' | 'detect' | 'refuse';
+export type RaceMode = 'opaque' | 'http' | 'http2' | 'detect' | 'refuse';
 
 export interface RaceInput {
   link: Link;
@@ -63,7 +64,7 @@ export class Race extends Deadline {
       this.openUpstream();
       return;
     }
-    if (mode !== 'http') io.wheel.schedule(this, io.clock.nowMs() + detectMs);
+    if (!isDeclared(mode)) io.wheel.schedule(this, io.clock.nowMs() + detectMs);
     this.clientPeek = new Peek(link.socket, {
       onBytes: (bytes) => this.onClientBytes(bytes),
       onEnd: () => this.onClientEnd(),
@@ -102,8 +103,8 @@ export class Race extends Deadline {
         return;
       case 'other':
         // Declared HTTP that is none: the HTTP session answers in words.
-        if (this.input.mode === 'http') this.becomeHttp('http1');
-        else this.becomeOpaque();
+        if (!isDeclared(this.input.mode)) this.becomeOpaque();
+        else this.becomeHttp(this.input.mode === 'http2' ? 'http2' : 'http1');
         return;
       case 'tls':
         this.becomeOpaque();
@@ -122,7 +123,7 @@ export class Race extends Deadline {
   private onClientEnd(): void {
     if (this.done) return;
     const { socket } = this.input.link;
-    if (socket.destroyed || this.input.mode === 'http') {
+    if (socket.destroyed || isDeclared(this.input.mode)) {
       this.cancel();
       resetLink(this.input.link);
       return;
@@ -197,4 +198,8 @@ export class Race extends Deadline {
     this.opening?.cancel();
     this.opening = null;
   }
+}
+
+function isDeclared(mode: RaceMode): boolean {
+  return mode === 'http' || mode === 'http2';
 }

@@ -342,8 +342,9 @@ function modeOf(port: InboundPort): RaceMode {
     case 'tcp':
       return 'opaque';
     case 'http1':
-    case 'http2':
       return 'http';
+    case 'http2':
+      return 'http2';
     case 'auto':
       return 'detect';
   }

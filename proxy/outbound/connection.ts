@@ -10,7 +10,7 @@ import type { ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
-import { Race } from '../exchange/race.ts';
+import { Race, type RaceMode } from '../exchange/race.ts';
 import { logRefusedConnection, Tunnel } from '../exchange/tunnel.ts';
 import { resetLink, type Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -128,7 +128,7 @@ export class OutboundConnection implements Waiter {
     context: ExchangeContext,
     plan: {
       endpoints: readonly EndpointHandle[];
-      mode: 'opaque' | 'http' | 'detect';
+      mode: RaceMode;
       destination?: PreparedDestination;
     },
   ): void {
@@ -267,13 +267,14 @@ export class OutboundConnection implements Waiter {
   }
 }
 
-function modeOf(destination: PreparedDestination): 'opaque' | 'http' | 'detect' {
+function modeOf(destination: PreparedDestination): RaceMode {
   switch (destination.protocol) {
     case 'tcp':
       return 'opaque';
     case 'http1':
-    case 'http2':
       return 'http';
+    case 'http2':
+      return 'http2';
     case 'auto':
       return 'detect';
   }
