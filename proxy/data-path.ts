@@ -10,6 +10,7 @@ import type { IdentityStore } from './identity/store.ts';
 import { createInbound } from './inbound/inbound.ts';
 import type { Clock } from './net/clock.ts';
 import { Flusher } from './net/flusher.ts';
+import { SocketReader } from './net/socket-reader.ts';
 import type { Io } from './net/link.ts';
 import type { ReadOriginalDestination } from './net/original-destination.ts';
 import { TimerWheel } from './net/timer-wheel.ts';
@@ -55,6 +56,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     clock: deps.clock,
     wheel: new TimerWheel(deps.clock),
     flusher: new Flusher(),
+    reader: new SocketReader(),
   };
   const sessions = createSessions();
   const pool = new HttpPool({ io, identity: deps.holder, sessions });

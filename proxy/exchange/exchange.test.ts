@@ -11,6 +11,7 @@ import type {
 } from '../codec/session.ts';
 import type { Clock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
+import { SocketReader } from '../net/socket-reader.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
@@ -224,6 +225,7 @@ class Stage {
       clock: this.clock,
       wheel: new TimerWheel(this.clock),
       flusher: new Flusher((run) => run()),
+      reader: new SocketReader(),
     };
     return {
       deps: {

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Clock } from './clock.ts';
 import type { Flusher } from './flusher.ts';
+import type { SocketReader } from './socket-reader.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What everything that does input or output shares; made once in the composition root. */
@@ -12,6 +13,7 @@ export interface Io {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly flusher: Flusher;
+  readonly reader: SocketReader;
 }
 
 /** What mutual TLS proved. */

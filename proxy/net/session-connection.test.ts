@@ -5,6 +5,7 @@ import { createH1ServerSession } from '../codec/h1-server.ts';
 import type { RequestHead, StreamListener } from '../codec/session.ts';
 import { systemClock } from './clock.ts';
 import { Flusher } from './flusher.ts';
+import { SocketReader } from './socket-reader.ts';
 import type { Io } from './link.ts';
 import { SessionConnection } from './session-connection.ts';
 import { TimerWheel } from './timer-wheel.ts';
@@ -72,6 +73,7 @@ function setup(failAt: number, answers: boolean) {
     clock: systemClock,
     wheel: new TimerWheel(systemClock),
     flusher: new Flusher(),
+    reader: new SocketReader(),
   };
   const socket = new FaultySocket(failAt);
   const session = createH1ServerSession();

@@ -39,7 +39,7 @@ export class SessionConnection extends Deadline implements Flushable {
     this.owner = owner;
     session.onWake = () => io.flusher.mark(this);
     const { socket } = link;
-    socket.on('data', (chunk: Buffer) => this.onData(chunk));
+    io.reader.attach(socket, (bytes) => this.onData(bytes));
     socket.on('drain', () => this.onDrain());
     socket.on('end', () => this.onEnd());
     socket.on('error', () => undefined);

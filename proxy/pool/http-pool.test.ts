@@ -8,6 +8,7 @@ import { createSessions } from '../exchange/sessions.ts';
 import { createIdentityHolder } from '../identity/store.ts';
 import { systemClock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
+import { SocketReader } from '../net/socket-reader.ts';
 import type { Io } from '../net/link.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -24,6 +25,7 @@ const io = (): Io => ({
   clock: systemClock,
   wheel: new TimerWheel(systemClock),
   flusher: new Flusher(),
+  reader: new SocketReader(),
 });
 
 const head: RequestHead = {

@@ -14,6 +14,7 @@ import { createIdentityHolder, type IdentityHolder } from '../../proxy/identity/
 import { createInbound } from '../../proxy/inbound/inbound.ts';
 import { systemClock } from '../../proxy/net/clock.ts';
 import { Flusher } from '../../proxy/net/flusher.ts';
+import { SocketReader } from '../../proxy/net/socket-reader.ts';
 import type { Io } from '../../proxy/net/link.ts';
 import type { OriginalDestination } from '../../proxy/net/original-destination.ts';
 import { TimerWheel } from '../../proxy/net/timer-wheel.ts';
@@ -78,6 +79,7 @@ function makeParts() {
     clock,
     wheel: new TimerWheel(clock),
     flusher: new Flusher(),
+    reader: new SocketReader(),
   };
   const store = createStore();
   const identity = createIdentityHolder();

@@ -1,0 +1,73 @@
+// Reads sockets into one buffer that all of the process share, and hands on small copies of what came.
+// Node by itself allocates 64 KiB for each read of a TCP socket, whatever comes; V8 counts them, and at 1,000
+// requests per second starts a full collection several times a second for it (docs/performance.md).
+
+import { Socket } from 'node:net';
+
+/** As much as one read of a TCP socket takes; a TLS record brings 16 KiB at most. */
+const scratchBytes = 256 * 1024;
+const slabBytes = 64 * 1024;
+
+/** What Node's option `onread` sets on a socket that it makes; accepted and TLS sockets have no such option. */
+interface UserBufferKeys {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+}
+
+interface HandleWithBuffer {
+  useUserBuffer?(buffer: Uint8Array): void;
+}
+
+export class SocketReader {
+  private readonly keys = findKeys();
+  private scratch: Buffer | null = null;
+  private slab: Buffer = Buffer.alloc(0);
+  private used = 0;
+
+  /**
+   * Calls `onBytes` with all that the socket reads from now on. The bytes are the callee's for good. The socket
+   * is paused, resumed, ended and closed as any other.
+   */
+  attach(socket: Socket, onBytes: (bytes: Buffer) => void): void {
+    // For bytes that were read or put back before; and for all of them where there is no shared buffer.
+    socket.on('data', onBytes);
+    const { keys } = this;
+    const handle = (socket as unknown as { _handle?: HandleWithBuffer | null })._handle;
+    if (keys === null || handle?.useUserBuffer === undefined) return;
+    const buffer = (this.scratch ??= Buffer.allocUnsafeSlow(scratchBytes));
+    const fields = socket as unknown as Record<symbol, unknown>;
+    fields[keys.buffer] = buffer;
+    fields[keys.callback] = (length: number): true => {
+      onBytes(this.copy(buffer, length));
+      return true;
+    };
+    handle.useUserBuffer(buffer);
+  }
+
+  /** Into slabs that are written once and never again, so that a receiver may keep its part. */
+  private copy(buffer: Buffer, length: number): Buffer {
+    if (length > slabBytes / 4) {
+      const own = Buffer.allocUnsafeSlow(length);
+      own.set(length === buffer.length ? buffer : buffer.subarray(0, length));
+      return own;
+    }
+    if (this.slab.length - this.used < length) {
+      this.slab = Buffer.allocUnsafeSlow(slabBytes);
+      this.used = 0;
+    }
+    const { slab, used } = this;
+    buffer.copy(slab, used, 0, length);
+    this.used = used + length;
+    return slab.subarray(used, used + length);
+  }
+}
+
+/** Null where this Node keeps them elsewhere: sockets then read as usual. */
+function findKeys(): UserBufferKeys | null {
+  const probe = new Socket({ onread: { buffer: Buffer.alloc(1), callback: () => true } });
+  const symbols = Object.getOwnPropertySymbols(probe);
+  const named = (name: string) => symbols.find(({ description }) => description === name);
+  const buffer = named('kBuffer');
+  const callback = named('kBufferCb');
+  return buffer === undefined || callback === undefined ? null : { buffer, callback };
+}
