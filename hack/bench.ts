@@ -3,6 +3,8 @@ import { parseArgs } from 'node:util';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
 import { benchOperator } from './bench/operator.ts';
+import { benchPeers } from './bench/peers/bench.ts';
+import { peersUsage } from './bench/peers/options.ts';
 import { benchPolicy } from './bench/policy.ts';
 import { benchSidecar } from './bench/sidecar.ts';
 import { row } from './bench/process-figures.ts';
@@ -21,17 +23,25 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to connected
   issuance certificates per second, in this process
+${peersUsage}
+  tsmesh beside Envoy, HAProxy and nginx, two of each with mTLS between them, on loopback
   Nothing else should run meanwhile.`;
 
-const { positionals } = parseArgs({ allowPositionals: true });
-const unknown = positionals.filter((name) => benches[name] === undefined);
-if (unknown.length > 0) {
-  console.error(`no such bench: ${unknown.join(', ')}\n${usage}`);
-  process.exitCode = 2;
-} else {
+async function runBenches(): Promise<void> {
+  const { positionals } = parseArgs({ allowPositionals: true });
+  const unknown = positionals.filter((name) => benches[name] === undefined);
+  if (unknown.length > 0) {
+    console.error(`no such bench: ${unknown.join(', ')}\n${usage}`);
+    process.exitCode = 2;
+    return;
+  }
   const selected = positionals.length > 0 ? positionals : Object.keys(benches);
   for (const name of selected) {
     const rows = await benches[name]!();
     console.log([row(name, ''), row('---', '---'), ...rows, ''].join('\n'));
   }
 }
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'peers') await benchPeers(rest);
+else await runBenches();

@@ -1,0 +1,101 @@
+// npm run bench -- peers: tsmesh beside Envoy, HAProxy and nginx, each doing the same job, in one run.
+import { resolve } from 'node:path';
+import { repository } from '../../lib/paths.ts';
+import { step } from '../../lib/steps.ts';
+import { envoy } from './envoy.ts';
+import { haproxy } from './haproxy.ts';
+import { direct, inRounds, startPair, withStage, type Sample, type Target } from './harness.ts';
+import type { Load } from './load.ts';
+import { nginx } from './nginx.ts';
+import { isWhole, parseOptions, peersUsage, type Options } from './options.ts';
+import type { Peer } from './peer.ts';
+import { requestLoads } from './request-loads.ts';
+import { readResults, saveResult } from './results.ts';
+import { figuresTable, goalsTable, type LoadResult, type Titles } from './tables.ts';
+import { ensureTools, makeBundle, shippedBundle, type Tools } from './tools.ts';
+import { verifyPair } from './verify.ts';
+import { tsmesh } from './tsmesh.ts';
+
+const loads: readonly Load[] = [...requestLoads];
+const usualRounds = 5;
+
+/** Prints its tables as it goes; answers with none, because they are of many columns. */
+export async function benchPeers(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args);
+  const selected = loads.filter(({ name }) => matches(options.only, name));
+  if (selected.length === 0) {
+    const names = loads.map(({ name }) => name).join(', ');
+    throw new Error(
+      `--only ${options.only.join(',')}: no such load; there are ${names}\n${peersUsage}`,
+    );
+  }
+  const tools = await ensureTools();
+  const peers = selectPeers(tools, options.peers);
+  if (peers.some(({ name }) => name === 'tsmesh')) await makeBundle();
+  const whole = isWhole(options);
+  const done = new Set(
+    options.resume ? [...readResults(loads, true)].map(({ load }) => load.name) : [],
+  );
+  const results: LoadResult[] = [];
+  for (const load of selected.filter(({ name }) => !done.has(name))) {
+    const rounds = await step(load.title, () => measure(load, tools, peers, options));
+    saveResult(load.name, rounds, whole);
+    results.push({ load, rounds });
+    console.log(`\n${figuresTable({ load, rounds }, titlesOf(peers))}\n`);
+  }
+  console.log(`${goalsTable(results)}\n`);
+}
+
+function matches(parts: readonly string[], name: string): boolean {
+  return parts.length === 0 || parts.some((part) => name.includes(part));
+}
+
+function selectPeers(tools: Tools, wanted: readonly string[]): Peer[] {
+  const all = [
+    tsmesh(shippedBundle),
+    envoy(tools.envoy, 'h1'),
+    envoy(tools.envoy, 'h2'),
+    haproxy(tools.haproxy),
+    nginx(tools.nginx),
+  ];
+  if (wanted.length === 0) return all;
+  return wanted.flatMap((name) => {
+    const [base, file] = name.split('@');
+    if (base === 'tsmesh' && file !== undefined) return tsmesh(resolve(repository, file), name);
+    const found = all.filter((peer) => peer.name === name || peer.name.startsWith(`${name}-`));
+    if (found.length === 0) throw new Error(`--peers ${name}: no such peer\n${peersUsage}`);
+    return found;
+  });
+}
+
+export function titlesOf(peers: readonly Peer[]): Titles {
+  const own = peers.map(({ name, title }) => [name, title] as const);
+  return { ...Object.fromEntries(own), direct: 'no proxy' };
+}
+
+async function measure(
+  load: Load,
+  tools: Tools,
+  peers: readonly Peer[],
+  options: Options,
+): Promise<Record<string, Sample[]>> {
+  const { lanes, without = [] } = load;
+  const able = peers.filter(
+    (peer) => !without.includes(peer.name) && lanes.every((lane) => peer.lanes.includes(lane)),
+  );
+  const seconds = options.seconds ?? load.seconds;
+  const count = options.rounds ?? load.rounds ?? usualRounds;
+  return await withStage(tools, lanes, async (stage) => {
+    const targets: Target[] = [];
+    for (const peer of able) targets.push(await startPair(stage, peer));
+    if (load.direct === true) targets.push(direct(stage));
+    for (const target of targets) {
+      await verifyPair(target);
+      await load.warm?.({ stage, target, seconds });
+    }
+    const samples = await inRounds(targets, count, (target) =>
+      load.measure({ stage, target, seconds }),
+    );
+    return Object.fromEntries(samples);
+  });
+}

@@ -1,0 +1,53 @@
+// The load generators: one run each, with the figures that it saw.
+import { fileURLToPath } from 'node:url';
+import { mustRun, type CommandOptions } from '../../lib/command.ts';
+import { parseFortio, parseWrk, type Seen } from './generators.ts';
+import { withParent } from './launch.ts';
+import type { Tools } from './tools.ts';
+
+export interface ClosedLoop {
+  readonly connections: number;
+  readonly seconds: number;
+  /** POST with a body of so many bytes. */
+  readonly bodyBytes?: number;
+}
+
+/** As fast as it goes, with paths and headers that vary. */
+export async function wrk(tools: Tools, port: number, load: ClosedLoop): Promise<Seen> {
+  const { connections, seconds, bodyBytes = 0 } = load;
+  const script = fileURLToPath(new URL('wrk.lua', import.meta.url));
+  const size = ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s'];
+  const env = { BENCH_METHOD: bodyBytes > 0 ? 'POST' : 'GET', BENCH_BODY: String(bodyBytes) };
+  const args = [...size, '-s', script, `http://127.0.0.1:${port}/`];
+  return parseWrk(await generate(tools.wrk, args, { env }));
+}
+
+export interface FixedRate {
+  readonly connections: number;
+  readonly seconds: number;
+  readonly perSecond: number;
+  /** Spread evenly; else all connections send at one instant, as fortio does by default. */
+  readonly even: boolean;
+}
+
+export async function fortio(tools: Tools, port: number, load: FixedRate): Promise<Seen> {
+  const { connections, seconds, perSecond, even } = load;
+  // Latencies in steps of 10 µs, where fortio's default is 1 ms.
+  const pace = [...(even ? ['-uniform'] : []), '-r', '0.00001', '-qps', String(perSecond)];
+  const size = ['-c', String(connections), '-t', `${seconds}s`];
+  const output = ['-quiet', '-json', '-', '-p', '50,99'];
+  const headers = ['-H', 'Authorization: Bearer {uuid}', '-H', 'Accept: application/json'];
+  const url = `http://127.0.0.1:${port}/api/v1/items/{uuid}?page=7`;
+  return parseFortio(
+    await generate(tools.fortio, ['load', ...pace, ...size, ...output, ...headers, url]),
+  );
+}
+
+async function generate(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const [wrapped, rest] = withParent(program, args);
+  return await mustRun(wrapped, rest, { timeoutMs: 120_000, ...options });
+}

@@ -1,0 +1,116 @@
+// Brings up what one load needs (apps, a pair of each peer), measures them in alternating rounds, and
+// takes everything down again.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { say } from '../../lib/steps.ts';
+import { startApp } from './apps.ts';
+import { launch, type Running } from './launch.ts';
+import type { Peer } from './peer.ts';
+import { freePorts, writeIdentities, type Identities, type Lane, type PairPlan } from './plan.ts';
+import type { Tools } from './tools.ts';
+
+/** Figures of one round by name. */
+export type Sample = Readonly<Record<string, number>>;
+
+/** What a load is sent to: a pair of proxies, or the app itself. */
+export interface Target {
+  readonly name: string;
+  readonly peer: Peer | null;
+  readonly plan: PairPlan;
+  readonly client: Running | null;
+  readonly server: Running | null;
+  /** Where the client of this lane connects to. */
+  port(lane: Lane): number;
+}
+
+export interface Stage {
+  readonly tools: Tools;
+  readonly identities: Identities;
+  readonly folder: string;
+  readonly appPorts: ReadonlyMap<Lane, number>;
+  /** Started by this stage, ended in reverse. */
+  readonly running: Running[];
+}
+
+/** Apps and identities for these lanes; `use` may start pairs on it. All ends with it. */
+export async function withStage<T>(
+  tools: Tools,
+  lanes: readonly Lane[],
+  use: (stage: Stage) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'tsmesh-peers-'));
+  const running: Running[] = [];
+  try {
+    const ports = await freePorts(lanes.length);
+    const appPorts = new Map(lanes.map((lane, index) => [lane, ports[index]!]));
+    for (const [lane, port] of appPorts)
+      running.push(await startApp(lane, tools, { port, folder }));
+    const identities = writeIdentities(folder);
+    return await use({ tools, identities, folder, appPorts, running });
+  } finally {
+    for (const one of running.reverse()) await one.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A pair of this peer on all lanes of the stage that it can do. */
+export async function startPair(stage: Stage, peer: Peer): Promise<Target> {
+  const plan = await pairPlan(stage, peer);
+  const server = await launch(peer.command('server', plan));
+  stage.running.push(server);
+  const client = await launch(peer.command('client', plan));
+  stage.running.push(client);
+  return { name: peer.name, peer, plan, client, server, port: (lane) => portsOf(plan, lane).entry };
+}
+
+/** The app without any proxy. */
+export function direct(stage: Stage): Target {
+  const { identities, folder, appPorts } = stage;
+  const lanes = [...appPorts].map(([lane, app]) => [lane, { entry: app, mesh: 0, app }] as const);
+  const plan: PairPlan = { folder, identities, lanes, admin: { client: 0, server: 0 } };
+  const port = (lane: Lane) => portsOf(plan, lane).app;
+  return { name: 'direct', peer: null, plan, client: null, server: null, port };
+}
+
+export async function pairPlan(stage: Stage, peer: Peer): Promise<PairPlan> {
+  const able = [...stage.appPorts].filter(([lane]) => peer.lanes.includes(lane));
+  const ports = await freePorts(able.length * 2 + 2);
+  const lanes = able.map(
+    ([lane, app], index) =>
+      [lane, { entry: ports[2 * index]!, mesh: ports[2 * index + 1]!, app }] as const,
+  );
+  const admin = { client: ports.at(-2)!, server: ports.at(-1)! };
+  const folder = mkdtempSync(join(stage.folder, 'pair-'));
+  return { folder, identities: stage.identities, lanes, admin };
+}
+
+export function portsOf(plan: PairPlan, lane: Lane): { entry: number; mesh: number; app: number } {
+  const found = plan.lanes.find(([name]) => name === lane);
+  if (found === undefined) throw new Error(`lane ${lane} is not planned`);
+  return found[1];
+}
+
+/** Every target once a round, in turn, beginning with another one each round. */
+export async function inRounds(
+  targets: readonly Target[],
+  rounds: number,
+  measure: (target: Target) => Promise<Sample>,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map<string, Sample[]>(targets.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (let index = 0; index < targets.length; index++) {
+      const target = targets[(index + round) % targets.length]!;
+      const sample = await measure(target);
+      samples.get(target.name)?.push(sample);
+      say(`  ${round + 1}/${rounds} ${target.name}: ${words(sample)}`);
+    }
+  }
+  return samples;
+}
+
+function words(sample: Sample): string {
+  return Object.entries(sample)
+    .map(([name, value]) => `${name} ${Math.round(value * 100) / 100}`)
+    .join(', ');
+}

@@ -1,0 +1,65 @@
+// The command line of `npm run bench -- peers`. Pure.
+import { parseArgs } from 'node:util';
+
+export interface Options {
+  /** Undefined: as each load has it. */
+  readonly rounds: number | undefined;
+  readonly seconds: number | undefined;
+  /** Loads whose name contains one of these; empty: all. */
+  readonly only: readonly string[];
+  /** Peers whose name begins with one of these; `tsmesh@FILE` is another bundle. Empty: all. */
+  readonly peers: readonly string[];
+  /** Leaves out loads that have their results already. */
+  readonly resume: boolean;
+  /** Writes docs/performance.md and the figures from the results that are there. */
+  readonly write: boolean;
+}
+
+export const peersUsage = `npm run bench -- peers [flags]
+  --only a,b      loads whose name contains one of these (get-32, get, rate, grpc, memory …)
+  --peers a,b     tsmesh, envoy, envoy-h1, envoy-h2, haproxy, nginx; tsmesh@dist/other.mjs is another bundle
+  --rounds N      instead of 5
+  --seconds N     of one round, instead of each load's own
+  --resume        leave out the loads that a whole run has measured already
+  --write         put the results of whole runs into docs/performance.md and docs/figures, measure nothing`;
+
+/** Throws with the usage for what is not a flag of it. */
+export function parseOptions(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      peers: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      resume: { type: 'boolean', default: false },
+      write: { type: 'boolean', default: false },
+    },
+  });
+  return {
+    rounds: count('--rounds', values.rounds),
+    seconds: count('--seconds', values.seconds),
+    only: list(values.only),
+    peers: list(values.peers),
+    resume: values.resume,
+    write: values.write,
+  };
+}
+
+/** A run whose results may stand in the documents: all peers, all rounds, the loads' own length. */
+export function isWhole({ rounds, seconds, peers }: Options): boolean {
+  return peers.length === 0 && seconds === undefined && (rounds === undefined || rounds >= 5);
+}
+
+function count(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) {
+    throw new Error(`${flag} ${text}: must be a whole number from 1 on\n${peersUsage}`);
+  }
+  return value;
+}
+
+function list(text: string | undefined): string[] {
+  return (text ?? '').split(',').filter((part) => part !== '');
+}

@@ -1,0 +1,30 @@
+// The programs that the comparison runs, installed on first use.
+import { join } from 'node:path';
+import { bundle } from '../../images/bundle.ts';
+import { repository } from '../../lib/paths.ts';
+import { ensureDebianPrograms, ensureEnvoy, ensureGoProgram } from '../../tools/peers.ts';
+
+export interface Tools {
+  readonly envoy: string;
+  readonly haproxy: string;
+  readonly nginx: string;
+  readonly wrk: string;
+  readonly h2load: string;
+  readonly fortio: string;
+}
+
+export async function ensureTools(): Promise<Tools> {
+  const debian = await ensureDebianPrograms(['haproxy', 'nginx', 'wrk', 'h2load']);
+  const [haproxy, nginx, wrk, h2load] = debian as [string, string, string, string];
+  const envoy = await ensureEnvoy();
+  const fortio = await ensureGoProgram('fortio');
+  return { envoy, haproxy, nginx, wrk, h2load, fortio };
+}
+
+/** Where the sidecar's bundle is, as the image has it. */
+export const shippedBundle = join(repository, 'dist/proxy/main.mjs');
+
+/** Makes it from the sources. */
+export async function makeBundle(): Promise<void> {
+  await bundle('proxy/main.ts', 'proxy');
+}

@@ -1,0 +1,116 @@
+// tsmesh as a pair: the shipped bundle with the image's flags, in local file mode.
+import { writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type {
+  DestinationResource,
+  InboundPort,
+  Protocol,
+  Resource,
+  WorkloadResource,
+} from '../../../proxy/api/resources.ts';
+import { nodeFlags } from '../../images/definitions.ts';
+import { configPath, type Peer } from './peer.ts';
+import { trustDomain, type Lane, type PairPlan, type Side } from './plan.ts';
+
+/** What a user declares for such a port: nothing for HTTP/1.1, appProtocol for gRPC and raw TCP. */
+const protocols: Readonly<Record<Lane, Protocol>> = {
+  get: 'auto',
+  echo: 'auto',
+  bulk: 'auto',
+  grpc: 'http2',
+  tcp: 'tcp',
+};
+
+/** `label` tells two bundles apart that run side by side. */
+export function tsmesh(bundle: string, label = 'tsmesh'): Peer {
+  return {
+    name: label,
+    title: label === 'tsmesh' ? 'tsmesh' : `tsmesh (${basename(label)})`,
+    lanes: ['get', 'echo', 'bulk', 'grpc', 'tcp'],
+    command: (side, plan) => {
+      const file = configPath(plan, side, 'json');
+      writeFileSync(file, JSON.stringify(localFile(side, plan)));
+      return {
+        program: process.execPath,
+        args: [...(nodeFlags.proxy ?? []), bundle],
+        env: { TSMESH_CONFIG_FILE: file },
+        ready: { url: `http://127.0.0.1:${plan.admin[side]}/ready` },
+      };
+    },
+  };
+}
+
+function localFile(side: Side, plan: PairPlan): object {
+  const common = {
+    health: `127.0.0.1:${plan.admin[side]}`,
+    identity: plan.identities[side].folder,
+    logLevel: 'error',
+  };
+  const own = workload(side, plan);
+  if (side === 'server') {
+    const inbound = plan.lanes.map(([, { mesh, app }]) => {
+      return { listen: `127.0.0.1:${mesh}`, destination: `127.0.0.1:${app}` };
+    });
+    return { ...common, resources: [own] satisfies Resource[], inbound };
+  }
+  const resources: Resource[] = [own];
+  for (const [lane, { mesh, app }] of plan.lanes) {
+    const name = `bench/${lane}:80`;
+    const identity = plan.identities.server.spiffeId;
+    const endpoint = { address: '127.0.0.1', port: mesh, identity, podName: lane, zone: '' };
+    resources.push(destination(lane, app, name));
+    resources.push({ type: 'Endpoints', name, endpoints: [endpoint] });
+  }
+  const outbound = plan.lanes.map(([, { entry, app }]) => {
+    return { listen: `127.0.0.1:${entry}`, destination: `${serviceAddress}:${app}` };
+  });
+  return { ...common, resources, outbound };
+}
+
+/** Stands for a ClusterIP. */
+const serviceAddress = '10.99.0.1';
+
+function workload(side: Side, plan: PairPlan): WorkloadResource {
+  const strict = { mtls: 'STRICT', decidedBy: 'Mesh default' } as const;
+  const inbound: Record<string, InboundPort> = {};
+  for (const [lane, { app }] of plan.lanes) {
+    inbound[String(app)] = { protocol: protocols[lane], ...strict };
+  }
+  return {
+    type: 'Workload',
+    name: 'self',
+    trustDomain,
+    namespace: 'bench',
+    serviceAccount: side,
+    inbound: { ports: side === 'server' ? inbound : {}, other: { protocol: 'auto', ...strict } },
+    outbound: { policy: 'AllowAny', whenDisconnected: 'refuse' },
+    accessLog: 'errors',
+    statisticsIntervalMs: 5000,
+    policies: [],
+  };
+}
+
+function destination(lane: Lane, port: number, endpoints: string): DestinationResource {
+  const backends = [{ endpoints, weight: 1 }];
+  const route = {
+    name: 'default',
+    matches: [],
+    backends,
+    timeoutMs: null,
+    retry: null,
+    requestHeaders: null,
+    responseHeaders: null,
+    rewrite: null,
+    redirect: null,
+  };
+  return {
+    type: 'Destination',
+    name: `${serviceAddress}:${port}`,
+    kind: 'service',
+    host: `${lane}.bench:80`,
+    protocol: protocols[lane],
+    routes: [route],
+    tcp: backends,
+    policies: [],
+  };
+}
