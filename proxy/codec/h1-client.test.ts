@@ -26,12 +26,24 @@ describe('an HTTP/1.1 client session', () => {
   });
 
   it.each([
-    [{ method: 'POST' }, 'content-length: 0\r\n'],
     [{ method: 'DELETE', contentLength: 0 }, 'content-length: 0\r\n'],
     [{ method: 'DELETE' }, ''],
   ])('says that there is no body where %j needs it', (over, line) => {
     const { session } = open(over);
     expect(takeText(session)).toBe(`${over.method} / HTTP/1.1\r\nhost: a.test\r\n${line}\r\n`);
+  });
+
+  it('adds no length to a request that came without', () => {
+    const { session } = open({ method: 'POST' });
+    expect(takeText(session)).toBe('POST / HTTP/1.1\r\nhost: a.test\r\n\r\n');
+  });
+
+  it.each([
+    [{ path: '/x?y', scheme: 'https' }, 'GET https://a.test/x?y HTTP/1.1'],
+    [{ method: 'OPTIONS', path: '*' }, 'OPTIONS http://a.test HTTP/1.1'],
+  ])('writes the absolute-form where the target came in it: %j', (over, line) => {
+    const { session } = open({ ...over, absoluteForm: true });
+    expect(takeText(session)).toBe(`${line}\r\nhost: a.test\r\n\r\n`);
   });
 
   it('writes counted and chunked bodies and trailers', () => {

@@ -395,9 +395,6 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
   }
 }
 
-/** Methods whose meaning includes content: without it they say so (RFC 9110 §8.6). */
-const CONTENT_METHODS: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
-
 /** Chooses the request's framing, begins it, and returns the lines that say so, with the head's empty line. */
 function begin(stream: H1ClientStream, head: RequestHead, end: boolean): string {
   const te = hasField(head.fields, 'te') ? 'te' : '';
@@ -410,8 +407,8 @@ function begin(stream: H1ClientStream, head: RequestHead, end: boolean): string 
   if (stream.connect) return connection;
   if (end) {
     stream.body.begin('none', 0);
-    const sayNone = head.contentLength !== null || CONTENT_METHODS.has(head.method);
-    return (sayNone ? 'content-length: 0\r\n' : '') + connection;
+    // Said only where the request said so: who sent none got along without (RFC 9112 §6.3, rule 7).
+    return (head.contentLength === null ? '' : 'content-length: 0\r\n') + connection;
   }
   if (head.contentLength !== null) {
     stream.body.begin('length', head.contentLength);

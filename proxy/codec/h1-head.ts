@@ -30,6 +30,7 @@ export class H1RequestParser {
   #authority: string | null = null;
   #path = '';
   #targetScheme = '';
+  #absoluteForm = false;
 
   constructor(maxFields: number, scheme: string) {
     this.section = new H1FieldSection(maxFields);
@@ -70,6 +71,7 @@ export class H1RequestParser {
   /** RFC 9112 §3.2: which form the target has follows from the method and its first character. */
   #target(method: string, target: string): H1Fault | null {
     this.#targetScheme = this.#scheme;
+    this.#absoluteForm = false;
     this.#authority = null;
     this.#path = target;
     if (method === 'CONNECT') {
@@ -83,6 +85,7 @@ export class H1RequestParser {
     const parts = ABSOLUTE_FORM.exec(target);
     if (parts === null || parts[2] === '' || !isAuthority(parts[2]!)) return H1_FAULTS.target;
     this.#targetScheme = parts[1]!.toLowerCase();
+    this.#absoluteForm = true;
     this.#authority = parts[2]!;
     this.#path = originForm(method, parts[3]!);
     return null;
@@ -127,6 +130,8 @@ export class H1RequestParser {
       fields: section.fields,
       contentLength: section.contentLength < 0 ? null : section.contentLength,
     };
+    // Only where it is so: all other heads keep one shape.
+    if (this.#absoluteForm) this.head.absoluteForm = true;
     return null;
   }
 

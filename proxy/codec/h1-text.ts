@@ -67,8 +67,16 @@ export function statusLine(status: number): string {
 }
 
 export function requestLineAndHost(head: RequestHead): string {
-  const target = head.method === 'CONNECT' ? head.authority : head.path;
-  return `${head.method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
+  return `${head.method} ${targetOf(head)} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
+}
+
+/** RFC 9112 §3.2. */
+function targetOf(head: RequestHead): string {
+  if (head.method === 'CONNECT') return head.authority;
+  if (head.absoluteForm === undefined) return head.path;
+  // OPTIONS of a whole server has no path in this form (RFC 9112 §3.2.4).
+  const path = head.path === '*' ? '' : head.path;
+  return `${head.scheme}://${head.authority}${path}`;
 }
 
 export function fieldLines(fields: Fields): string {

@@ -28,6 +28,8 @@ export interface RequestHead {
   fields: Fields;
   /** Declared body length in bytes; null where unknown (chunked, HTTP/2 without content-length). */
   contentLength: number | null;
+  /** The target came in absolute-form, as clients send it to proxies; HTTP/2 has no such difference. */
+  absoluteForm?: true;
   /** Names whose values came as never-indexed and are to be sent on so (RFC 7541 §6.2.3). */
   neverIndexed?: readonly string[];
 }

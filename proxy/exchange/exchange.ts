@@ -22,6 +22,7 @@ import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
+import { withMeshFields } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 
@@ -32,7 +33,6 @@ import { RequestBody } from './request-body.ts';
 const safeRepeatPausesMs = [0, 25, 50, 100, 200, 400] as const;
 /** The same where the only endpoint cannot be reached at all: it is more likely down than replaced. */
 const aloneRepeatPausesMs = [25, 50] as const;
-export const appProtocolHeader = 'tsmesh-app-protocol';
 
 export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
   private readonly context: ExchangeContext;
@@ -115,9 +115,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (connection === null) return;
     const { plan, body } = this;
     this.sentOverMtls = connection.link.peer !== null;
-    const tell = plan.tellHttp2 && this.sentOverMtls;
-    const head = tell ? withAppProtocol(plan.head) : plan.head;
-    attempt.stream = connection.open(head, body.isEmpty, attempt);
+    const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
+    attempt.stream = connection.open(head, body.endedWithHead, attempt);
     if (attempt.over) return;
     body.attach(attempt.stream);
     if (body.ended) this.startTryTimeout(attempt);
@@ -401,8 +400,4 @@ function isTunnel(request: RequestHead, status: number): boolean {
 function grpcStatusOf(fields: Fields): number {
   const value = fieldLine(fields, 'grpc-status');
   return value !== undefined && /^[0-9]{1,3}$/.test(value) ? Number(value) : noGrpcStatus;
-}
-
-function withAppProtocol(head: RequestHead): RequestHead {
-  return { ...head, fields: [...head.fields, appProtocolHeader, 'http2'] };
 }

@@ -6,9 +6,13 @@ import type { ClientStream, Fields, ServerStream } from '../codec/session.ts';
 /** A request whose body is longer is sent once only. */
 export const replayBytes = 64 * 1024;
 
+const nothing = Buffer.alloc(0);
+
 export class RequestBody {
   /** The request was received to its end. */
   ended: boolean;
+  /** The head said that there is no body: not the same as a body that is empty (chunked, or by an empty DATA frame). */
+  readonly endedWithHead: boolean;
   totalBytes = 0;
   private readonly source: ServerStream;
   private target: ClientStream | null = null;
@@ -26,11 +30,7 @@ export class RequestBody {
   constructor(source: ServerStream, ended: boolean) {
     this.source = source;
     this.ended = ended;
-  }
-
-  /** Ended without data and trailers. */
-  get isEmpty(): boolean {
-    return this.ended && this.totalBytes === 0 && this.trailers === null;
+    this.endedWithHead = ended;
   }
 
   /** Another attempt could send all of it. */
@@ -65,6 +65,7 @@ export class RequestBody {
     for (const [index, chunk] of held.entries())
       if (!target.sendData(chunk, bodyEnds && index === held.length - 1)) this.blocked = true;
     if (this.trailers !== null) target.sendTrailers(this.trailers);
+    else if (bodyEnds && held.length === 0 && !this.endedWithHead) target.sendData(nothing, true);
     this.trim();
     if (!this.blocked) this.credit();
   }
@@ -100,7 +101,7 @@ export class RequestBody {
 
   private keep(chunk: Buffer): void {
     if (this.lost || chunk.length === 0) {
-      // An empty end is sent by `attach` with the last chunk, or with the head.
+      // An empty end is sent by `attach` with the last chunk, or by itself.
       return;
     }
     if (this.chunks === null) this.chunks = [chunk];

@@ -13,8 +13,14 @@ describe('reading the fields of a request', () => {
   });
 
   it('finds the request id and what the caller says of its app', () => {
-    const fields = ['x-request-id', '7', 'tsmesh-app-protocol', 'http2'];
-    expect(readFields(fields, true)).toEqual({ grpc: false, requestId: '7', tellsHttp2: true });
+    const said = ['tsmesh-app-protocol', 'http2', 'tsmesh-target-form', 'absolute'];
+    const fields = ['x-request-id', '7', ...said];
+    expect(readFields(fields, true)).toEqual({
+      grpc: false,
+      requestId: '7',
+      tellsHttp2: true,
+      tellsAbsoluteForm: true,
+    });
     expect(fields).toEqual(['x-request-id', '7']);
   });
 

@@ -3,6 +3,7 @@
 
 import { headers } from '../api/constants.ts';
 import type { Fields } from '../codec/session.ts';
+import { appProtocolField, targetFormField } from './mesh-fields.ts';
 
 export interface RequestFacts {
   grpc: boolean;
@@ -10,16 +11,22 @@ export interface RequestFacts {
   requestId: string;
   /** What the caller's sidecar says of the caller's app. */
   tellsHttp2: boolean;
+  /** What it says of the form of the target. */
+  tellsAbsoluteForm: boolean;
 }
 
 const meshPrefix = 'tsmesh-';
-const appProtocol = 'tsmesh-app-protocol';
 /** Names of the client's certificate in the form Envoy made common; set by the mesh only. */
 export const clientCertHeader = 'x-forwarded-client-cert';
 
 /** `inbound`: strips the certificate header too, which an app may send on but nobody may forge. */
 export function readFields(fields: Fields, inbound: boolean): RequestFacts {
-  const facts: RequestFacts = { grpc: false, requestId: '', tellsHttp2: false };
+  const facts: RequestFacts = {
+    grpc: false,
+    requestId: '',
+    tellsHttp2: false,
+    tellsAbsoluteForm: false,
+  };
   let forbidden = false;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
@@ -30,7 +37,8 @@ export function readFields(fields: Fields, inbound: boolean): RequestFacts {
       case 0x74: // t
         if (!name.startsWith(meshPrefix)) break;
         forbidden = true;
-        if (name === appProtocol) facts.tellsHttp2 = fields[i + 1] === 'http2';
+        if (name === appProtocolField) facts.tellsHttp2 = fields[i + 1] === 'http2';
+        else if (name === targetFormField) facts.tellsAbsoluteForm = fields[i + 1] === 'absolute';
         break;
       case 0x78: // x
         if (name === headers.requestId) facts.requestId = fields[i + 1]!;

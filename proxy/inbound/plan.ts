@@ -31,12 +31,13 @@ export function planInbound(
   nextRequestId: NextRequestId,
 ): Plan {
   const { peer, port } = facts;
-  const { grpc, requestId, tellsHttp2 } = readFields(head.fields, true);
+  const { grpc, requestId, tellsHttp2, tellsAbsoluteForm } = readFields(head.fields, true);
   const refusal = refusalOf(port, peer);
   if (refusal !== null) return { type: 'refuse', route: '', reply: refusal, grpc };
   const id = requestId === '' ? nextRequestId() : requestId;
   if (requestId === '') head.fields.push(headers.requestId, id);
   if (peer !== null) addPeer(head, facts.ownIdentity, peer);
+  if (peer !== null && tellsAbsoluteForm) head.absoluteForm = true;
   const appHttp2 = port.protocol === 'http2' || (peer === null ? facts.http2 : tellsHttp2);
   return {
     type: 'forward',

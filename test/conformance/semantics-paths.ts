@@ -1,0 +1,55 @@
+// Test support: the ways through the mesh that HTTP semantics are held to: two sidecars with mutual TLS,
+// and either one alone in plaintext.
+
+import type { AddressInfo } from 'node:net';
+import type { Protocol } from '../../proxy/api/resources.ts';
+import { startPair } from '../support/mesh-pair.ts';
+import {
+  destination,
+  endpoints,
+  service,
+  startSidecar,
+  workload,
+  type TestSidecar,
+} from '../support/sidecar.ts';
+
+export const paths = [
+  'two sidecars, mutual TLS',
+  'outbound only, plaintext',
+  'inbound only, plaintext',
+] as const;
+export type Path = (typeof paths)[number];
+
+export interface OpenPath {
+  /** Where the client connects. */
+  port: number;
+  /** In the order that a request passes them. */
+  sidecars: TestSidecar[];
+  close(): void;
+}
+
+/** `protocol`: what the app's port is declared as. */
+export async function openPath(
+  path: Path,
+  app: AddressInfo,
+  protocol: Protocol = 'auto',
+): Promise<OpenPath> {
+  if (path === paths[0]) {
+    const pair = await startPair(app);
+    pair.route({ protocol });
+    pair.callee.apply(workload({ mtls: 'STRICT', protocol }));
+    const { caller, callee } = pair;
+    const { port } = caller.outbound.address;
+    return { port, sidecars: [caller, callee], close: () => pair.close() };
+  }
+  const sidecar = await startSidecar('only');
+  const close = () => sidecar.close();
+  if (path === paths[1]) {
+    sidecar.target.outbound = service;
+    sidecar.apply(workload(), destination({ protocol }), endpoints(app, null));
+    return { port: sidecar.outbound.address.port, sidecars: [sidecar], close };
+  }
+  sidecar.target.inbound = { address: app.address, port: app.port };
+  sidecar.apply(workload({ mtls: 'PERMISSIVE', protocol }));
+  return { port: sidecar.inbound.address.port, sidecars: [sidecar], close };
+}
