@@ -33,7 +33,8 @@ export class Tunnel {
     const { remoteAddress = '', remotePort = 0 } = links.upstream.raw;
     this.endpoint = `${remoteAddress}:${remotePort}`;
     context.series.connection(this.mtls);
-    this.relay = new Relay(this.downstream, this.upstream, first, {
+    const joined = { a: links.downstream, b: links.upstream };
+    this.relay = new Relay(joined, first, context.deps.io, {
       onDone: (sent, received) => {
         context.series.bytes(sent, received);
         this.log(sent, received);

@@ -42,16 +42,20 @@ export const socketBufferBytes = 256 * 1024;
 export const keepAliveIdleMs = 30_000;
 
 /**
- * The peer sees a reset, not an orderly end: what it received is not complete. After an end was sent (or
- * waits behind data) libuv refuses a reset and Node then never closes the handle: such a socket is closed.
+ * The peer sees a reset, not an orderly end: what it received is not complete. While an end is on its way
+ * (or waits behind data) libuv refuses a reset and Node then never closes the handle: such a socket is closed.
  */
 export function resetLink(link: Link): void {
   const { socket, raw } = link;
   if (!raw.destroyed) {
-    if (socket.writableEnded || raw.writableEnded) raw.destroy();
+    if (isEnding(socket) || isEnding(raw)) raw.destroy();
     else reset(raw);
   }
   if (socket !== raw) socket.destroy();
+}
+
+function isEnding({ writableEnded, writableFinished }: Socket): boolean {
+  return writableEnded && !writableFinished;
 }
 
 function reset(raw: Socket): void {

@@ -1,6 +1,8 @@
 // Joins two links byte for byte: half-close, back-pressure and resets go through; nothing is looked at.
+// Each direction is a Pipe of its own; what ends both is decided here.
 
-import { resetLink, type Link } from './link.ts';
+import { resetLink, type Io, type Link } from './link.ts';
+import { Pipe } from './pipe.ts';
 
 export interface RelayListener {
   /** Both links are closed. `broken`: one of them by a reset or an error. */
@@ -8,28 +10,26 @@ export interface RelayListener {
 }
 
 export class Relay {
-  /** From `a` to `b`, and back. */
-  private sentBytes = 0;
-  private receivedBytes = 0;
-  private readonly gone = new Set<Link>();
-  private broken = false;
   private readonly a: Link;
   private readonly b: Link;
+  /** From `a` to `b`, and back. */
+  private readonly there: Pipe;
+  private readonly back: Pipe;
   private readonly listener: RelayListener;
+  private open = 2;
+  private broken = false;
 
   /** `first` was read from `a` already and goes to `b` before all else. */
-  constructor(a: Link, b: Link, first: Buffer | null, listener: RelayListener) {
+  constructor(links: { a: Link; b: Link }, first: Buffer | null, io: Io, listener: RelayListener) {
+    const { a, b } = links;
     this.a = a;
     this.b = b;
     this.listener = listener;
-    if (first !== null && first.length > 0) {
-      this.sentBytes = first.length;
-      b.socket.write(first);
-    }
-    this.join(a, b, (bytes) => (this.sentBytes += bytes));
-    this.join(b, a, (bytes) => (this.receivedBytes += bytes));
-    a.socket.resume();
-    b.socket.resume();
+    this.there = new Pipe(a, b, io);
+    this.back = new Pipe(b, a, io);
+    if (first !== null && first.length > 0) this.there.put(first);
+    this.follow(a);
+    this.follow(b);
   }
 
   destroy(): void {
@@ -37,30 +37,33 @@ export class Relay {
     resetLink(this.b);
   }
 
-  private join(from: Link, to: Link, count: (bytes: number) => void): void {
-    const source = from.socket;
-    const sink = to.socket;
-    source.on('data', (chunk: Buffer) => {
-      count(chunk.length);
-      if (sink.writable && !sink.write(chunk)) source.pause();
-    });
-    sink.on('drain', () => source.resume());
-    source.on('end', () => sink.end());
-    source.on('error', () => undefined);
-    source.on('close', () => this.onClose(from, to));
+  private follow(link: Link): void {
+    const { socket } = link;
+    socket.on('error', () => undefined);
     // What happened while the first bytes were looked at is not told again.
-    if (source.readableEnded) sink.end();
-    if (source.destroyed) this.onClose(from, to);
+    if (socket.destroyed) {
+      this.onClose(link);
+      return;
+    }
+    socket.once('close', () => this.onClose(link));
+    this.pipeFrom(link).start();
   }
 
-  private onClose(gone: Link, other: Link): void {
-    const { socket } = gone;
-    if (this.gone.has(gone)) return;
-    this.gone.add(gone);
+  private pipeFrom(link: Link): Pipe {
+    return link === this.a ? this.there : this.back;
+  }
+
+  private onClose(link: Link): void {
+    const { socket } = link;
+    const other = link === this.a ? this.b : this.a;
+    this.open -= 1;
     if (!socket.readableEnded || !socket.writableFinished) {
       this.broken = true;
+      // What came before the reset goes before the reset.
+      this.pipeFrom(link).flush();
       resetLink(other);
     }
-    if (this.gone.size === 2) this.listener.onDone(this.sentBytes, this.receivedBytes, this.broken);
+    if (this.open > 0) return;
+    this.listener.onDone(this.there.bytes, this.back.bytes, this.broken);
   }
 }

@@ -3,6 +3,7 @@
 // requests per second starts a full collection several times a second for it (docs/performance.md).
 
 import { Socket } from 'node:net';
+import { Slabs } from './slabs.ts';
 
 /** As much as one read of a TCP socket takes; a TLS record brings 16 KiB at most. */
 const scratchBytes = 256 * 1024;
@@ -19,6 +20,8 @@ interface HandleWithBuffer {
 }
 
 export class SocketReader {
+  /** For who borrows bytes and must keep some. */
+  readonly slabs = new Slabs();
   private readonly keys = findKeys();
   private scratch: Buffer | null = null;
   private slab: Buffer = Buffer.alloc(0);
@@ -31,16 +34,33 @@ export class SocketReader {
   attach(socket: Socket, onBytes: (bytes: Buffer) => void): void {
     // For bytes that were read or put back before; and for all of them where there is no shared buffer.
     socket.on('data', onBytes);
+    this.takeOver(socket, (buffer, length) => {
+      onBytes(this.copy(buffer, length));
+      return true;
+    });
+  }
+
+  /**
+   * As `attach`, but the bytes are the callee's until it returns only, and false stops the reading until the
+   * socket is resumed. Nothing is left to be read in the socket itself.
+   */
+  borrow(socket: Socket, onBytes: (bytes: Buffer) => boolean): void {
+    socket.on('data', (chunk: Buffer) => {
+      if (!onBytes(chunk)) socket.pause();
+    });
+    this.takeOver(socket, (buffer, length) =>
+      onBytes(length === buffer.length ? buffer : buffer.subarray(0, length)),
+    );
+  }
+
+  private takeOver(socket: Socket, onRead: (buffer: Buffer, length: number) => boolean): void {
     const { keys } = this;
     const handle = (socket as unknown as { _handle?: HandleWithBuffer | null })._handle;
     if (keys === null || handle?.useUserBuffer === undefined) return;
     const buffer = (this.scratch ??= Buffer.allocUnsafeSlow(scratchBytes));
     const fields = socket as unknown as Record<symbol, unknown>;
     fields[keys.buffer] = buffer;
-    fields[keys.callback] = (length: number): true => {
-      onBytes(this.copy(buffer, length));
-      return true;
-    };
+    fields[keys.callback] = (length: number): boolean => onRead(buffer, length);
     handle.useUserBuffer(buffer);
   }
 
