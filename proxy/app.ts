@@ -11,19 +11,22 @@ import { createDiscoveryClient, type DiscoveryClient } from './discovery/client.
 import { createSnapshotFile, type SnapshotFile } from './discovery/snapshot-file.ts';
 import { createOpenStream } from './discovery/transport.ts';
 import { createIdentityLoader, type IdentityLoader } from './identity/loader.ts';
-import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
 import { watchForeignSockets, type ForeignSockets } from './lifecycle/foreign-sockets.ts';
 import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
 import { createReadiness, type Readiness } from './lifecycle/readiness.ts';
 import type { Clock } from './net/clock.ts';
 import type { ReadOriginalDestination } from './net/original-destination.ts';
-import { createResolver, type Registry, type Resolver } from './outbound/resolver.ts';
-import { createStore, type Store } from './state/store.ts';
-import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
-import { createCounters, type Counters } from './telemetry/counters.ts';
+import type { Registry } from './outbound/resolver.ts';
+import type { Store } from './state/store.ts';
+import type { AccessLogOutput } from './telemetry/access-log.ts';
+import type { Counters, Direction } from './telemetry/counters.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { prometheusText } from './telemetry/prometheus.ts';
+import { createTrafficState, registryState, type TrafficState } from './traffic-state.ts';
+import { Fleet, type WorkerPort } from './workers/fleet.ts';
+import { bothDirections, mergeCounters, statisticsOf, type CountersView } from './workers/merge.ts';
+import type { Figures, RegistryLink, WorkerReport } from './workers/messages.ts';
 
 export interface AppDeps {
   clock: Clock;
@@ -35,6 +38,14 @@ export interface AppDeps {
   afterTurn: (run: () => void) => void;
   processFacts(): { memory: { rss: number; heapUsed: number }; cpuSeconds: number };
   originalDestination: ReadOriginalDestination;
+  /** Needed where `concurrency` is above 1. */
+  threads?: Threads;
+}
+
+export interface Threads {
+  start(): WorkerPort;
+  /** A worker is gone: ends the process, as an error that nobody caught does. */
+  onLost(error: Error): void;
 }
 
 export interface Sidecar {
@@ -49,25 +60,20 @@ const version = '0.1.0';
 /** Outbound requests of an app that ended already are nobody's: they are not waited for longer. */
 const outboundGraceMs = 2000;
 const lookMs = 20;
-/** Start, or a change of stream: as long as an unknown destination is held. */
-const reconnectGraceMs = 1000;
 /** Peers of open connections learn what was not processed: two round trips, or a second if they are silent. */
 const closeGraceMs = 1500;
 
 /** What is made before any port is bound. */
-interface Core {
+interface Core extends TrafficState {
   config: Config;
   deps: AppDeps;
   startedAtMs: number;
-  store: Store;
-  holder: IdentityHolder;
   loader: IdentityLoader | null;
-  counters: Counters;
-  accessLog: AccessLog;
-  resolver: Resolver;
   snapshot: SnapshotFile | null;
   discovery: DiscoveryClient | null;
   readiness: Readiness;
+  /** Null where this thread carries all traffic. */
+  fleet: Fleet | null;
   /** Null without an operator: a local file may run under any user. */
   foreignSockets: ForeignSockets | null;
 }
@@ -76,6 +82,7 @@ interface Core {
 export async function startSidecar(config: Config, deps: AppDeps): Promise<Sidecar> {
   const core = createCore(config, deps);
   const [data] = await Promise.all([bind(core), loadHeld(core)]);
+  await startFleet(core, data);
   const drain = createSidecarDrain(core, data);
   const view: View = { core, data, drain };
   const health = await startHealthServer({
@@ -108,53 +115,98 @@ interface View {
 }
 
 function createCore(config: Config, deps: AppDeps): Core {
-  const { clock, logger } = deps;
-  const store = createStore(new Set(ownAddresses(config)));
-  const holder = createIdentityHolder();
-  const counters = createCounters();
-  const accessLog = createAccessLog({
-    output: deps.accessLogOutput,
-    wallTimeMs: () => clock.wallTimeMs(),
-    afterTurn: deps.afterTurn,
-  });
-  store.onSwap(({ workload }) => accessLog.setMode(workload?.accessLog ?? 'off'));
-  // Resolver and discovery need each other: who has no operator asks nobody.
-  const link: { discovery: DiscoveryClient | null } = { discovery: null };
-  const resolver = createResolver({
-    store,
+  const { clock } = deps;
+  // Resolver, fleet and discovery need each other: who has no operator asks nobody.
+  const link: Link = { discovery: null, fleet: null };
+  const state = createTrafficState({
     clock,
-    registry: () => registryState(link.discovery, clock),
+    ownAddresses: new Set(ownAddresses(config)),
+    accessLogOutput: deps.accessLogOutput,
+    afterTurn: deps.afterTurn,
+    registry: () => registryNow(link.discovery, clock),
     onWanted: (name) => link.discovery?.subscribe(name),
-    onUnwanted: (names) => link.discovery?.unsubscribe(names),
+    onUnwanted: (names) => onUnwanted(names),
+    ...(config.concurrency === 1 ? {} : { forget: () => undefined }),
   });
-  const parts = { config, deps, store, holder, counters, accessLog, resolver };
-  const base = { ...parts, startedAtMs: clock.wallTimeMs(), readiness: createReadiness() };
-  const directory = config.identityDirectory;
-  const loader =
-    directory === null
-      ? null
-      : createIdentityLoader({
-          directory,
-          expected: config.expectedIdentity,
-          holder,
-          clock,
-          logger,
-        });
-  const snapshot = createSnapshot(config, deps, store);
-  link.discovery = createDiscovery(base, snapshot);
-  const foreignSockets =
-    config.source.type === 'file'
-      ? null
-      : watchForeignSockets({ userId: proxyUserId, procDirectory: '/proc', clock, logger });
-  return { ...base, loader, snapshot, discovery: link.discovery, foreignSockets };
+  const onUnwanted = (names: readonly string[]): void => {
+    const unheld = link.fleet?.forget(names) ?? names;
+    if (link.fleet !== null && unheld.length > 0) state.store.forget(unheld);
+    link.discovery?.unsubscribe(unheld);
+  };
+  link.fleet = createFleet(config, deps, state, link);
+  const readiness = createReadiness();
+  const base = { config, deps, ...state, fleet: link.fleet, readiness };
+  const snapshot = createSnapshot(config, deps, state.store);
+  const started = { ...base, startedAtMs: clock.wallTimeMs() };
+  link.discovery = createDiscovery(started, snapshot);
+  return {
+    ...started,
+    loader: createLoader(base),
+    snapshot,
+    discovery: link.discovery,
+    foreignSockets: createForeignSockets(config, deps),
+  };
 }
 
-/** A stream that is missing only since a moment is on its way back: unknown destinations wait for it. */
-function registryState(discovery: DiscoveryClient | null, clock: Clock): Registry {
-  if (discovery === null) return 'none';
-  const sinceMs = discovery.disconnectedSinceMs();
-  const away = sinceMs !== null && clock.nowMs() - sinceMs > reconnectGraceMs;
-  return away ? 'disconnected' : 'connected';
+interface Link {
+  discovery: DiscoveryClient | null;
+  fleet: Fleet | null;
+}
+
+function createFleet(
+  { concurrency }: Config,
+  deps: AppDeps,
+  state: TrafficState,
+  link: Link,
+): Fleet | null {
+  const { threads, clock, logger } = deps;
+  if (concurrency === 1) return null;
+  if (threads === undefined) throw new Error('concurrency above 1 needs threads');
+  return new Fleet({
+    ports: Array.from({ length: concurrency - 1 }, () => threads.start()),
+    store: state.store,
+    holds: (name) => state.resolver.holds(name),
+    registry: () => registryLink(link.discovery, clock),
+    subscribe: (name) => link.discovery?.subscribe(name),
+    unsubscribe: (names) => link.discovery?.unsubscribe(names),
+    onLost: (error) => threads.onLost(error),
+    clock,
+    logger,
+  });
+}
+
+function createLoader({
+  config,
+  deps,
+  holder,
+  fleet,
+}: Pick<Core, 'config' | 'deps' | 'holder' | 'fleet'>) {
+  const { identityDirectory: directory, expectedIdentity: expected } = config;
+  if (directory === null) return null;
+  const { clock, logger } = deps;
+  const own = { directory, expected, holder, clock, logger };
+  if (fleet === null) return createIdentityLoader(own);
+  return createIdentityLoader({
+    ...own,
+    share: (material, checked, done) => fleet.shareIdentity({ material, checked }, done),
+  });
+}
+
+function createForeignSockets({ source }: Config, { clock, logger }: AppDeps) {
+  if (source.type === 'file') return null;
+  return watchForeignSockets({ userId: proxyUserId, procDirectory: '/proc', clock, logger });
+}
+
+function registryNow(discovery: DiscoveryClient | null, clock: Clock): Registry {
+  return discovery === null
+    ? 'none'
+    : registryState(discovery.disconnectedSinceMs(), clock.nowMs());
+}
+
+function registryLink(discovery: DiscoveryClient | null, clock: Clock): RegistryLink {
+  if (discovery === null) return { type: 'none' };
+  const lostAtMs = discovery.disconnectedSinceMs();
+  return lostAtMs === null ? { type: 'open' } : { type: 'lost', forMs: clock.nowMs() - lostAtMs };
 }
 
 function createSnapshot(config: Config, deps: AppDeps, store: Store): SnapshotFile | null {
@@ -173,7 +225,7 @@ function createDiscovery(
   core: Omit<Core, 'loader' | 'snapshot' | 'discovery' | 'foreignSockets'>,
   snapshot: SnapshotFile | null,
 ): DiscoveryClient | null {
-  const { config, deps, store, holder, resolver } = core;
+  const { config, deps, store, holder, resolver, fleet } = core;
   const { source } = config;
   if (source.type === 'file') return null;
   const { clock, logger, afterTurn, random } = deps;
@@ -186,9 +238,12 @@ function createDiscovery(
     proxyVersion: version,
     identity: holder,
     store,
-    wanted: () => resolver.wanted(),
-    statistics: () => statisticsOf(core),
-    onApplied: () => snapshot?.changed(),
+    wanted: () => [...resolver.wanted(), ...(fleet?.asked() ?? [])],
+    ...(fleet === null ? { statistics: () => ownStatistics(core) } : throughFleet(core, fleet)),
+    onApplied() {
+      snapshot?.changed();
+      if (fleet !== null) resolver.trim();
+    },
     openStream: createOpenStream(clock),
     clock,
     logger,
@@ -197,19 +252,43 @@ function createDiscovery(
   });
 }
 
-function statisticsOf({
-  counters,
-  holder,
-  startedAtMs,
-}: Pick<Core, 'counters' | 'holder' | 'startedAtMs'>) {
-  const identity = holder.current();
+type Counted = Pick<Core, 'counters' | 'holder' | 'startedAtMs'>;
+
+function ownStatistics({ counters, holder, startedAtMs }: Counted) {
+  return statisticsOf(counters, startedAtMs, holder.current());
+}
+
+/** Acknowledged is what all threads have; reported what all have counted. */
+function throughFleet(core: Counted, fleet: Fleet) {
   return {
-    startedAtMs,
-    inbound: counters.totals('inbound'),
-    outbound: counters.totals('outbound'),
-    certificate:
-      identity === null ? null : { serial: identity.serial, notAfterMs: identity.notAfterMs },
+    statistics: () =>
+      statisticsOf(
+        mergedCounters(core.counters, fleet.known()),
+        core.startedAtMs,
+        core.holder.current(),
+      ),
+    gather: (then: () => void) => void fleet.reports().then(then),
+    applyElsewhere: fleet.apply.bind(fleet),
+    onConnection: () => fleet.registryChanged(),
   };
+}
+
+function mergedCounters(own: Counters, reports: readonly WorkerReport[]): CountersView {
+  if (reports.length === 0) return own;
+  return mergeCounters([bothDirections(own), ...reports.map(({ series }) => series)]);
+}
+
+/** Workers listen where this thread does; a port of 0 has become one by then. */
+async function startFleet({ config, fleet, readiness }: Core, data: DataPath): Promise<void> {
+  if (fleet === null) return;
+  readiness.add('workers', () => fleet.pending());
+  const at = (listeners: readonly ListenerConfig[], bound: readonly AddressInfo[]) =>
+    listeners.map((listener, index) => ({ ...listener, port: bound[index]!.port }));
+  await fleet.start({
+    ownAddresses: ownAddresses(config),
+    outbound: at(config.outbound, data.addresses.outbound),
+    inbound: at(config.inbound, data.addresses.inbound),
+  });
 }
 
 async function bind(core: Core): Promise<DataPath> {
@@ -224,6 +303,7 @@ async function bind(core: Core): Promise<DataPath> {
     originalDestination: deps.originalDestination,
     outbound: config.outbound,
     inbound: config.inbound,
+    reusePort: core.fleet !== null,
   });
   bound = true;
   return data;
@@ -256,33 +336,44 @@ function identityPending({ holder, loader, deps }: Core): string | null {
 }
 
 function createSidecarDrain(core: Core, data: DataPath): Drain {
-  const { config, deps, discovery } = core;
+  const { config, deps, discovery, fleet } = core;
   return createDrain({
-    drainInbound: () => data.drainInbound(),
-    refuseInbound: () => data.refuseInbound(),
+    drainInbound() {
+      data.drainInbound();
+      fleet?.drain();
+    },
+    refuseInbound() {
+      data.refuseInbound();
+      fleet?.refuse();
+    },
     announce: () => discovery?.draining(),
-    inboundInFlight: () => data.inFlight('inbound'),
-    inboundConnections: () => data.connections('inbound'),
+    inboundInFlight: () => data.inFlight('inbound') + (fleet?.inFlight('inbound') ?? 0),
+    inboundConnections: () => data.connections('inbound') + (fleet?.connections('inbound') ?? 0),
     gracePeriodMs: config.gracePeriodMs,
     clock: deps.clock,
     logger: deps.logger,
   });
 }
 
-function metricsText({ core, data, drain }: View): string {
+async function metricsText({ core, data, drain }: View): Promise<string> {
   const identity = core.holder.current();
-  return prometheusText(core.counters, {
+  const reports = (await core.fleet?.reports()) ?? [];
+  const sum = (read: (one: WorkerReport) => number): number =>
+    reports.reduce((total, one) => total + read(one), 0);
+  const { memory, cpuSeconds } = core.deps.processFacts();
+  return prometheusText(mergedCounters(core.counters, reports), {
     ready: core.readiness.ready(),
     draining: drain.started(),
     discoveryConnected: core.discovery?.connected() ?? false,
     certificate: identity,
     identityProblem: core.loader !== null && core.loader.problem() !== null,
     foreignSockets: core.foreignSockets?.count() ?? 0,
-    inboundInFlight: data.inFlight('inbound'),
-    outboundInFlight: data.inFlight('outbound'),
-    accessLogDropped: core.accessLog.dropped(),
+    inboundInFlight: data.inFlight('inbound') + sum((one) => one.figures.inbound.inFlight),
+    outboundInFlight: data.inFlight('outbound') + sum((one) => one.figures.outbound.inFlight),
+    accessLogDropped: core.accessLog.dropped() + sum((one) => one.accessLogDropped),
     startedAtMs: core.startedAtMs,
-    ...core.deps.processFacts(),
+    memory: { rss: memory.rss, heapUsed: memory.heapUsed + sum((one) => one.heapUsed) },
+    cpuSeconds,
   });
 }
 
@@ -296,22 +387,48 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
       store: core.store,
       identity: core.holder,
       logger: core.deps.logger,
+      workers: core.fleet,
       status: () => ({
         version,
         pending: core.readiness.pending(),
         draining: drain.started(),
         discovery: discoveryState(core.discovery),
         identityProblem: core.loader?.problem() ?? null,
+        concurrency: core.config.concurrency,
         foreignSockets: core.foreignSockets?.count() ?? 0,
         addresses: { ...data.addresses, health: health.address },
       }),
-      connections: () => data.connectionView(),
+      connections: () => connectionView(view),
     });
   } catch (error) {
     // Traffic does not depend on it.
     core.deps.logger.warn('no admin socket', { path, reason: (error as Error).message });
     return null;
   }
+}
+
+/** In sum, and where there are workers per thread, the main one first. */
+async function connectionView({ core, data }: View): Promise<unknown> {
+  const of = (direction: Direction) => ({
+    connections: data.connections(direction),
+    inFlight: data.inFlight(direction),
+  });
+  const own: Figures & { pooled: number } = {
+    inbound: of('inbound'),
+    outbound: of('outbound'),
+    pooled: data.pooled(),
+  };
+  if (core.fleet === null) return own;
+  const reports = await core.fleet.reports();
+  const threads = [own, ...reports.map(({ figures, pooled }) => ({ ...figures, pooled }))];
+  const sum = (read: (one: typeof own) => number): number =>
+    threads.reduce((total, one) => total + read(one), 0);
+  const sumOf = (direction: Direction) => ({
+    connections: sum((one) => one[direction].connections),
+    inFlight: sum((one) => one[direction].inFlight),
+  });
+  const inSum = { inbound: sumOf('inbound'), outbound: sumOf('outbound') };
+  return { ...inSum, pooled: sum((one) => one.pooled), threads };
 }
 
 function discoveryState(discovery: DiscoveryClient | null): Registry {
@@ -327,11 +444,13 @@ async function end(
   const { core, data, drain } = view;
   await drain.finished(reason);
   await outboundIdle(view);
+  // The last report of the stream tells it.
+  await core.fleet?.reports();
   core.discovery?.stop();
   core.accessLog.flush();
   core.loader?.stop();
   core.foreignSockets?.stop();
-  await data.close(closeGraceMs);
+  await Promise.all([data.close(closeGraceMs), core.fleet?.close(closeGraceMs)]);
   servers.health.close();
   servers.admin?.close();
   await core.snapshot?.flush();
@@ -342,7 +461,8 @@ function outboundIdle({ core, data }: View): Promise<void> {
   const deadlineMs = clock.nowMs() + Math.min(outboundGraceMs, core.config.gracePeriodMs);
   return new Promise((resolve) => {
     const look = (): void => {
-      if (data.inFlight('outbound') === 0 || clock.nowMs() >= deadlineMs) resolve();
+      const inFlight = data.inFlight('outbound') + (core.fleet?.inFlight('outbound') ?? 0);
+      if (inFlight === 0 || clock.nowMs() >= deadlineMs) resolve();
       else clock.after(lookMs, look);
     };
     look();

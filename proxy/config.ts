@@ -41,6 +41,8 @@ export interface Config {
   /** Part of the drain hooks' paths; null: there are no hooks. */
   hookToken: string | null;
   probes: RewrittenProbe[];
+  /** Event loops that carry traffic on the same ports. */
+  concurrency: number;
 }
 
 export class ConfigError extends Error {
@@ -95,17 +97,19 @@ export function configFromFile(text: string, path: string): Config {
       gracePeriodSeconds: file.gracePeriodSeconds ?? defaultGracePeriodSeconds,
       hookToken: file.hookToken ?? null,
       probes: file.probes ?? [],
+      ...(file.concurrency === undefined ? {} : { concurrency: file.concurrency }),
     }),
   };
 }
 
-type Runtime = Pick<Config, 'logLevel' | 'gracePeriodMs' | 'hookToken' | 'probes'>;
+type Runtime = Pick<Config, 'logLevel' | 'gracePeriodMs' | 'hookToken' | 'probes' | 'concurrency'>;
 
 function runtimeOf(
-  from: Pick<Config, 'logLevel' | 'hookToken' | 'probes'> & Pick<Bootstrap, 'gracePeriodSeconds'>,
+  from: Pick<Config, 'logLevel' | 'hookToken' | 'probes'> &
+    Pick<Bootstrap, 'gracePeriodSeconds' | 'concurrency'>,
 ): Runtime {
-  const { logLevel, gracePeriodSeconds, hookToken, probes } = from;
-  return { logLevel, gracePeriodMs: gracePeriodSeconds * 1000, hookToken, probes };
+  const { logLevel, gracePeriodSeconds, hookToken, probes, concurrency = 1 } = from;
+  return { logLevel, gracePeriodMs: gracePeriodSeconds * 1000, hookToken, probes, concurrency };
 }
 
 /** Both families, through one socket where the machine has IPv6. */

@@ -35,14 +35,16 @@ export interface DataPathDeps {
   originalDestination: ReadOriginalDestination;
   outbound: readonly ListenerConfig[];
   inbound: readonly ListenerConfig[];
+  /** Several threads accept on the same ports (SO_REUSEPORT). */
+  reusePort: boolean;
 }
 
 export interface DataPath {
   addresses: Record<Direction, AddressInfo[]>;
   inFlight(direction: Direction): number;
   connections(direction: Direction): number;
-  /** For the admin interface. */
-  connectionView(): unknown;
+  /** Connections to peers and apps that are kept. */
+  pooled(): number;
   drainInbound(): void;
   refuseInbound(): void;
   /** Ends inbound connections in order, within the grace, then everything. */
@@ -76,7 +78,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
   const forListener = (listener: ListenerConfig): OutboundDeps => ({
     ...shared,
     originalDestination: readerOf(listener, deps.originalDestination),
-    listen: { host: listener.host, port: listener.port },
+    listen: { host: listener.host, port: listener.port, reusePort: deps.reusePort },
   });
   const sides = await bindAll({
     outbound: deps.outbound.map((listener) => () => createOutbound(forListener(listener))),
@@ -94,11 +96,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     },
     inFlight,
     connections,
-    connectionView: () => ({
-      inbound: { connections: connections('inbound'), inFlight: inFlight('inbound') },
-      outbound: { connections: connections('outbound'), inFlight: inFlight('outbound') },
-      pooled: pool.size,
-    }),
+    pooled: () => pool.size,
     drainInbound() {
       for (const side of sides.inbound) side.drain();
     },

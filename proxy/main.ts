@@ -1,6 +1,7 @@
 // The sidecar's program: the only place that reads the environment, takes signals and ends the process.
 //   node main.ts                     the sidecar
 //   node main.ts admin [GET] /config  asks the sidecar of this pod (kubectl exec)
+// In a worker thread of the sidecar (`concurrency`) it is the worker.
 
 import { readFileSync } from 'node:fs';
 import { environment } from './api/bootstrap.ts';
@@ -10,6 +11,7 @@ import { configFromEnvironment, configFromFile, type Config } from './config.ts'
 import { systemClock } from './net/clock.ts';
 import { createOriginalDestinationReader } from './net/original-destination.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
+import { createWorker } from './workers/worker.ts';
 
 function readConfig(): Config {
   const path = process.env[environment.configFile];
@@ -53,7 +55,7 @@ async function runSidecar(): Promise<void> {
   process.on('unhandledRejection', (error) => crash(logger, error));
   const config = readConfig();
   logger = newLogger(config.logLevel);
-  const sidecar = await startSidecar(config, appDeps(logger));
+  const sidecar = await startSidecar(config, await withThreads(appDeps(logger), config, logger));
   let ending = false;
   const onSignal = (signal: string): void => {
     if (ending) process.exit(1);
@@ -65,6 +67,33 @@ async function runSidecar(): Promise<void> {
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+}
+
+/** One thread needs nothing of this. */
+async function withThreads(deps: AppDeps, config: Config, logger: Logger): Promise<AppDeps> {
+  if (config.concurrency === 1) return deps;
+  const { startThread } = await import('./workers/thread.ts');
+  const start = () => startThread(import.meta.url);
+  return { ...deps, threads: { start, onLost: (error) => crash(logger, error) } };
+}
+
+/** An error that nobody catches here ends the thread, and with it the sidecar, which says so. */
+async function runWorker(): Promise<void> {
+  const { mainThread } = await import('./workers/thread.ts');
+  const main = mainThread();
+  const { clock, accessLogOutput, random, afterTurn, originalDestination, logger } = appDeps(
+    newLogger('info'),
+  );
+  const parts = { clock, accessLogOutput, random, afterTurn, originalDestination, logger };
+  const take = createWorker({
+    ...parts,
+    ...main,
+    flushed: () => new Promise((resolve) => process.stdout.write('', () => resolve())),
+    fail(error) {
+      throw error;
+    },
+  });
+  main.onMessage(take);
 }
 
 async function runAdmin(args: readonly string[]): Promise<void> {
@@ -84,6 +113,7 @@ function describeStartError({ code, message }: NodeJS.ErrnoException): string {
 async function main([command, ...args]: readonly string[]): Promise<void> {
   try {
     if (command === 'admin') await runAdmin(args);
+    else if (command === 'worker') await runWorker();
     else await runSidecar();
   } catch (error) {
     newLogger('info').error(describeStartError(error as NodeJS.ErrnoException));

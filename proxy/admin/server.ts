@@ -3,6 +3,7 @@
 
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { LogLevel } from '../errors.ts';
 import type { IdentityStore } from '../identity/store.ts';
@@ -19,6 +20,15 @@ export interface AdminDeps {
   status(): unknown;
   /** Open connections and pools. */
   connections(): unknown;
+  /** Null where the main thread is the only one. */
+  workers: Workers | null;
+}
+
+/** The threads beside the main one, numbered from 1. Null: there is no such worker. */
+export interface Workers {
+  setLogLevel(level: LogLevel): void;
+  profile(worker: number, seconds: number): Promise<unknown> | null;
+  heapSnapshot(worker: number): Promise<Readable> | null;
 }
 
 export interface AdminServer {
@@ -44,8 +54,8 @@ const handlers: Record<string, Handler> = {
   'GET /identity': (deps) => identityView(deps.identity),
   'GET /log-level': (deps) => ({ level: deps.logger.level() }),
   'PUT /log-level': (deps, call) => changeLevel(deps, call),
-  'POST /profile/cpu': (_deps, call) => cpuProfile(call),
-  'POST /profile/heap': (_deps, call) => heapSnapshot(call),
+  'POST /profile/cpu': (deps, call) => cpuProfile(deps, call),
+  'POST /profile/heap': (deps, call) => heapSnapshot(deps, call),
 };
 
 export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
@@ -129,20 +139,37 @@ function changeLevel(deps: AdminDeps, { query, response }: Call): unknown {
     return undefined;
   }
   deps.logger.setLevel(level);
+  deps.workers?.setLogLevel(level);
   return { level };
 }
 
-async function cpuProfile({ query, response }: Call): Promise<unknown> {
+async function cpuProfile(deps: AdminDeps, { query, response }: Call): Promise<unknown> {
   const seconds = Number(query.get('seconds') ?? '5');
   if (!(seconds > 0 && seconds <= maxProfileSeconds)) {
     sendJson(response, 400, { error: `seconds must be above 0 and at most ${maxProfileSeconds}` });
     return undefined;
   }
-  return recordCpuProfile(seconds);
+  const worker = Number(query.get('worker') ?? '0');
+  if (worker === 0) return recordCpuProfile(seconds);
+  return deps.workers?.profile(worker, seconds) ?? noSuchWorker(response);
 }
 
-async function heapSnapshot({ response }: Call): Promise<undefined> {
-  const { getHeapSnapshot } = await import('node:v8');
+async function heapSnapshot(deps: AdminDeps, { query, response }: Call): Promise<undefined> {
+  const worker = Number(query.get('worker') ?? '0');
+  const snapshot = worker === 0 ? ownHeapSnapshot() : deps.workers?.heapSnapshot(worker);
+  if (snapshot == null) return noSuchWorker(response);
+  const content = await snapshot;
   response.writeHead(200, { 'content-type': 'application/json' });
-  await pipeline(getHeapSnapshot(), response);
+  await pipeline(content, response);
+}
+
+async function ownHeapSnapshot(): Promise<Readable> {
+  const { getHeapSnapshot } = await import('node:v8');
+  return getHeapSnapshot();
+}
+
+function noSuchWorker(response: ServerResponse): undefined {
+  sendJson(response, 400, {
+    error: 'worker must be 0 (the main thread) or the number of a worker',
+  });
 }

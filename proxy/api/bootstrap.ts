@@ -30,7 +30,12 @@ export interface Bootstrap {
    */
   hookToken: string;
   probes: RewrittenProbe[];
+  /** Event loops that carry traffic, 1 to `maxConcurrency`. Absent: 1. */
+  concurrency?: number;
 }
+
+/** More cores than one sidecar can use; each costs memory. */
+export const maxConcurrency = 16;
 
 /** The original of a probe or lifecycle hook that was turned towards port 15020. */
 export interface RewrittenProbe {

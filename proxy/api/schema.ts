@@ -3,7 +3,7 @@
 // ahead of time, so that the sidecar carries no schema compiler. Pushed resources are checked where
 // they are prepared (proxy/state), one by one, so that a bad one is refused alone.
 
-import { hookTokenPattern } from './bootstrap.ts';
+import { hookTokenPattern, maxConcurrency } from './bootstrap.ts';
 
 type Schema = Record<string, unknown>;
 
@@ -82,15 +82,21 @@ const probe = object({
 
 const logLevel = oneOf('error', 'warn', 'info', 'debug');
 
-const bootstrap = object({
-  trustDomain: name,
-  serviceAccount: name,
-  operatorAddresses: { ...list({ type: 'string', pattern: '^.+:[0-9]{1,5}$' }), minItems: 1 },
-  logLevel,
-  gracePeriodSeconds: { type: 'number', minimum: 0 },
-  hookToken,
-  probes: list(probe),
-});
+const concurrency: Schema = { type: 'integer', minimum: 1, maximum: maxConcurrency };
+
+const bootstrap = object(
+  {
+    trustDomain: name,
+    serviceAccount: name,
+    operatorAddresses: { ...list({ type: 'string', pattern: '^.+:[0-9]{1,5}$' }), minItems: 1 },
+    logLevel,
+    gracePeriodSeconds: { type: 'number', minimum: 0 },
+    hookToken,
+    probes: list(probe),
+    concurrency,
+  },
+  ['concurrency'],
+);
 
 const captureSettings: Schema = {
   ...object({
@@ -119,6 +125,7 @@ const localFile: Schema = {
       gracePeriodSeconds: { type: 'number', minimum: 0, maximum: 86_400 },
       hookToken,
       probes: list(probe),
+      concurrency,
     },
     [
       'outbound',
@@ -130,6 +137,7 @@ const localFile: Schema = {
       'gracePeriodSeconds',
       'hookToken',
       'probes',
+      'concurrency',
     ],
   ),
   additionalProperties: false,

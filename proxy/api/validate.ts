@@ -30,6 +30,8 @@ export interface LocalFile {
   /** Without it nobody can ask for a drain on the health port. */
   hookToken?: string;
   probes?: RewrittenProbe[];
+  /** Event loops that carry traffic; 1 by default. */
+  concurrency?: number;
 }
 
 export interface LocalListener {

@@ -1,7 +1,7 @@
 // The sidecar's end of discovery: keeps one stream to the operator, says what is held and wanted, puts
 // pushes in force and acknowledges them, reports counters. How bytes travel is the transport's.
 
-import type { DownMessage, Hello, Push, UpMessage } from '../api/discovery.ts';
+import type { DownMessage, Hello, Push, ResourceError, UpMessage } from '../api/discovery.ts';
 import type { Statistics } from '../api/statistics.ts';
 import { checkDownMessage } from '../api/validate.ts';
 import type { Identity, IdentityStore } from '../identity/store.ts';
@@ -23,6 +23,12 @@ export interface DiscoveryDeps {
   statistics(): Statistics;
   /** After each push that was put in force. */
   onApplied(): void;
+  /** Puts a push in force in other threads, before it is here; `then` gets what they refused. */
+  applyElsewhere?: (push: Push, then: (errors: ResourceError[]) => void) => void;
+  /** Brings up to date what `statistics` will tell. */
+  gather?: (then: () => void) => void;
+  /** The stream was opened or lost. */
+  onConnection?: () => void;
   openStream: OpenStream;
   clock: Clock;
   /** Runs once this turn of the event loop is over. */
@@ -189,6 +195,7 @@ class Client implements DiscoveryClient {
     this.nextAddress = 0;
     this.lostAtMs = null;
     this.lastReason = '';
+    this.deps.onConnection?.();
     this.deps.logger.info('discovery connected', { address: link.address });
     if (this.isDraining) link.stream.send({ draining: true });
     this.report();
@@ -205,8 +212,16 @@ class Client implements DiscoveryClient {
     else if (message.reconnect === true && link === this.current) this.replaceSoon(0);
   }
 
+  /** What is held here is said to be held (Hello, ACK): the other threads come first. */
   private onPush(link: Link, push: Push): void {
+    const { applyElsewhere } = this.deps;
+    if (applyElsewhere === undefined) this.putInForce(link, push);
+    else applyElsewhere(push, (refused) => this.putInForce(link, push, refused));
+  }
+
+  private putInForce(link: Link, push: Push, refusedElsewhere: ResourceError[] = []): void {
     const errors = this.deps.store.apply(push.resources, push.removed);
+    errors.push(...refusedElsewhere.filter((one) => !errors.some(({ key }) => key === one.key)));
     link.stream.send({ ack: { nonce: push.nonce, errors } });
     for (const error of errors) {
       this.deps.logger.error('configuration refused', { ...error });
@@ -236,6 +251,7 @@ class Client implements DiscoveryClient {
     if (!link.open) return;
     const nowMs = this.deps.clock.nowMs();
     this.lostAtMs = nowMs;
+    this.deps.onConnection?.();
     if (nowMs - link.openedAtMs >= lastingMs) this.failures = 0;
   }
 
@@ -280,15 +296,21 @@ class Client implements DiscoveryClient {
 
   private report(): void {
     this.statisticsTimer?.cancel();
-    const { stream } = this.current ?? {};
-    if (stream === undefined || this.stopped) return;
-    if (stream.queuedBytes() < maxQueuedForStatistics) {
-      stream.send({ statistics: this.deps.statistics() });
-    }
+    if (this.current === null || this.stopped) return;
+    const { gather } = this.deps;
+    if (gather === undefined) this.sendStatistics();
+    else gather(() => this.sendStatistics());
     const every = this.deps.store.snapshot().workload?.statisticsIntervalMs ?? defaultStatisticsMs;
     // Spread over a tenth, so that sidecars started together drift apart.
     const delay = every * (0.95 + 0.1 * this.deps.random());
     this.statisticsTimer = this.deps.clock.after(delay, () => this.report());
+  }
+
+  private sendStatistics(): void {
+    const { stream } = this.current ?? {};
+    if (stream === undefined || this.stopped) return;
+    if (stream.queuedBytes() >= maxQueuedForStatistics) return;
+    stream.send({ statistics: this.deps.statistics() });
   }
 }
 

@@ -5,12 +5,12 @@ import { createHash } from 'node:crypto';
 import { watch, type FSWatcher } from 'node:fs';
 import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { identityKeys } from '../api/constants.ts';
 import type { SpiffeParts } from '../api/spiffe.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { checkIdentity, type IdentityMaterial } from './certificate.ts';
+import { checkIdentity, type CheckedIdentity, type IdentityMaterial } from './certificate.ts';
+import { secureContextOf } from './secure-context.ts';
 import type { IdentityHolder } from './store.ts';
 
 export interface LoaderDeps {
@@ -19,6 +19,8 @@ export interface LoaderDeps {
   holder: IdentityHolder;
   clock: Clock;
   logger: Logger;
+  /** Others that use the same identity: `done` once all of them do; only then does the holder swap. */
+  share?: (material: IdentityMaterial, checked: CheckedIdentity, done: () => void) => void;
 }
 
 export interface IdentityLoader {
@@ -112,20 +114,20 @@ class Loader implements IdentityLoader {
     if (!verdict.ok) return this.refuse(verdict.reason);
     this.reason = null;
     if (print === this.inForce) return;
-    const { chainPem, keyPem, rootsPem } = material;
-    const secureContext = createSecureContext({
-      cert: chainPem,
-      key: keyPem,
-      ca: rootsPem,
-      minVersion: 'TLSv1.3',
-    });
+    // Made before anybody is told, so that what OpenSSL refuses is refused for all.
+    const secureContext = secureContextOf(material);
     this.inForce = print;
-    const identity = holder.swap({ secureContext, rootsPem, ...verdict.identity });
-    logger.info('certificate in force', {
-      spiffeId: identity.spiffeId,
-      serial: identity.serial,
-      notAfter: new Date(identity.notAfterMs).toISOString(),
-    });
+    const swap = (): void => {
+      const { rootsPem } = material;
+      const identity = holder.swap({ secureContext, rootsPem, ...verdict.identity });
+      logger.info('certificate in force', {
+        spiffeId: identity.spiffeId,
+        serial: identity.serial,
+        notAfter: new Date(identity.notAfterMs).toISOString(),
+      });
+    };
+    if (this.deps.share === undefined) swap();
+    else this.deps.share(material, verdict.identity, swap);
   }
 
   private refuse(reason: string): void {

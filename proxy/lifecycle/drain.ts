@@ -72,9 +72,17 @@ export function createDrain(deps: DrainDeps): Drain {
     const fields = { afterMs: Math.round(nowMs - startedAtMs!), inFlight: deps.inboundInFlight() };
     // Before anybody hears of it: once the hook has answered, the app may end at any instant.
     deps.refuseInbound();
-    if (drained) logger.info('drained', fields);
-    else logger.warn('the grace period is nearly over, not all is drained', fields);
-    resolve();
+    whenRefused(deadlineMs, () => {
+      if (drained) logger.info('drained', fields);
+      else logger.warn('the grace period is nearly over, not all is drained', fields);
+      resolve();
+    });
+  }
+
+  /** Other threads hear of it a moment later: what they took in meanwhile is waited for. */
+  function whenRefused(deadlineMs: number, then: () => void): void {
+    if (deps.inboundInFlight() === 0 || clock.nowMs() >= deadlineMs) then();
+    else clock.after(lookMs, () => whenRefused(deadlineMs, then));
   }
 
   return {

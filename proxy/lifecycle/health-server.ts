@@ -27,7 +27,7 @@ export interface HealthDeps {
   port: number;
   readiness: Readiness;
   drain: Drain;
-  metrics(): string;
+  metrics(): string | Promise<string>;
   /** Null: there are no drain hooks. */
   hookToken: string | null;
   probes: readonly RewrittenProbe[];
@@ -124,7 +124,7 @@ async function answer({ deps, hooks, probes }: Served, request: IncomingMessage)
       return {
         status: 200,
         type: 'text/plain; version=0.0.4; charset=utf-8',
-        body: deps.metrics(),
+        body: await deps.metrics(),
       };
     default:
       return probe(deps, probes.get(path), request);

@@ -8,6 +8,8 @@ export interface ListenOptions {
   /** `::` listens on both families; tests name a loopback address. */
   host: string;
   port: number;
+  /** SO_REUSEPORT: other threads of this process listen there too, the kernel spreads connections. */
+  reusePort?: boolean;
   maxConnections: number;
   onConnection(socket: Socket): void;
   /** Refused at the bound, or an error while accepting. */
@@ -47,7 +49,8 @@ function listenOn(options: ListenOptions, host: string): Promise<Listening> {
   server.on('drop', () => options.onDropped('too many connections'));
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host, port: options.port, backlog: 4096 }, () => {
+    const { port, reusePort = false } = options;
+    server.listen({ host, port, reusePort, backlog: 4096 }, () => {
       server.off('error', reject);
       server.on('error', (error) => options.onDropped(error.message));
       resolve({

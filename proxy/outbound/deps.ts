@@ -26,7 +26,7 @@ export interface OutboundDeps {
   /** From 0 up to 1. */
   random: () => number;
   nextRequestId: NextRequestId;
-  listen: { host: string; port: number };
+  listen: { host: string; port: number; reusePort?: boolean };
   maxConnections?: number;
   /** How long a silent client on an undeclared port is waited for before the upstream is opened too. */
   detectMs?: number;

@@ -30,6 +30,13 @@ export interface Resolver {
   release(name: string): void;
   /** Names to subscribe to: in use, waited for, or used lately. */
   wanted(): string[];
+  /** In use, or used lately. */
+  holds(name: string): boolean;
+  /**
+   * Forgets what is above the bound. For threads that share one stream: what others asked for comes to
+   * all of them, also to one without connections, whose end would forget something.
+   */
+  trim(): void;
 }
 
 export interface ResolverDeps {
@@ -117,6 +124,14 @@ class DestinationResolver implements Resolver {
         ...this.deps.store.snapshot().destinations.keys(),
       ]),
     ];
+  }
+
+  holds(name: string): boolean {
+    return this.inUse.has(name) || this.idle.has(name);
+  }
+
+  trim(): void {
+    if (this.idle.size > this.maxIdle) this.forget();
   }
 
   private hold(destination: PreparedDestination, workload: PreparedWorkload): Resolution {

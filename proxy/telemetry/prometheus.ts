@@ -3,6 +3,8 @@
 import { latencyBoundsMs } from '../api/statistics.ts';
 import type { Counters, Direction, SeriesSnapshot } from './counters.ts';
 
+type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
+
 export interface SidecarState {
   ready: boolean;
   draining: boolean;
@@ -45,7 +47,7 @@ function escape(text: string): string {
   return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
 
-export function prometheusText(counters: Counters, state: SidecarState): string {
+export function prometheusText(counters: CountersView, state: SidecarState): string {
   const text = new Text();
   const series = directions.flatMap((direction) =>
     counters.snapshot(direction).map((one) => ({ direction, one })),
@@ -102,7 +104,7 @@ function perSeries(text: Text, series: Labelled): void {
   }
 }
 
-function totals(text: Text, counters: Counters, metric: 'denied' | 'failures'): void {
+function totals(text: Text, counters: CountersView, metric: 'denied' | 'failures'): void {
   const name = `tsmesh_${metric}_total`;
   const help = metric === 'denied' ? 'Refused by policy.' : 'Requests that failed.';
   text.metric(name, 'counter', help);
@@ -112,7 +114,7 @@ function totals(text: Text, counters: Counters, metric: 'denied' | 'failures'): 
 }
 
 /** Per direction only: a histogram per destination would be thousands of lines. */
-function latency(text: Text, counters: Counters): void {
+function latency(text: Text, counters: CountersView): void {
   const name = 'tsmesh_request_duration_seconds';
   text.metric(name, 'histogram', 'From the request head to the end of the answer.');
   for (const direction of directions) {

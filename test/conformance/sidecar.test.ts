@@ -71,6 +71,7 @@ function config(over: Partial<Config> = {}, port = operator?.port ?? 1): Config 
     gracePeriodMs: 2000,
     hookToken,
     probes: [],
+    concurrency: 1,
     ...over,
   };
 }

@@ -1,0 +1,59 @@
+// What the traffic of one thread is decided and counted by: configuration in force, identity, counters,
+// access log, resolver. Made by both composition roots, the sidecar's and a worker's.
+
+import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
+import type { Clock } from './net/clock.ts';
+import { createResolver, type Registry, type Resolver } from './outbound/resolver.ts';
+import { createStore, type Store } from './state/store.ts';
+import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
+import { createCounters, type Counters } from './telemetry/counters.ts';
+
+export interface TrafficState {
+  store: Store;
+  holder: IdentityHolder;
+  counters: Counters;
+  accessLog: AccessLog;
+  resolver: Resolver;
+}
+
+export interface TrafficStateDeps {
+  clock: Clock;
+  ownAddresses: ReadonlySet<string>;
+  accessLogOutput: AccessLogOutput;
+  /** Runs once this turn of the event loop is over. */
+  afterTurn: (run: () => void) => void;
+  registry: () => Registry;
+  onWanted: (name: string) => void;
+  onUnwanted: (names: string[]) => void;
+  /** Instead of the store's own: others may hold what this thread's connections do not use. */
+  forget?: (names: readonly string[]) => void;
+}
+
+export function createTrafficState(deps: TrafficStateDeps): TrafficState {
+  const { clock, registry, onWanted, onUnwanted, forget } = deps;
+  const store = createStore(deps.ownAddresses);
+  const accessLog = createAccessLog({
+    output: deps.accessLogOutput,
+    wallTimeMs: () => clock.wallTimeMs(),
+    afterTurn: deps.afterTurn,
+  });
+  store.onSwap(({ workload }) => accessLog.setMode(workload?.accessLog ?? 'off'));
+  const resolver = createResolver({
+    store: forget === undefined ? store : { ...store, forget },
+    clock,
+    registry,
+    onWanted,
+    onUnwanted,
+  });
+  const counters = createCounters();
+  return { store, holder: createIdentityHolder(), counters, accessLog, resolver };
+}
+
+/** Start, or a change of stream: as long as an unknown destination is held. */
+const reconnectGraceMs = 1000;
+
+/** A stream that is missing only since a moment is on its way back: unknown destinations wait for it. */
+export function registryState(lostAtMs: number | null, nowMs: number): Registry {
+  const away = lostAtMs !== null && nowMs - lostAtMs > reconnectGraceMs;
+  return away ? 'disconnected' : 'connected';
+}

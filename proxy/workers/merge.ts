@@ -1,0 +1,108 @@
+// One set of counters from those of all threads: sums, also of the histograms. Pure.
+
+import { latencyBoundsMs, type Statistics, type TrafficCounters } from '../api/statistics.ts';
+import type { Counters, Direction, SeriesSnapshot } from '../telemetry/counters.ts';
+import type { SeriesReport } from './messages.ts';
+
+export type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
+type SeriesByDirection = Record<Direction, readonly SeriesSnapshot[]>;
+
+/** The first part's series come first, as they were; the others follow where they are new. */
+export function mergeCounters(parts: readonly SeriesByDirection[]): CountersView {
+  const merged = {
+    inbound: mergeSeries(parts, 'inbound'),
+    outbound: mergeSeries(parts, 'outbound'),
+  };
+  return {
+    snapshot: (direction) => merged[direction],
+    totals: (direction) => sumTotals(merged[direction].map((one) => one.totals)),
+  };
+}
+
+/** As plain values, which can be sent to another thread. */
+export function reportOf(counters: CountersView, direction: Direction): SeriesReport[] {
+  return counters.snapshot(direction).map((one) => ({
+    name: one.name,
+    totals: { ...one.totals, latency: [...one.totals.latency] },
+    byClass: [...one.byClass],
+    latencySumMs: one.latencySumMs,
+    retries: one.retries,
+    sentBytes: one.sentBytes,
+    receivedBytes: one.receivedBytes,
+    errors: new Map(one.errors),
+  }));
+}
+
+export function bothDirections(counters: CountersView): Record<Direction, SeriesReport[]> {
+  return { inbound: reportOf(counters, 'inbound'), outbound: reportOf(counters, 'outbound') };
+}
+
+/** What a sidecar reports up its stream. */
+export function statisticsOf(
+  counters: Pick<Counters, 'totals'>,
+  startedAtMs: number,
+  identity: { serial: string; notAfterMs: number } | null,
+): Statistics {
+  return {
+    startedAtMs,
+    inbound: counters.totals('inbound'),
+    outbound: counters.totals('outbound'),
+    certificate:
+      identity === null ? null : { serial: identity.serial, notAfterMs: identity.notAfterMs },
+  };
+}
+
+function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction): SeriesReport[] {
+  const merged = new Map<string, SeriesReport>();
+  for (const part of parts) {
+    for (const one of part[direction]) {
+      const held = merged.get(one.name);
+      merged.set(one.name, held === undefined ? copy(one) : add(held, one));
+    }
+  }
+  return [...merged.values()];
+}
+
+function copy(one: SeriesSnapshot): SeriesReport {
+  const { name, totals, byClass, errors } = one;
+  const { latencySumMs, retries, sentBytes, receivedBytes } = one;
+  const sums = { latencySumMs, retries, sentBytes, receivedBytes };
+  return { name, totals, byClass: [...byClass], errors: new Map(errors), ...sums };
+}
+
+function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
+  const errors = new Map(a.errors);
+  for (const [flag, count] of b.errors) errors.set(flag, (errors.get(flag) ?? 0) + count);
+  return {
+    name: a.name,
+    totals: sumTotals([a.totals, b.totals]),
+    byClass: sumLists(a.byClass, b.byClass),
+    latencySumMs: a.latencySumMs + b.latencySumMs,
+    retries: a.retries + b.retries,
+    sentBytes: a.sentBytes + b.sentBytes,
+    receivedBytes: a.receivedBytes + b.receivedBytes,
+    errors,
+  };
+}
+
+function sumTotals(parts: readonly TrafficCounters[]): TrafficCounters {
+  const sum = (read: (one: TrafficCounters) => number): number =>
+    parts.reduce((total, one) => total + read(one), 0);
+  return {
+    requests: sum((one) => one.requests),
+    failures: sum((one) => one.failures),
+    mtlsRequests: sum((one) => one.mtlsRequests),
+    connections: sum((one) => one.connections),
+    mtlsConnections: sum((one) => one.mtlsConnections),
+    denied: sum((one) => one.denied),
+    latency: parts.map((one) => one.latency).reduce(sumLists, emptyLatency()),
+  };
+}
+
+function sumLists(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((value, index) => value + (b[index] ?? 0));
+}
+
+function emptyLatency(): number[] {
+  return Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
+}

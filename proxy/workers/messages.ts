@@ -1,0 +1,85 @@
+// What the main thread of a sidecar and its workers say to each other (`concurrency` above 1): plain
+// values that structured cloning carries, in order per worker. Types only.
+
+import type { ResourceError, VersionedResource } from '../api/discovery.ts';
+import type { ResourceKey } from '../api/resources.ts';
+import type { TrafficCounters } from '../api/statistics.ts';
+import type { ListenerConfig } from '../config.ts';
+import type { LogLevel } from '../errors.ts';
+import type { CheckedIdentity, IdentityMaterial } from '../identity/certificate.ts';
+import type { Direction } from '../telemetry/counters.ts';
+
+/** A checked identity as files: each thread makes its own TLS context of it. */
+export interface SharedIdentity {
+  material: IdentityMaterial;
+  checked: CheckedIdentity;
+}
+
+/** Whether the operator can be asked; `none`: there is no operator (local file). */
+export type RegistryLink = { type: 'none' } | { type: 'open' } | { type: 'lost'; forMs: number };
+
+export interface WorkerSettings {
+  /** From 1; the main thread, which carries traffic as well, is 0. */
+  index: number;
+  ownAddresses: string[];
+  /** With the ports that the main thread got. */
+  outbound: ListenerConfig[];
+  inbound: ListenerConfig[];
+  logLevel: LogLevel;
+  resources: VersionedResource[];
+  identity: SharedIdentity | null;
+  registry: RegistryLink;
+}
+
+/** `round`: the question that an `answer` belongs to. */
+export type ToWorker =
+  | { type: 'start'; round: number; settings: WorkerSettings }
+  | { type: 'apply'; round: number; resources: VersionedResource[]; removed: ResourceKey[] }
+  | { type: 'identity'; round: number; identity: SharedIdentity }
+  | { type: 'registry'; registry: RegistryLink }
+  | { type: 'log-level'; level: LogLevel }
+  | { type: 'report'; round: number }
+  | { type: 'profile'; round: number; seconds: number }
+  | { type: 'drain'; token: number }
+  | { type: 'refuse'; token: number }
+  | { type: 'close'; round: number; graceMs: number };
+
+/** What is open in one thread at one instant. */
+export type Figures = Record<Direction, { inFlight: number; connections: number }>;
+
+export interface SeriesReport {
+  name: string;
+  totals: TrafficCounters;
+  byClass: number[];
+  latencySumMs: number;
+  retries: number;
+  sentBytes: number;
+  receivedBytes: number;
+  errors: Map<string, number>;
+}
+
+export interface WorkerReport {
+  series: Record<Direction, SeriesReport[]>;
+  figures: Figures;
+  pooled: number;
+  accessLogDropped: number;
+  heapUsed: number;
+  /** Serial of the certificate in force, null before the first. */
+  serial: string | null;
+}
+
+export interface Answer {
+  /** Of `start` and `apply`. */
+  errors?: ResourceError[];
+  report?: WorkerReport;
+  profile?: unknown;
+}
+
+export type FromWorker =
+  | { type: 'answer'; round: number; answer: Answer }
+  /** A destination that this worker does not hold. */
+  | { type: 'wanted'; name: string }
+  /** Destinations that this worker has forgotten. */
+  | { type: 'unwanted'; names: string[] }
+  /** While draining; `token` of the last `drain` or `refuse` that was obeyed before it was counted. */
+  | { type: 'figures'; token: number; figures: Figures };
