@@ -25,6 +25,17 @@ const goPrograms = {
     '1.0.7',
     'connectrpc.com/conformance/cmd/connectconformance',
   ),
+  // The same ones that the suite carries, as programs: so that something can stand between them.
+  connectReferenceClient: program(
+    'referenceclient',
+    '1.0.7',
+    'connectrpc.com/conformance/cmd/referenceclient',
+  ),
+  connectReferenceServer: program(
+    'referenceserver',
+    '1.0.7',
+    'connectrpc.com/conformance/cmd/referenceserver',
+  ),
   // Their packages are both called by the last part of their path.
   grpcInteropClient: program('client', '1.75.0', 'google.golang.org/grpc/interop/client'),
   grpcInteropServer: program('server', '1.75.0', 'google.golang.org/grpc/interop/server'),

@@ -3,10 +3,16 @@
 
 export const samples = {
   certificateRenewals: { what: 'certificate renewals under load', sample: 3, whole: 10 },
+  connectCases: { what: 'cases of connectconformance', sample: 3069, whole: 71_550 },
 } as const;
 
-/** How many of a suite this run does; `TSMESH_FULL` is set by npm run test:full. */
+/** `TSMESH_FULL` is set by npm run test:full. */
+export function isWhole(): boolean {
+  return process.env['TSMESH_FULL'] !== undefined;
+}
+
+/** How many of a suite this run does. */
 export function sizeOf(name: keyof typeof samples): number {
   const { sample, whole } = samples[name];
-  return process.env['TSMESH_FULL'] === undefined ? sample : whole;
+  return isWhole() ? whole : sample;
 }
