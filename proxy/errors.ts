@@ -230,6 +230,22 @@ const limits = {
     hint: 'shorten header fields (cookies, tokens)',
     level: 'info',
   },
+  'head-not-taken': {
+    httpStatus: 431,
+    grpcStatus: grpc.resourceExhausted,
+    flag: 'HU',
+    message: 'the request head is larger than the upstream says it takes',
+    hint: 'shorten header fields, or raise the upstream’s SETTINGS_MAX_HEADER_LIST_SIZE',
+    level: 'info',
+  },
+  'answer-head-not-taken': {
+    httpStatus: 502,
+    grpcStatus: grpc.resourceExhausted,
+    flag: 'HC',
+    message: 'the head of the answer is larger than the caller says it takes',
+    hint: 'shorten header fields, or raise the caller’s SETTINGS_MAX_HEADER_LIST_SIZE',
+    level: 'info',
+  },
   'body-too-large': {
     httpStatus: 413,
     grpcStatus: grpc.resourceExhausted,

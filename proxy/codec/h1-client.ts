@@ -71,8 +71,9 @@ class H1ClientStream implements ClientStream {
   }
 
   /** The head went out with `open`; HTTP has no second one. */
-  sendHead(): void {
+  sendHead(): boolean {
     if (!this.dead) this.#session.resetStream(this, 'internal');
+    return true;
   }
 
   sendData(chunk: Buffer, end: boolean): boolean {
@@ -154,7 +155,8 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
 
   receive(bytes: Buffer, nowMs: number): void {
     this.#nowMs = nowMs;
-    if (this.#stream === null && !this.closing) return this.#unsolicited();
+    const stream = this.#stream;
+    if (stream === null ? !this.closing : stream.responseDone) return this.#unsolicited();
     this.#reader.receive(bytes);
     this.reviewReading();
   }
@@ -333,7 +335,7 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
 
   #responseEnded(stream: H1ClientStream, more: boolean): void {
     stream.responseDone = true;
-    if (more) {
+    if (more && this.#keepAlive) {
       // Nothing may follow the only response there can be (RFC 9112 §9.2): the next one could not be trusted.
       this.error = H1_FAULTS.unsolicited.text;
       this.#keepAlive = false;
@@ -367,8 +369,11 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
     stream.listener.onData(EMPTY, true);
   }
 
+  /** Between exchanges, or behind a response whose request still goes out: nobody would read the rest of that. */
   #unsolicited(): void {
     this.error = H1_FAULTS.unsolicited.text;
+    if (this.#stream !== null) this.#stream.dead = true;
+    this.#stream = null;
     this.#finish();
   }
 

@@ -66,8 +66,10 @@ class H1ServerStream implements ServerStream {
     return this.dead ? 0 : this.#session.outputBytes;
   }
 
-  sendHead(head: ResponseHead, end: boolean): void {
+  /** True: HTTP/1.1 knows no limit of the peer's. */
+  sendHead(head: ResponseHead, end: boolean): boolean {
     if (!this.dead) this.#session.sendHead(this, head, end);
+    return true;
   }
 
   sendData(chunk: Buffer, end: boolean): boolean {

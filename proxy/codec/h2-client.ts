@@ -7,7 +7,7 @@ import { UPGRADE_METHOD } from './h2-head.ts';
 import { h2Options } from './h2-options.ts';
 import type { H2Options } from './h2-options.ts';
 import { H2Stream } from './h2-stream.ts';
-import type { RequestHead, ResponseHead } from './session.ts';
+import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
 import type { ClientSession, ClientStream, StreamListener } from './session.ts';
 
 export function createH2ClientSession(options: Partial<H2Options> = {}): ClientSession {
@@ -24,8 +24,11 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   protected readonly lastPeerId = 0;
   #nextId = 1;
   #leaving = false;
-  /** Extended CONNECTs that the server does not take: told at the next `takeOutput`, not from within `open`. */
-  #stillborn: Stream[] = [];
+  /** Requests that the server does not take: told at the next `takeOutput`, not from within `open`. */
+  #stillborn: { readonly stream: Stream; readonly reason: ResetReason }[] = [];
+  /** Extended CONNECTs that wait for the server's SETTINGS (RFC 8441 §3); their streams have negative ids. */
+  #held: { readonly stream: Stream; readonly head: RequestHead; readonly end: boolean }[] = [];
+  #lastHeldId = 0;
 
   constructor(options: H2Options) {
     super(options, false);
@@ -39,8 +42,16 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
 
   get capacity(): number {
     if (!this.reusable) return 0;
+    if (this.#isClogged) return 0;
     const limit = Math.min(this.peer.maxConcurrentStreams, this.options.maxConcurrentStreams);
     return Math.max(0, limit - this.streams.size);
+  }
+
+  /** Most of the connection's window is held by streams whose receivers are slow: others would wait for them. */
+  get #isClogged(): boolean {
+    const { connectionWindowBytes } = this.options;
+    const held = connectionWindowBytes - this.receiveWindow - this.owed;
+    return held * 4 > connectionWindowBytes * 3;
   }
 
   override get hasOutput(): boolean {
@@ -52,7 +63,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     const stillborn = this.#stillborn;
     if (stillborn.length > 0) {
       this.#stillborn = [];
-      for (const stream of stillborn) stream.listener.onReset('protocol');
+      for (const { stream, reason } of stillborn) stream.listener.onReset(reason);
     }
     return output;
   }
@@ -60,28 +71,77 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream {
     if (this.capacity === 0) throw new Error('H2 client session: open() without capacity');
     const stream: Stream = new H2Stream(this, this.#nextId, this.windows(), listener);
-    if (head.upgrade !== null && this.peer.received && !this.peer.enableConnectProtocol) {
-      stream.dead = true;
-      stream.wasReset = true;
-      this.#stillborn.push(stream);
-      this.wake();
-      return stream;
-    }
-    this.#nextId += 2;
-    this.streams.set(stream.id, stream);
-    stream.headSent = true;
     stream.isHead = head.method === 'HEAD';
     stream.isConnect = head.method === 'CONNECT';
     stream.upgrade = head.upgrade;
-    this.#sendRequest(stream, head, end);
-    this.wake();
+    if (head.upgrade !== null && !this.peer.received) this.#hold(stream, head, end);
+    else this.#begin(stream, head, end);
     return stream;
   }
 
-  #sendRequest(stream: Stream, head: RequestHead, end: boolean): void {
+  #begin(stream: Stream, head: RequestHead, end: boolean): void {
+    this.wake();
+    if (head.upgrade !== null && !this.peer.enableConnectProtocol) {
+      return this.#refuse(stream, 'protocol');
+    }
+    const octets = this.sender.octetsOf(head.fields) + pseudoOctets(head);
+    const count = head.fields.length / 2 + MOST_PSEUDO;
+    if (!this.peer.takes(octets, count) && !this.#isTaken(head)) {
+      return this.#refuse(stream, 'too-large');
+    }
+    stream.id = this.#nextId;
+    stream.queue.id = this.#nextId;
+    this.#nextId += 2;
+    this.streams.set(stream.id, stream);
+    stream.headSent = true;
+    this.sender.beginHeaders(octets, count);
+    this.#writeRequest(stream, head, end);
+  }
+
+  /** Counts exactly where the upper bound is not enough. */
+  #isTaken({
+    method,
+    scheme,
+    path,
+    authority,
+    upgrade,
+    fields,
+    contentLength,
+  }: RequestHead): boolean {
+    const own: Fields = [':method', upgrade === null ? method : 'CONNECT'];
+    if (upgrade !== null || method !== 'CONNECT') own.push(':scheme', scheme, ':path', path);
+    if (authority !== '') own.push(':authority', authority);
+    if (upgrade !== null) own.push(':protocol', upgrade);
+    if (upgrade !== null && method !== 'GET') own.push(UPGRADE_METHOD, method);
+    if (contentLength !== null) own.push('content-length', String(contentLength));
+    const octets = this.sender.octetsOf(own) + this.sender.octetsOf(fields);
+    return this.peer.takes(octets, (own.length + fields.length) / 2);
+  }
+
+  #refuse(stream: Stream, reason: ResetReason): void {
+    stream.dead = true;
+    stream.wasReset = true;
+    this.#stillborn.push({ stream, reason });
+  }
+
+  #hold(stream: Stream, head: RequestHead, end: boolean): void {
+    stream.id = --this.#lastHeldId;
+    this.streams.set(stream.id, stream);
+    this.#held.push({ stream, head, end });
+  }
+
+  protected onSettled(): void {
+    if (this.#held.length === 0) return;
+    for (const { stream, head, end } of this.#held.splice(0)) {
+      if (stream.dead) continue;
+      this.streams.delete(stream.id);
+      this.#begin(stream, head, end);
+    }
+  }
+
+  #writeRequest(stream: Stream, head: RequestHead, end: boolean): void {
     const { sender } = this;
     const { encoder } = sender;
-    sender.beginHeaders(head.fields, pseudoOctets(head), 8);
     if (head.upgrade !== null) {
       encoder.field(':method', 'CONNECT');
       encoder.field(':protocol', head.upgrade);
@@ -92,7 +152,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     }
     if (head.authority !== '') encoder.field(':authority', head.authority);
     if (head.upgrade !== null && head.method !== 'GET') encoder.field(UPGRADE_METHOD, head.method);
-    sender.fields(head.fields, head.neverIndexed);
+    sender.fields(head.fields, head.neverIndexed ?? null);
     if (head.contentLength !== null) encoder.field('content-length', String(head.contentLength));
     sender.endHeaders(stream.id, end);
     if (!end) return;
@@ -101,8 +161,9 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   }
 
   /** The head went out with `open`; HTTP has no second one. */
-  sendHead(stream: Stream): void {
+  sendHead(stream: Stream): boolean {
     this.failInternally(stream);
+    return true;
   }
 
   drain(): void {
@@ -129,7 +190,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   protected onGoaway(lastId: number, code: number): void {
     this.#leaving = true;
     if (code !== H2_ERROR.none) this.error ??= `the server ended the connection: code ${code}`;
-    const refused = [...this.streams.values()].filter((stream) => stream.id > lastId);
+    const refused = [...this.streams.values()].filter(({ id }) => id > lastId || id < 0);
     for (const stream of refused) {
       this.remove(stream, true);
       stream.listener.onReset('refused');
@@ -174,6 +235,9 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     stream.listener.onHead(head, end);
   }
 }
+
+/** Pseudo-header fields, the method of an upgrade and the length. */
+const MOST_PSEUDO = 8;
 
 /** An upper bound for names and values that are not in `fields`. */
 function pseudoOctets(head: RequestHead): number {

@@ -39,6 +39,11 @@ export class H2FrameReader {
     this.#state = expectPreface ? 'preface' : 'header';
   }
 
+  /** A frame that is not DATA began, and goes on. */
+  get isAmidFrame(): boolean {
+    return this.#state === 'payload' || this.#state === 'preface' || this.#have > 0;
+  }
+
   kill(): void {
     this.#state = 'dead';
     this.#payload = NOTHING;

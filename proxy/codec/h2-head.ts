@@ -72,6 +72,11 @@ export class H2HeadBuilder implements FieldSink {
     return this.#listBytes > this.#maxListBytes;
   }
 
+  /** Names that came as never-indexed, beside those that always are; null: none. */
+  get neverIndexed(): readonly string[] | null {
+    return this.#never;
+  }
+
   reset(): void {
     this.#listBytes = 0;
     this.#fields = [];

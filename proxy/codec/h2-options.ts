@@ -31,6 +31,14 @@ export interface H2Options {
   keepaliveIntervalMs: number | null;
   /** The connection is given up when its answer takes longer. */
   keepaliveTimeoutMs: number;
+  /** RFC 9113 §6.5.3. Long, because an app that is blocked is slow, not wrong. */
+  settingsTimeoutMs: number;
+  /** For a header block, or a frame that is not DATA, from its first octet to its last. */
+  headTimeoutMs: number;
+  /** A stream whose bytes the peer's windows or socket have not let through for so long is given up. */
+  stallTimeoutMs: number;
+  /** A server refuses further streams while so much waits for the client to open its windows. */
+  maxQueuedBytes: number;
   /** A connection without streams is drained after this; null: never. */
   idleTimeoutMs: number | null;
   /** Server: from the first GOAWAY of a drain to the final one, if the peer does not answer sooner. */
@@ -52,6 +60,10 @@ export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   floodFactor: 1,
   keepaliveIntervalMs: null,
   keepaliveTimeoutMs: 10000,
+  settingsTimeoutMs: 30_000,
+  headTimeoutMs: 10_000,
+  stallTimeoutMs: 300_000,
+  maxQueuedBytes: 33554432,
   idleTimeoutMs: null,
   drainGraceMs: 1000,
 };

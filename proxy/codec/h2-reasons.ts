@@ -10,6 +10,7 @@ export const RESET_CODES: Readonly<Record<ResetReason, number>> = {
   'flow-control': H2_ERROR.flowControl,
   timeout: H2_ERROR.cancel,
   internal: H2_ERROR.internal,
+  'too-large': H2_ERROR.internal,
 };
 
 /** What an error code of the peer's means to whoever waits for the stream. */

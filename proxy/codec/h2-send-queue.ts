@@ -8,16 +8,26 @@ export interface SendQueueOwner {
   onQueueDrained(): void;
 }
 
+export interface Trailers {
+  fields: Fields;
+  /** Of names and values together. */
+  octets: number;
+  /** Names whose values are to be sent as never indexed. */
+  never: readonly string[] | null;
+}
+
 export class H2SendQueue {
-  readonly id: number;
+  id: number;
   readonly owner: SendQueueOwner;
   /** May be negative after the peer made its initial window smaller (RFC 9113 §6.9.2). */
   window: number;
   bytes = 0;
   /** Nothing is put in after this; the stream's half ends when the queue is empty. */
   end = false;
-  trailers: Fields | null = null;
+  trailers: Trailers | null = null;
   wantsDrain = false;
+  /** Sweeps of the connection since bytes were written. */
+  sweepsUnmoved = 0;
   /** In the sender's round. */
   scheduled = false;
   #chunks: Buffer[] = [];

@@ -3,7 +3,7 @@
 import { DEFAULT_MAX_FRAME, DEFAULT_WINDOW, FLAG, FRAME, FRAME_HEADER_BYTES } from './h2-frames.ts';
 import { LARGEST_WINDOW, writeFrameHeader } from './h2-frames.ts';
 import type { H2Options } from './h2-options.ts';
-import type { H2SendQueue } from './h2-send-queue.ts';
+import type { H2SendQueue, Trailers } from './h2-send-queue.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
 import { Output } from './output.ts';
 import type { Slab } from './output.ts';
@@ -18,6 +18,8 @@ export class H2Sender {
   window = DEFAULT_WINDOW;
   /** DATA frames written, for the flood budget: peers answer them with WINDOW_UPDATE. */
   dataFrames = 0;
+  /** Bytes that wait in all queues. */
+  queuedBytes = 0;
   readonly #batchBytes: number;
   readonly #lowWaterBytes: number;
   #maxFrame = DEFAULT_MAX_FRAME;
@@ -41,18 +43,26 @@ export class H2Sender {
     this.#maxFrame = Math.min(bytes, LARGEST_FRAME);
   }
 
-  /** A block of header fields: `beginHeaders`, then `encoder.field` for each, then `endHeaders`. */
-  beginHeaders(fields: Fields, extraOctets: number, extraCount: number): void {
-    let octets = extraOctets;
+  /** Of names and values together. */
+  octetsOf(fields: Fields): number {
+    let octets = 0;
     for (let i = 0; i < fields.length; i++) octets += fields[i]!.length;
-    const room = HpackEncoder.room(octets, fields.length / 2 + extraCount);
+    return octets;
+  }
+
+  /**
+   * A block of header fields: `beginHeaders`, then `encoder.field` for each, then `endHeaders`. Upper bounds: `octets` in
+   * names and values, `count` fields.
+   */
+  beginHeaders(octets: number, count: number): void {
+    const room = HpackEncoder.room(octets, count);
     this.#headers = this.out.open(FRAME_HEADER_BYTES + room);
     this.encoder.begin(this.#headers.buffer, this.#headers.used + FRAME_HEADER_BYTES);
   }
 
-  fields(fields: Fields, never?: readonly string[]): void {
+  fields(fields: Fields, never: readonly string[] | null): void {
     const encoder = this.encoder;
-    if (never !== undefined) return this.#fieldsNever(fields, never);
+    if (never !== null) return this.#fieldsNever(fields, never);
     for (let i = 0; i < fields.length; i += 2) encoder.field(fields[i]!, fields[i + 1]!);
   }
 
@@ -98,8 +108,15 @@ export class H2Sender {
       return;
     }
     queue.push(chunk);
+    this.queuedBytes += length;
     queue.end = end;
     this.schedule(queue);
+  }
+
+  /** Nothing of it will be sent any more. */
+  clear(queue: H2SendQueue): void {
+    this.queuedBytes -= queue.bytes;
+    queue.clear();
   }
 
   /** Nobody else waits and all windows have room: the round would give the same. */
@@ -113,9 +130,9 @@ export class H2Sender {
     );
   }
 
-  sendTrailers(queue: H2SendQueue, fields: Fields): void {
-    if (queue.bytes === 0) return this.#writeTrailers(queue, fields);
-    queue.trailers = fields;
+  sendTrailers(queue: H2SendQueue, trailers: Trailers): void {
+    if (queue.bytes === 0) return this.#writeTrailers(queue, trailers);
+    queue.trailers = trailers;
     queue.end = true;
   }
 
@@ -169,6 +186,7 @@ export class H2Sender {
       this.out.payload(piece);
       left -= piece.length;
     }
+    this.queuedBytes -= length;
     this.#count(queue, length);
     if (queue.wantsDrain && queue.bytes <= this.#lowWaterBytes) {
       queue.wantsDrain = false;
@@ -179,10 +197,10 @@ export class H2Sender {
       this.#writeTrailers(queue, queue.trailers);
   }
 
-  #writeTrailers(queue: H2SendQueue, fields: Fields): void {
+  #writeTrailers(queue: H2SendQueue, { fields, octets, never }: Trailers): void {
     queue.trailers = null;
-    this.beginHeaders(fields, 0, 0);
-    this.fields(fields);
+    this.beginHeaders(octets, fields.length / 2);
+    this.fields(fields, never);
     this.endHeaders(queue.id, true);
     this.#done(queue);
   }
@@ -195,6 +213,7 @@ export class H2Sender {
   #count(queue: H2SendQueue, length: number): void {
     queue.window -= length;
     this.window -= length;
+    queue.sweepsUnmoved = 0;
     this.dataFrames++;
   }
 

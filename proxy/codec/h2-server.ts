@@ -52,6 +52,10 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
     if (this.#drain === 'final' && this.streams.size === 0) this.finish();
   }
 
+  protected onSettled(): void {
+    // Nothing waits for a client's settings.
+  }
+
   protected isIdle(id: number): boolean {
     return id % 2 === 0 || id > this.lastPeerId;
   }
@@ -74,7 +78,8 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
     if (head === null || (end && head.contentLength !== null && head.contentLength > 0)) {
       return this.#refuse(id, H2_ERROR.protocol);
     }
-    if (this.streams.size >= this.options.maxConcurrentStreams) {
+    const { maxConcurrentStreams, maxQueuedBytes } = this.options;
+    if (this.streams.size >= maxConcurrentStreams || this.sender.queuedBytes > maxQueuedBytes) {
       return this.#refuse(id, H2_ERROR.refusedStream);
     }
     this.#accept(id, head, end);
@@ -110,56 +115,64 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
 
   #answerTooLarge(id: number, end: boolean): void {
     this.closedIds.add(id, true);
-    this.#headers('431', null, NO_FIELDS);
+    const tooLarge: ResponseHead = { status: 431, fields: [], contentLength: null };
+    this.#writeHead(tooLarge, '431', 0);
     this.sender.endHeaders(id, true);
     if (!end) this.rst(id, H2_ERROR.none);
     this.wake();
     this.spend(COST.streamError, 'too many requests with too large heads');
   }
 
-  sendHead(stream: Stream, head: ResponseHead, end: boolean): void {
+  sendHead(stream: Stream, head: ResponseHead, end: boolean): boolean {
     const switching = head.status === 101;
     if (stream.headSent || (switching && stream.upgrade === null)) {
-      return this.failInternally(stream);
+      this.failInternally(stream);
+      return true;
     }
+    const octets = this.sender.octetsOf(head.fields);
+    const fits = this.peer.takes(octets + MOST_OWN_OCTETS, head.fields.length / 2 + 2);
     if (head.status < 200 && !switching) {
-      this.#headers(STATUS_TEXT[head.status] ?? '500', null, head.fields);
+      // Nobody depends on an interim answer: one that is too large is left out.
+      if (!fits) return true;
+      this.#writeHead(head, STATUS_TEXT[head.status] ?? '500', octets);
       this.sender.endHeaders(stream.id, false);
-      return this.wake();
-    }
-    stream.headSent = true;
-    const fields = switching ? withoutUpgrade(head.fields) : head.fields;
-    const status = switching ? '200' : (STATUS_TEXT[head.status] ?? '500');
-    const length = head.status === 204 ? null : head.contentLength;
-    this.#headers(status, length, fields, head.neverIndexed);
-    this.sender.endHeaders(stream.id, end);
-    if (end) {
-      stream.queue.end = true;
-      this.sendDone(stream);
+    } else {
+      if (!fits) return false;
+      this.#sendFinal(stream, switching ? accepted(head) : head, octets, end);
     }
     this.wake();
+    return true;
   }
 
-  #headers(
-    status: string,
-    contentLength: number | null,
-    fields: Fields,
-    never?: readonly string[],
-  ): void {
-    this.sender.beginHeaders(fields, 64, 2);
+  #sendFinal(stream: Stream, head: ResponseHead, octets: number, end: boolean): void {
+    stream.headSent = true;
+    this.#writeHead(head, STATUS_TEXT[head.status] ?? '500', octets);
+    this.sender.endHeaders(stream.id, end);
+    if (!end) return;
+    stream.queue.end = true;
+    this.sendDone(stream);
+  }
+
+  /** `octets`: in its fields. */
+  #writeHead(head: ResponseHead, status: string, octets: number): void {
+    const { fields, contentLength } = head;
+    this.sender.beginHeaders(octets + MOST_OWN_OCTETS, fields.length / 2 + 2);
     this.sender.encoder.field(':status', status);
-    this.sender.fields(fields, never);
-    if (contentLength !== null) this.sender.encoder.field('content-length', String(contentLength));
+    this.sender.fields(fields, head.neverIndexed ?? null);
+    if (contentLength !== null && head.status >= 200 && head.status !== 204) {
+      this.sender.encoder.field('content-length', String(contentLength));
+    }
   }
 }
 
-const NO_FIELDS: Fields = [];
+/** `:status` and `content-length` with the largest number. */
+const MOST_OWN_OCTETS = 40;
 
-/** A 101 of HTTP/1.1 names the protocol; in HTTP/2 the request did, and the field may not be sent. */
-function withoutUpgrade(fields: Fields): Fields {
-  const kept: Fields = [];
-  for (let i = 0; i < fields.length; i += 2) {
-    if (fields[i] !== 'upgrade') kept.push(fields[i]!, fields[i + 1]!);
+/** What a 101 is in HTTP/2: the request named the protocol, and the field may not be sent (RFC 8441 §5). */
+function accepted(head: ResponseHead): ResponseHead {
+  const fields: Fields = [];
+  for (let i = 0; i < head.fields.length; i += 2) {
+    if (head.fields[i] !== 'upgrade') fields.push(head.fields[i]!, head.fields[i + 1]!);
   }
-  return kept;
+  return { ...head, status: 200, fields };
 }

@@ -1,8 +1,9 @@
 // SETTINGS of HTTP/2 (RFC 9113 §6.5, RFC 8441 §3): what the peer said, checked, and what this side says.
 import { DEFAULT_MAX_FRAME, DEFAULT_WINDOW, FLAG, FRAME, FRAME_HEADER_BYTES } from './h2-frames.ts';
 import { H2_ERROR, LARGEST_WINDOW, write32, writeFrameHeader } from './h2-frames.ts';
-import type { H2Options } from './h2-options.ts';
 import { writeWindowUpdate } from './h2-frames.ts';
+import type { H2Options } from './h2-options.ts';
+import { ENTRY_OVERHEAD } from './hpack-table.ts';
 import type { Output } from './output.ts';
 
 const SETTING = {
@@ -24,6 +25,7 @@ export class PeerSettings {
   maxConcurrentStreams = STREAMS_UNTIL_TOLD;
   initialWindowSize = DEFAULT_WINDOW;
   maxFrameSize = DEFAULT_MAX_FRAME;
+  maxHeaderListSize = Infinity;
   enableConnectProtocol = false;
   received = false;
 
@@ -37,6 +39,11 @@ export class PeerSettings {
       if (error !== H2_ERROR.none) return error;
     }
     return H2_ERROR.none;
+  }
+
+  /** Whether a header list is within what the peer said it takes, counted as RFC 9113 §6.5.2 says. */
+  takes(octets: number, count: number): boolean {
+    return octets + count * ENTRY_OVERHEAD <= this.maxHeaderListSize;
   }
 
   #set(id: number, value: number, fromServer: boolean): number {
@@ -57,6 +64,9 @@ export class PeerSettings {
       case SETTING.maxFrameSize:
         if (value < DEFAULT_MAX_FRAME || value > LARGEST_FRAME_SETTING) return H2_ERROR.protocol;
         this.maxFrameSize = value;
+        break;
+      case SETTING.maxHeaderListSize:
+        this.maxHeaderListSize = value;
         break;
       case SETTING.enableConnectProtocol:
         // Once on, it stays on (RFC 8441 §3).

@@ -9,9 +9,9 @@ type Head = RequestHead | ResponseHead;
 
 /** What a stream asks of its session. */
 export interface StreamHost<Out extends Head, In extends Head> {
-  sendHead(stream: H2Stream<Out, In>, head: Out, end: boolean): void;
+  sendHead(stream: H2Stream<Out, In>, head: Out, end: boolean): boolean;
   sendData(stream: H2Stream<Out, In>, chunk: Buffer, end: boolean): boolean;
-  sendTrailers(stream: H2Stream<Out, In>, fields: Fields): void;
+  sendTrailers(stream: H2Stream<Out, In>, fields: Fields, never: readonly string[] | null): void;
   resetByUser(stream: H2Stream<Out, In>, reason: ResetReason): void;
   consumed(stream: H2Stream<Out, In>, bytes: number): void;
   sendDone(stream: H2Stream<Out, In>): void;
@@ -20,7 +20,8 @@ export interface StreamHost<Out extends Head, In extends Head> {
 export class H2Stream<Out extends Head, In extends Head>
   implements Stream<Out, In>, SendQueueOwner
 {
-  readonly id: number;
+  /** Negative until it is on the wire (h2-client.ts). */
+  id: number;
   readonly queue: H2SendQueue;
   readonly #host: StreamHost<Out, In>;
   listener: StreamListener<In>;
@@ -72,16 +73,16 @@ export class H2Stream<Out extends Head, In extends Head>
     return this.queue.end;
   }
 
-  sendHead(head: Out, end: boolean): void {
-    if (!this.dead) this.#host.sendHead(this, head, end);
+  sendHead(head: Out, end: boolean): boolean {
+    return this.dead || this.#host.sendHead(this, head, end);
   }
 
   sendData(chunk: Buffer, end: boolean): boolean {
     return this.dead || this.#host.sendData(this, chunk, end);
   }
 
-  sendTrailers(fields: Fields): void {
-    if (!this.dead) this.#host.sendTrailers(this, fields);
+  sendTrailers(fields: Fields, never: readonly string[] | null = null): void {
+    if (!this.dead) this.#host.sendTrailers(this, fields, never);
   }
 
   reset(reason: ResetReason): void {

@@ -49,10 +49,17 @@ export interface ResponseHead {
  * Why a stream ended before its message was complete.
  * `refused`: the peer says that it was not processed (REFUSED_STREAM, or above GOAWAY's last stream id): safe to send again.
  * `cancelled`: the peer lost interest. `protocol`: framing broken. `closed`: the connection ended under it.
- * `timeout`, `internal`: set by this side.
+ * `timeout`, `internal`: set by this side. `too-large`: the head is larger than the peer said it takes, nothing was sent.
  */
 export type ResetReason =
-  'refused' | 'cancelled' | 'protocol' | 'closed' | 'flow-control' | 'timeout' | 'internal';
+  | 'refused'
+  | 'cancelled'
+  | 'protocol'
+  | 'closed'
+  | 'flow-control'
+  | 'timeout'
+  | 'internal'
+  | 'too-large';
 
 /** Receives the peer's half of one exchange; called synchronously from `receive`, `receiveEnd` or `close`. */
 export interface StreamListener<In> {
@@ -63,8 +70,8 @@ export interface StreamListener<In> {
    * An end without data comes as an empty chunk.
    */
   onData(chunk: Buffer, end: boolean): void;
-  /** Trailer fields; the message ends here. */
-  onTrailers(fields: Fields): void;
+  /** Trailer fields; the message ends here. `neverIndexed` as in heads, null where there are none. */
+  onTrailers(fields: Fields, neverIndexed?: readonly string[] | null): void;
   /** The exchange is over before it was complete. Not called for one's own `reset`; nothing follows it. */
   onReset(reason: ResetReason): void;
   /** The stream's queue fell below the low mark after a `sendData` that answered false. */
@@ -75,10 +82,11 @@ export interface StreamListener<In> {
 export interface Stream<Out, In> {
   readonly id: number;
   listener: StreamListener<In>;
-  sendHead(head: Out, end: boolean): void;
+  /** False: larger than the peer said it takes (RFC 9113 §6.5.2). Nothing was sent, and a smaller one may be. */
+  sendHead(head: Out, end: boolean): boolean;
   /** Takes the chunk without copying. False: queued above the high mark, wait for `onDrained`. */
   sendData(chunk: Buffer, end: boolean): boolean;
-  sendTrailers(fields: Fields): void;
+  sendTrailers(fields: Fields, neverIndexed?: readonly string[] | null): void;
   /**
    * Gives the exchange up. On a server stream whose answer is complete it only declines the rest of the request; until
    * then, or until the request ends, the exchange stays open and its body is still delivered.

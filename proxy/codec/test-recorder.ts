@@ -10,6 +10,7 @@ export class Recorder<In extends RequestHead | ResponseHead> implements StreamLi
   bodyBytes = 0;
   ended = false;
   trailers: Fields | null = null;
+  trailersNever: readonly string[] | null = null;
   resetReason: string | null = null;
   drained = 0;
 
@@ -24,8 +25,9 @@ export class Recorder<In extends RequestHead | ResponseHead> implements StreamLi
     if (end) this.ended = true;
   }
 
-  onTrailers(fields: Fields): void {
+  onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
     this.trailers = fields;
+    this.trailersNever = neverIndexed;
     this.ended = true;
   }
 

@@ -24,7 +24,7 @@ export interface AttemptOwner {
   onInterim(head: ResponseHead): void;
   onAnswer(attempt: Attempt, head: ResponseHead, end: boolean): void;
   onAnswerData(attempt: Attempt, chunk: Buffer, end: boolean): void;
-  onAnswerTrailers(fields: Fields): void;
+  onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void;
   onFailed(attempt: Attempt, failure: Failure): void;
   /** More of the request may be sent. */
   onUpstreamDrained(): void;
@@ -35,6 +35,9 @@ export interface Failure {
   code: ProxyErrorCode;
   detail: string;
 }
+
+/** As if it had been sent and answered so: another attempt would end alike. */
+const headNotTaken: Outcome = { type: 'answer', status: 431, grpcStatus: -1 };
 
 export class Attempt extends Deadline implements StreamListener<ResponseHead>, StreamTaker {
   readonly endpoint: EndpointHandle;
@@ -97,8 +100,8 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     else this.owner.onAnswerData(this, chunk, end);
   }
 
-  onTrailers(fields: Fields): void {
-    if (!this.over) this.owner.onAnswerTrailers(fields);
+  onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
+    if (!this.over) this.owner.onAnswerTrailers(fields, neverIndexed);
   }
 
   onReset(reason: ResetReason): void {
@@ -132,6 +135,7 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     const detail = `${this.endpoint.address} port ${this.endpoint.port}`;
     if (reason === 'refused')
       return { outcome: { type: 'unprocessed' }, code: 'upstream-refused', detail };
+    if (reason === 'too-large') return { outcome: headNotTaken, code: 'head-not-taken', detail };
     const broken = reason === 'protocol' || reason === 'flow-control';
     const code = broken ? 'upstream-protocol-error' : 'upstream-reset';
     const unsent = reason === 'closed' && this.connection?.driver.writes === this.writesBefore;

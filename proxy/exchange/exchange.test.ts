@@ -63,10 +63,11 @@ class FakeStream<Out, In> {
   /** A refused `sendData` is owed an `onDrained`. */
   owesDrain = false;
 
-  sendHead(head: Out, end: boolean): void {
+  sendHead(head: Out, end: boolean): boolean {
     this.check();
     this.heads.push(head);
     if (end) this.ended = true;
+    return true;
   }
 
   sendData(chunk: Buffer, end: boolean): boolean {

@@ -82,8 +82,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (end) this.onRequestEnd();
   }
 
-  onTrailers(fields: Fields): void {
-    this.body.takeTrailers(fields);
+  onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
+    this.body.takeTrailers(fields, neverIndexed);
     this.onRequestEnd();
   }
 
@@ -144,9 +144,9 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (end) this.onAnswerEnd();
   }
 
-  onAnswerTrailers(fields: Fields): void {
+  onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     if (this.plan.grpc) this.grpcStatus = grpcStatusOf(fields);
-    this.stream.sendTrailers(fields);
+    this.stream.sendTrailers(fields, neverIndexed);
     this.onAnswerEnd();
   }
 
@@ -158,7 +158,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       this.body.discard();
       return;
     }
-    if (failure.outcome.type !== 'unprocessed')
+    const { type } = failure.outcome;
+    if (type !== 'unprocessed' && type !== 'answer')
       observe(attempt.endpoint.load, failurePenaltyMs, io.clock.nowMs());
     if (!this.answered && this.repeats(attempt, failure.outcome)) return;
     const named = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
@@ -292,8 +293,15 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       plan.responseHeaders === null
         ? head
         : { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
-    this.stream.sendHead(passed, end);
-    if (end) this.onAnswerEnd();
+    if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
+    else if (end) this.onAnswerEnd();
+  }
+
+  /** The caller said that it takes no head of this size (RFC 9113 §6.5.2): it is told so in a small one. */
+  private refuseAnswer(): void {
+    this.answered = false;
+    this.dropAttempt('cancelled');
+    this.giveUp({ code: 'answer-head-not-taken', detail: this.plan.route }, 'internal');
   }
 
   private onAnswerEnd(): void {

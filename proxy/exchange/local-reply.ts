@@ -37,8 +37,9 @@ function sendText(stream: ServerStream, head: RequestHead, { code, detail }: Loc
   addNames(fields, code, detail);
   const withoutBody = head.method === 'HEAD';
   const status = errorSpec(code).httpStatus;
-  stream.sendHead({ status, fields, contentLength: body.length }, withoutBody);
-  if (!withoutBody) stream.sendData(body, true);
+  if (!stream.sendHead({ status, fields, contentLength: body.length }, withoutBody))
+    stream.reset('internal');
+  else if (!withoutBody) stream.sendData(body, true);
 }
 
 /** Trailers-Only (gRPC over HTTP/2, "Responses"): the status stands in the head, which ends the answer. */
@@ -53,7 +54,8 @@ function sendGrpcStatus(stream: ServerStream, { code, detail }: LocalReply): voi
     encodeURI(describeError(code, detail)),
   ];
   addNames(fields, code, detail);
-  stream.sendHead({ status: 200, fields, contentLength: null }, true);
+  if (!stream.sendHead({ status: 200, fields, contentLength: null }, true))
+    stream.reset('internal');
 }
 
 function addNames(fields: Fields, code: ProxyErrorCode, detail: string): void {
@@ -63,5 +65,6 @@ function addNames(fields: Fields, code: ProxyErrorCode, detail: string): void {
 }
 
 export function sendRedirect(stream: ServerStream, status: number, location: string): void {
-  stream.sendHead({ status, fields: ['location', location], contentLength: 0 }, true);
+  if (!stream.sendHead({ status, fields: ['location', location], contentLength: 0 }, true))
+    stream.reset('internal');
 }

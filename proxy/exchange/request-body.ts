@@ -19,6 +19,7 @@ export class RequestBody {
   /** Null: nothing was held yet, or (with `lost`) no longer all of it. */
   private chunks: Buffer[] | null = null;
   private trailers: Fields | null = null;
+  private trailersNever: readonly string[] | null = null;
   private lost = false;
   private discarding = false;
   /** Received and not credited to the client yet. */
@@ -50,10 +51,11 @@ export class RequestBody {
     if (this.target !== null) this.pass(this.target, chunk, end);
   }
 
-  takeTrailers(fields: Fields): void {
+  takeTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     this.ended = true;
     this.trailers = fields;
-    this.target?.sendTrailers(fields);
+    this.trailersNever = neverIndexed;
+    this.target?.sendTrailers(fields, neverIndexed);
   }
 
   /** Sends what is held, and from now on what comes. Only while it is whole. */
@@ -64,7 +66,7 @@ export class RequestBody {
     const bodyEnds = this.ended && this.trailers === null;
     for (const [index, chunk] of held.entries())
       if (!target.sendData(chunk, bodyEnds && index === held.length - 1)) this.blocked = true;
-    if (this.trailers !== null) target.sendTrailers(this.trailers);
+    if (this.trailers !== null) target.sendTrailers(this.trailers, this.trailersNever);
     else if (bodyEnds && held.length === 0 && !this.endedWithHead) target.sendData(nothing, true);
     this.trim();
     if (!this.blocked) this.credit();
