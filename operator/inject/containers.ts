@@ -117,7 +117,7 @@ const confined = {
 } as const;
 
 function proxyEnvironment(bootstrap: Bootstrap, resources: Resources): Container['env'] {
-  const heap = heapLimitMiB(resources);
+  const heap = heapLimitMiB(resources, bootstrap.concurrency ?? 1);
   const field = (name: string, fieldPath: string) => ({
     name,
     valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath } },

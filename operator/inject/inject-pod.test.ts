@@ -101,6 +101,9 @@ const goldenInputs: Record<string, InjectionInput> = {
       },
     ),
   ),
+  concurrency: inputOf(
+    podOf({}, { 'tsmesh.dev/proxy-concurrency': '4', 'tsmesh.dev/proxy-memory-limit': '1Gi' }),
+  ),
   guaranteed: inputOf(podOf({ containers: [appContainer({ resources: equalResources })] })),
   'mesh-settings': inputOf(podOf({ serviceAccountName: '', terminationGracePeriodSeconds: 0 }), {
     mesh: {

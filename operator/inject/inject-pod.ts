@@ -11,6 +11,7 @@ import { identitySecretName } from '../ca/identity-secrets.ts';
 import type { Container, Namespace, Pod, PodSpec } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import type { InjectionImages, PatchOperation } from './admission.ts';
+import { fitConcurrency, wantedConcurrency } from './concurrency.ts';
 import {
   identityVolume,
   initContainer,
@@ -108,6 +109,9 @@ function add(pod: Pod, addition: Addition): string[] {
   const { spec } = pod;
   const gracePeriodSeconds = spec.terminationGracePeriodSeconds ?? defaultGracePeriodSeconds;
   const resources = decideResources(spec, settings, input.mesh);
+  const proxyResources = mergeResources(former.proxy, resources.proxy);
+  const wanted = wantedConcurrency(settings, input.mesh);
+  const concurrency = fitConcurrency(wanted, proxyResources.limits?.memory);
   const rewrite = rewriteProbes(spec, gracePeriodSeconds);
   const hookToken = former.hookToken ?? input.freshHookToken;
   addDrainHooks(spec, gracePeriodSeconds, hookToken);
@@ -119,6 +123,7 @@ function add(pod: Pod, addition: Addition): string[] {
     gracePeriodSeconds,
     hookToken,
     probes: rewrite.probes,
+    ...(concurrency.value === 1 ? {} : { concurrency: concurrency.value }),
   };
   const images = input.mesh?.spec.proxy;
   spec.initContainers = [
@@ -127,17 +132,15 @@ function add(pod: Pod, addition: Addition): string[] {
       captureOf(settings),
       mergeResources(former.init, resources.init),
     ),
-    proxyContainer(
-      images?.image ?? input.images.proxy,
-      bootstrap,
-      mergeResources(former.proxy, resources.proxy),
-    ),
+    proxyContainer(images?.image ?? input.images.proxy, bootstrap, proxyResources),
     ...(spec.initContainers ?? []),
   ];
   const secretName = identitySecretName(serviceAccount);
   spec.volumes = [...(spec.volumes ?? []), identityVolume(secretName, spec), stateVolume()];
   stamp(pod, input.version);
-  return rewrite.warnings;
+  return concurrency.warning === null
+    ? rewrite.warnings
+    : [...rewrite.warnings, concurrency.warning];
 }
 
 function captureOf(settings: PodSettings) {

@@ -3,8 +3,9 @@
 
 import type { PodSpec } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
+import { wantedConcurrency } from './concurrency.ts';
 import { parseQuantity, sameQuantity } from './quantity.ts';
-import type { PodSettings } from './settings.ts';
+import { leastMemoryBytes, type PodSettings } from './settings.ts';
 
 export interface Resources {
   requests?: Record<string, string>;
@@ -32,6 +33,8 @@ const initDefaults = {
 } as const;
 /** The rest is buffers, code and the young generation. */
 const heapShare = 0.5;
+/** Each event loop has a heap of its own: with less than 64 MB it collects garbage all the time. */
+const limitPerWorkerMi = 128;
 
 export interface ContainerResources {
   proxy: Resources;
@@ -71,11 +74,11 @@ export function decideResources(
   return { proxy, init: structuredClone(initDefaults) };
 }
 
-/** Node's old-space limit in MiB for a container; null where it has no memory limit. */
-export function heapLimitMiB(resources: Resources): number | null {
+/** Node's old-space limit in MiB, of each event loop; null where the container has no memory limit. */
+export function heapLimitMiB(resources: Resources, concurrency: number): number | null {
   const limit = resources.limits?.memory;
   const bytes = limit === undefined ? null : parseQuantity(limit);
-  return bytes === null ? null : Math.floor((bytes * heapShare) / 1024 ** 2);
+  return bytes === null ? null : Math.floor((bytes * heapShare) / concurrency / 1024 ** 2);
 }
 
 /**
@@ -110,6 +113,17 @@ function hasPodLevelResources(spec: PodSpec): boolean {
   return resources?.requests !== undefined || resources?.limits !== undefined;
 }
 
+function defaultsFor(
+  concurrency: number,
+): Record<'requests' | 'limits', Partial<Record<Resource, string>>> {
+  if (concurrency === 1) return defaults;
+  const memory = `${leastMemoryBytes(concurrency) / 1024 ** 2}Mi`;
+  return {
+    requests: { ...defaults.requests, memory },
+    limits: { memory: larger(defaults.limits.memory, `${concurrency * limitPerWorkerMi}Mi`) },
+  };
+}
+
 function saidOf(
   part: 'requests' | 'limits',
   settings: PodSettings,
@@ -120,7 +134,7 @@ function saidOf(
     cpu: limits ? settings.proxyCpuLimit : settings.proxyCpu,
     memory: limits ? settings.proxyMemoryLimit : settings.proxyMemory,
   };
-  const byDefault: Partial<Record<Resource, string>> = defaults[part];
+  const byDefault = defaultsFor(wantedConcurrency(settings, mesh))[part];
   const of = (kind: Resource): Said | undefined => {
     const layers = [byDefault[kind], mesh?.spec.proxy?.resources?.[part]?.[kind], annotated[kind]];
     const rank = layers.findLastIndex((value) => value !== undefined);

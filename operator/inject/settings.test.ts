@@ -59,6 +59,10 @@ describe('annotations of a pod', () => {
     ['proxy-memory-limit', '95Mi'],
     ['proxy-memory-limit', '512mb'],
     ['log-level', 'trace'],
+    ['proxy-concurrency', '0'],
+    ['proxy-concurrency', '17'],
+    ['proxy-concurrency', '1.5'],
+    ['proxy-concurrency', 'auto'],
   ])('%s: "%s" is refused, with annotation, value and what is valid', (name, value) => {
     const message = faultOf(name, value);
     expect(message).toContain(`annotation tsmesh.dev/${name}: "${value}" is not valid`);
@@ -84,6 +88,18 @@ describe('annotations of a pod', () => {
       'tsmesh.dev/proxy-cpu-limit': '1500m',
     });
     expect(read).toMatchObject({ message: expect.stringContaining('"2" is more than') });
+  });
+
+  it('that ask for more cores than the memory limit carries are refused', () => {
+    const read = readSettings({
+      'tsmesh.dev/proxy-concurrency': '4',
+      'tsmesh.dev/proxy-memory-limit': '128Mi',
+    });
+    expect(read).toMatchObject({
+      message: expect.stringContaining(
+        '"4" needs tsmesh.dev/proxy-memory-limit to be at least 192Mi',
+      ),
+    });
   });
 
   it("cannot exclude the sidecar's own port", () => {

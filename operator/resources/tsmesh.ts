@@ -27,6 +27,8 @@ export interface MeshSpec {
     initImage?: string;
     resources?: { requests?: Record<string, string>; limits?: Record<string, string> };
     logLevel?: 'error' | 'warn' | 'info' | 'debug';
+    /** Cores that one sidecar can use, 1 to 16. Default 1. */
+    concurrency?: number;
     /** Default 5s. */
     statisticsInterval?: Duration;
   };
