@@ -2,7 +2,9 @@
 import { resolve } from 'node:path';
 import { repository } from '../../lib/paths.ts';
 import { step } from '../../lib/steps.ts';
+import { bulkLoads } from './bulk-loads.ts';
 import { envoy } from './envoy.ts';
+import { grpcLoads } from './grpc-loads.ts';
 import { haproxy } from './haproxy.ts';
 import { direct, inRounds, startPair, withStage, type Sample, type Target } from './harness.ts';
 import type { Load } from './load.ts';
@@ -16,7 +18,7 @@ import { ensureTools, makeBundle, shippedBundle, type Tools } from './tools.ts';
 import { verifyPair } from './verify.ts';
 import { tsmesh } from './tsmesh.ts';
 
-const loads: readonly Load[] = [...requestLoads];
+const loads: readonly Load[] = [...requestLoads, ...grpcLoads, ...bulkLoads];
 const usualRounds = 5;
 
 /** Prints its tables as it goes; answers with none, because they are of many columns. */

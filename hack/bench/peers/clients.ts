@@ -1,7 +1,8 @@
 // The load generators: one run each, with the figures that it saw.
+import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { mustRun, type CommandOptions } from '../../lib/command.ts';
-import { parseFortio, parseWrk, type Seen } from './generators.ts';
+import { parseFortio, parseH2load, parseWrk, type H2loadSeen, type Seen } from './generators.ts';
 import { withParent } from './launch.ts';
 import type { Tools } from './tools.ts';
 
@@ -41,6 +42,26 @@ export async function fortio(tools: Tools, port: number, load: FixedRate): Promi
   return parseFortio(
     await generate(tools.fortio, ['load', ...pace, ...size, ...output, ...headers, url]),
   );
+}
+
+export interface Calls {
+  /** Files: the body to send, and where h2load writes a line per request. */
+  readonly body: string;
+  readonly log: string;
+  readonly streams: number;
+  readonly seconds: number;
+}
+
+/** gRPC calls of fortio's Ping over one h2c connection. */
+export async function h2load(tools: Tools, port: number, load: Calls): Promise<H2loadSeen> {
+  const { body, log, streams, seconds } = load;
+  rmSync(log, { force: true });
+  const size = ['-c', '1', '-t', '1', '-m', String(streams), '-D', String(seconds)];
+  const headers = ['-H', 'content-type: application/grpc', '-H', 'te: trailers'];
+  const url = `http://127.0.0.1:${port}/fgrpc.PingServer/Ping`;
+  const args = [...size, '-d', body, `--log-file=${log}`, ...headers, url];
+  const output = await generate(tools.h2load, args);
+  return parseH2load(output, readFileSync(log, 'latin1'));
 }
 
 async function generate(

@@ -109,7 +109,7 @@ function verifyNoPlaintext(target: Target, lane: Lane): Promise<void> {
     socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
     socket.on('error', () => undefined);
     socket.on('close', () => {
-      const word = /^HTTP\/1\.1 200/.test(text);
+      const word = text.startsWith('HTTP/1.1 200');
       if (word) reject(new Error(`${target.name}: answered in plaintext`));
       else resolve();
     });
