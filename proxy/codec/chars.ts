@@ -36,6 +36,17 @@ export function isLowerToken(text: string): boolean {
   return text.length > 0 && allIn(LOWER_TOKEN_CHAR, text);
 }
 
+const UPGRADE = /^[!#-'*+./^_`|~\w-]+( *, *[!#-'*+./^_`|~\w-]+)*$/;
+const HTTP2 = /(^|[ ,])h2c?\b/i;
+
+/**
+ * A list of protocols, perhaps with versions (RFC 9110 §7.8), that may become a tunnel. HTTP/2 may not: no policy would
+ * see into it ("h2c smuggling").
+ */
+export function isUpgrade(text: string): boolean {
+  return UPGRADE.test(text) && !HTTP2.test(text);
+}
+
 /** True for an empty authority too: whether one may be empty is the caller's to say. */
 export function isAuthority(text: string): boolean {
   return allIn(AUTHORITY_CHAR, text);

@@ -50,6 +50,8 @@ class H1ClientStream implements ClientStream {
   earlyEnd = false;
   /** Asked for a tunnel and has no answer yet. */
   tunnelPending: boolean;
+  /** No tunnel came of it: what was meant for one, its end included, has no place to go. */
+  declined = false;
 
   constructor(
     session: H1ClientSession,
@@ -259,6 +261,7 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
 
   sendData(stream: H1ClientStream, chunk: Buffer, end: boolean): boolean {
     if (stream.tunnelPending) return this.#sendEarly(stream, chunk, end);
+    if (stream.declined) return true;
     if (stream.body.done || !stream.body.write(this.#out, chunk, end)) {
       this.resetStream(stream, 'internal');
       return true;
@@ -271,6 +274,7 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
   }
 
   sendTrailers(stream: H1ClientStream, fields: Fields): void {
+    if (stream.declined) return;
     if (stream.tunnelPending) this.#sendEarly(stream, EMPTY, true);
     else if (stream.body.done || !stream.body.trailers(this.#out, fields)) {
       return this.resetStream(stream, 'internal');
@@ -311,7 +315,8 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
     stream.early = null;
     stream.earlyBytes = 0;
     if (!agreed) {
-      // The request was complete with its head; what was meant for the tunnel has no place to go.
+      // The request was complete with its head.
+      stream.declined = true;
       stream.body.begin('none', 0);
       stream.body.done = true;
       return;

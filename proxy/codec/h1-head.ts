@@ -1,6 +1,6 @@
 // Parses and judges whole HTTP/1.1 heads (RFC 9112 §3, §4, §6.3): start line, fields, and how the body is framed.
 // Text in, message out; knows nothing of connections or of where the bytes come from.
-import { CR, isAuthority, isTarget, isToken } from './chars.ts';
+import { CR, isAuthority, isTarget, isToken, isUpgrade } from './chars.ts';
 import { H1_FAULTS } from './h1-faults.ts';
 import type { H1Fault } from './h1-faults.ts';
 import { H1FieldSection } from './h1-fields.ts';
@@ -137,12 +137,12 @@ export class H1RequestParser {
 
   /**
    * Upgrade is ignored, as a server may (RFC 9110 §7.8), in HTTP/1.0, without the connection option, with a body
-   * (what follows it would be ambiguous), and for h2c (a tunnel that no policy sees into: "h2c smuggling").
+   * (what follows it would be ambiguous), and for what may not become a tunnel.
    */
   #acceptableUpgrade(): string | null {
     const { upgrade, connectionUpgrade } = this.section;
-    if (upgrade === null || upgrade === '' || !connectionUpgrade || this.http10) return null;
-    return this.framing !== 'none' || /(^|[\s,])h2c?\b/i.test(upgrade) ? null : upgrade;
+    if (upgrade === null || !connectionUpgrade || this.http10) return null;
+    return this.framing === 'none' && isUpgrade(upgrade) ? upgrade : null;
   }
 }
 

@@ -1,6 +1,6 @@
 // Puts the fields of a decoded header block together to a message head or trailers and judges them (RFC 9113 §8):
 // pseudo-header fields, names, values, connection-specific fields. Knows nothing of streams.
-import { isAuthority, isFieldValue, isLowerToken, isTarget, isToken } from './chars.ts';
+import { isAuthority, isFieldValue, isLowerToken, isTarget, isToken, isUpgrade } from './chars.ts';
 import { parseContentLength } from './chars.ts';
 import { SENSITIVE } from './hpack-encoder.ts';
 import type { FieldSink } from './hpack-decoder.ts';
@@ -32,7 +32,7 @@ const PSEUDO: Readonly<Record<string, readonly [number, (value: string) => boole
   ':scheme': [SCHEME, (value) => /^[A-Za-z][A-Za-z0-9+.-]*$/.test(value)],
   ':authority': [AUTHORITY, isAuthority],
   ':path': [PATH, isTarget],
-  ':protocol': [PROTOCOL, isToken],
+  ':protocol': [PROTOCOL, isUpgrade],
   ':status': [STATUS, (value) => /^[1-9][0-9][0-9]$/.test(value)],
 };
 

@@ -22,7 +22,7 @@ import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
-import { withMeshFields } from './mesh-fields.ts';
+import { withDeclined, withMeshFields, withoutDeclined } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 
@@ -67,7 +67,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   start(): void {
     this.plan.budget.inFlight += 1;
     this.context.active.requests += 1;
-    if (this.body.ended) this.startTimeout();
+    // An answer decides what comes behind a head that asks for a tunnel: until then it is all there is.
+    if (this.body.ended || asksForTunnel(this.plan.head)) this.startTimeout();
     this.tryNext(null, false, 0);
   }
 
@@ -119,7 +120,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     attempt.stream = connection.open(head, body.endedWithHead, attempt);
     if (attempt.over) return;
     body.attach(attempt.stream);
-    if (body.ended) this.startTryTimeout(attempt);
+    if (body.ended || asksForTunnel(head)) this.startTryTimeout(attempt);
   }
 
   onInterim(head: ResponseHead): void {
@@ -133,7 +134,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (attempt.slot >= 0) io.wheel.cancel(attempt);
     if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
     if (this.plan.retry !== null && this.answerIsWorthRetry(attempt, head)) return;
-    this.passHead(head, end);
+    const maybeDeclined = this.plan.head.upgrade !== null && this.sentOverMtls;
+    this.passHead(maybeDeclined ? withoutDeclined(head) : head, end);
   }
 
   onAnswerData(attempt: Attempt, chunk: Buffer, end: boolean): void {
@@ -289,10 +291,10 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.status = head.status;
     this.body.forget();
     if (isTunnel(plan.head, head.status)) this.context.deps.io.wheel.cancel(this);
-    const passed =
-      plan.responseHeaders === null
-        ? head
-        : { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
+    let passed = head;
+    if (plan.responseHeaders !== null)
+      passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
+    if (this.declinesToPeer(head.status)) passed = withDeclined(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
   }
@@ -302,6 +304,12 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.answered = false;
     this.dropAttempt('cancelled');
     this.giveUp({ code: 'answer-head-not-taken', detail: this.plan.route }, 'internal');
+  }
+
+  /** To the caller's sidecar any 2xx would accept the upgrade; the app said that it takes it for a request. */
+  private declinesToPeer(status: number): boolean {
+    if (this.plan.head.upgrade === null || status < 200 || status > 299) return false;
+    return this.context.direction === 'inbound' && this.context.peer !== '';
   }
 
   private onAnswerEnd(): void {
@@ -398,6 +406,10 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       detail: error === null ? '' : error.detail,
     });
   }
+}
+
+function asksForTunnel(request: RequestHead): boolean {
+  return request.upgrade !== null || request.method === 'CONNECT';
 }
 
 function isTunnel(request: RequestHead, status: number): boolean {

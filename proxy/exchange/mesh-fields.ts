@@ -1,7 +1,8 @@
-// What a caller's sidecar tells the callee's of a request that HTTP/2 between them has no place for: fields that
-// apps can neither set nor see. They are read, and taken out, in request-fields.ts.
+// What sidecars tell each other of a message that HTTP/2 between them has no place for: fields that apps neither
+// see nor can use against others. Those of requests are read, and taken out, in request-fields.ts.
 
-import type { RequestHead } from '../codec/session.ts';
+import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
+import { fieldLine } from '../policy/route-match.ts';
 
 /** `http2`: the caller's app spoke HTTP/2, and its own app may speak nothing else. */
 export const appProtocolField = 'tsmesh-app-protocol';
@@ -15,4 +16,31 @@ export function withMeshFields(head: RequestHead, http2: boolean): RequestHead {
   if (http2) fields.push(appProtocolField, 'http2');
   if (absolute) fields.push(targetFormField, 'absolute');
   return { ...head, fields };
+}
+
+/** `status` or `status;length`: a 2xx that accepts nothing, where any 2xx would accept the upgrade (RFC 8441 §5). */
+const declinedField = 'tsmesh-upgrade-declined';
+const declinedForm = /^(2[0-9]{2})(?:;([0-9]{1,15}))?$/;
+
+/** The answer of an app that took an Upgrade for an ordinary request. */
+export function withDeclined(head: ResponseHead): ResponseHead {
+  const { status, contentLength } = head;
+  const said = contentLength === null ? String(status) : `${status};${contentLength}`;
+  return { ...head, fields: [...head.fields, declinedField, said] };
+}
+
+/** The answer as its app gave it, from what a peer sent as 2xx to an upgrade (`head.status` reads 101). */
+export function withoutDeclined(head: ResponseHead): ResponseHead {
+  const parts = declinedForm.exec(fieldLine(head.fields, declinedField) ?? '');
+  if (parts === null) return head;
+  const fields = without(head.fields, declinedField);
+  const contentLength = parts[2] === undefined ? null : Number(parts[2]);
+  return { ...head, status: Number(parts[1]), fields, contentLength };
+}
+
+function without(fields: Fields, name: string): Fields {
+  const kept: Fields = [];
+  for (let i = 0; i < fields.length; i += 2)
+    if (fields[i] !== name) kept.push(fields[i]!, fields[i + 1]!);
+  return kept;
 }

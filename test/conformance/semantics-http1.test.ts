@@ -375,7 +375,7 @@ describe.each(paths)('HTTP/1 → HTTP/1, %s', (way) => {
       },
     );
 
-    it("unknown expectations are the app's to judge", async () => {
+    it('unknown expectations are the app’s to judge', async () => {
       app.serve = (_, wire) => wire.send('HTTP/1.1 417 No\r\ncontent-length: 0\r\n\r\n');
       const { answer, request } = await ask(
         'GET / HTTP/1.1\r\nhost: a\r\nexpect: the-best\r\n\r\n',
