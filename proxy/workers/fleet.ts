@@ -57,6 +57,8 @@ export interface FleetStart {
 const stuckMs = 3000;
 /** Metrics do without a worker that does not answer. */
 const reportMs = 1000;
+/** Above, a worker is stuck, and asking again would only fill its queue. */
+const maxOpenReports = 8;
 /** Unanswered questions of one worker: as many as its resolver lets wait. */
 const maxAskedPerWorker = 1024;
 /** After the grace that a worker was given to close. */
@@ -81,6 +83,7 @@ export class Fleet {
   private startSent = false;
   private ending = false;
   private token = 0;
+  private openReports = 0;
   private failStart: (error: Error) => void = () => undefined;
 
   constructor(deps: FleetDeps) {
@@ -177,9 +180,7 @@ export class Fleet {
 
   /** Counters as they are now; of a worker that does not answer in time, the last known. */
   async reports(): Promise<WorkerReport[]> {
-    await this.within(reportMs, (done) => {
-      this.ask((round) => ({ type: 'report', round }), done);
-    });
+    if (this.openReports < maxOpenReports) await this.within(reportMs, (done) => this.report(done));
     return this.known();
   }
 
@@ -239,9 +240,17 @@ export class Fleet {
   /** One question at a time: a stuck worker must not be sent one for every look. */
   private probe(): void {
     if (this.members.some(({ index }) => this.rounds.owesSinceMs(index) !== null)) return;
+    this.report(() => undefined);
+  }
+
+  private report(done: () => void): void {
+    this.openReports += 1;
     this.ask(
       (round) => ({ type: 'report', round }),
-      () => undefined,
+      () => {
+        this.openReports -= 1;
+        done();
+      },
     );
   }
 
