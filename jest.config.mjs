@@ -11,7 +11,9 @@ export default {
     {
       ...common,
       displayName: 'unit',
-      testMatch: ['<rootDir>/{operator,proxy,hack,test/support,test/conformance}/**/*.test.ts'],
+      testMatch: [
+        '<rootDir>/{operator,proxy,hack,test/support,test/conformance,test/fuzz}/**/*.test.ts',
+      ],
     },
     { ...common, displayName: 'netns', testMatch: ['<rootDir>/test/netns/**/*.test.ts'] },
     {

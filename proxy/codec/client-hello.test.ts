@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { MAX_CLIENT_HELLO_BYTES, parseClientHello } from './client-hello.ts';
 
@@ -129,5 +129,16 @@ describe('a ClientHello', () => {
       Array.from({ length: MAX_CLIENT_HELLO_BYTES / 6 + 1 }, () => record),
     );
     expect(parseClientHello(Buffer.concat([header, filler]))).toBe('invalid');
+  });
+
+  it('in records of one octet each is put together once, not once for each record', () => {
+    const message = Buffer.alloc(5000);
+    message.writeUInt32BE(0x01000000 + 20_000, 0);
+    const records = Array.from(message, (octet) => Buffer.from([22, 3, 1, 0, 1, octet]));
+    const bytes = Buffer.concat(records);
+    const concat = jest.spyOn(Buffer, 'concat');
+    expect(parseClientHello(bytes)).toBe('need-more');
+    expect(concat.mock.calls.length).toBeLessThan(3);
+    concat.mockRestore();
   });
 });

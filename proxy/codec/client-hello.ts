@@ -32,23 +32,25 @@ const MAX_RECORD = 16384;
 function handshakeMessage(bytes: Buffer): Buffer | 'need-more' | 'invalid' {
   const parts: Buffer[] = [];
   let have = 0;
+  /** Of the whole message; unknown before its header is there. */
+  let need = Infinity;
   let at = 0;
-  for (;;) {
-    if (have >= MESSAGE_HEADER) {
-      const whole = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-      const need = MESSAGE_HEADER + whole.readUIntBE(1, 3);
-      if (whole[0] !== CLIENT_HELLO || need > MAX_CLIENT_HELLO_BYTES) return 'invalid';
-      if (have >= need) return whole.subarray(MESSAGE_HEADER, need);
-    }
-    if (bytes.length - at < RECORD_HEADER) break;
+  while (bytes.length - at >= RECORD_HEADER) {
     const length = bytes.readUInt16BE(at + 3);
     const wrong = bytes[at] !== HANDSHAKE || bytes[at + 1] !== 3 || length === 0;
     if (wrong || length > MAX_RECORD) return 'invalid';
     const end = at + RECORD_HEADER + length;
+    // A record that goes on may hold the whole message already.
     const fragment = bytes.subarray(at + RECORD_HEADER, end);
     parts.push(fragment);
     have += fragment.length;
-    // A record that goes on may hold the whole message already: the next turn sees.
+    if (need === Infinity && have >= MESSAGE_HEADER) {
+      const header = Buffer.concat(parts, MESSAGE_HEADER);
+      need = MESSAGE_HEADER + header.readUIntBE(1, 3);
+      if (header[0] !== CLIENT_HELLO || need > MAX_CLIENT_HELLO_BYTES) return 'invalid';
+    }
+    // Put together once, however many records there are: a record may hold one octet.
+    if (have >= need) return Buffer.concat(parts, need).subarray(MESSAGE_HEADER);
     at = Math.min(end, bytes.length);
   }
   return bytes.length >= MAX_CLIENT_HELLO_BYTES ? 'invalid' : 'need-more';

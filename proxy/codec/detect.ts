@@ -37,7 +37,8 @@ function detectTls(bytes: Buffer): Detected {
 
 /**
  * Request line: upper-case method, one space, target, ` HTTP/1.`. Only the version tells it from other protocols
- * with commands in words (Redis, memcached and SMTP all begin like a method).
+ * with commands in words (Redis, memcached and SMTP all begin like a method). Controls in the target do not make it
+ * another protocol: some server might take it, so it is HTTP's rules that refuse it.
  */
 function detectHttp1(bytes: Buffer): Detected {
   const start = skipEmptyLines(bytes);
@@ -48,15 +49,9 @@ function detectHttp1(bytes: Buffer): Detected {
   if (i === start) return bytes[i] === CR && i + 1 === bytes.length ? 'need-more' : 'other';
   if (bytes[i] !== SP) return 'other';
   const lineEnd = bytes.indexOf(LF, i);
-  if (lineEnd < 0) return bytes.length - start < ENOUGH_OF_A_LINE ? unfinished(bytes, i) : 'http1';
+  if (lineEnd < 0) return bytes.length - start < ENOUGH_OF_A_LINE ? 'need-more' : 'http1';
   const line = bytes.toString('latin1', i, lineEnd);
   return line.lastIndexOf(VERSION) > 0 ? 'http1' : 'other';
-}
-
-/** Whether what follows the method's space at `at` can still be a target. */
-function unfinished(bytes: Buffer, at: number): Detected {
-  for (let i = at + 1; i < bytes.length; i++) if (bytes[i]! < SP && bytes[i] !== CR) return 'other';
-  return 'need-more';
 }
 
 function skipEmptyLines(bytes: Buffer): number {

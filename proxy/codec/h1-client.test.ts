@@ -410,4 +410,25 @@ describe('client and server session together', () => {
     shuttle(client, server);
     expect(exchanges[1]!.got.body).toBe('ping');
   });
+
+  it('takes nothing behind a response whose request still goes out for a second one', () => {
+    const { session, got, stream } = open({ method: 'POST' }, false);
+    const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+    session.receive(bytesOf(answer), 0);
+    session.receive(bytesOf(answer), 0);
+    expect(got.heads).toHaveLength(1);
+    expect(session).toMatchObject({ closing: true, openStreams: 0 });
+    expect(session.error).toMatch(/no exchange/);
+    expect(stream.sendData(bytesOf('more'), true)).toBe(true);
+  });
+
+  it('says the same of bytes behind a last response, whether they come with it or after it', () => {
+    const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
+    const errors = [[`${answer}x`], [answer, 'x']].map((reads) => {
+      const { session } = open();
+      for (const text of reads) session.receive(bytesOf(text), 0);
+      return session.error;
+    });
+    expect(errors).toEqual([null, null]);
+  });
 });
