@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
-import { describe, expect, it, jest } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { MAX_CLIENT_HELLO_BYTES, parseClientHello } from './client-hello.ts';
 
