@@ -19,24 +19,36 @@ function threadNanoseconds(path: string): number {
   }
 }
 
-/** The inodes of established connections in a text of /proc/net/tcp, to or from this port. */
-export function establishedInodes(text: string, port: number): string[] {
-  const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  const inodes: string[] = [];
+interface Connection {
+  /** As the kernel writes it: 01 is established, 06 is TIME_WAIT. */
+  readonly state: string;
+  readonly inode: string;
+}
+
+/** The connections in a text of /proc/net/tcp that go to or come from this port. */
+export function connectionsIn(text: string, port: number): Connection[] {
+  const end = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const found: Connection[] = [];
   for (const line of text.split('\n').slice(1)) {
     const fields = line.trim().split(/\s+/);
-    const [, local = '', remote = '', state] = fields;
-    if (state !== '01') continue;
-    if (local.endsWith(`:${hex}`) || remote.endsWith(`:${hex}`)) inodes.push(fields[9] ?? '');
+    const [, local = '', remote = '', state = ''] = fields;
+    if (local.endsWith(end) || remote.endsWith(end)) found.push({ state, inode: fields[9] ?? '' });
   }
-  return inodes;
+  return found;
+}
+
+/** How many connections of this port ended within the last minute: few, where they are kept. */
+export function endedLately(port: number): number {
+  const text = readFileSync('/proc/net/tcp', 'latin1');
+  return connectionsIn(text, port).filter(({ state }) => state === '06').length;
 }
 
 /** How many established connections to or from this port the process holds. */
 export function connectionsOf(pid: number, port: number): number {
   const own = new Set(socketInodes(pid));
   const text = readFileSync('/proc/net/tcp', 'latin1');
-  return establishedInodes(text, port).filter((inode) => own.has(inode)).length;
+  const established = connectionsIn(text, port).filter(({ state }) => state === '01');
+  return established.filter(({ inode }) => own.has(inode)).length;
 }
 
 function socketInodes(pid: number): string[] {

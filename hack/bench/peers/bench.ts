@@ -6,7 +6,18 @@ import { bulkLoads } from './bulk-loads.ts';
 import { envoy } from './envoy.ts';
 import { grpcLoads } from './grpc-loads.ts';
 import { haproxy } from './haproxy.ts';
-import { direct, inRounds, startPair, withStage, type Sample, type Target } from './harness.ts';
+import { connectionLoads } from './connection-loads.ts';
+import {
+  direct,
+  endPair,
+  inRounds,
+  startPair,
+  withStage,
+  type Entrant,
+  type Sample,
+  type Stage,
+  type Target,
+} from './harness.ts';
 import type { Load } from './load.ts';
 import { nginx } from './nginx.ts';
 import { isWhole, parseOptions, peersUsage, type Options } from './options.ts';
@@ -18,7 +29,7 @@ import { ensureTools, makeBundle, shippedBundle, type Tools } from './tools.ts';
 import { verifyPair } from './verify.ts';
 import { tsmesh } from './tsmesh.ts';
 
-const loads: readonly Load[] = [...requestLoads, ...grpcLoads, ...bulkLoads];
+const loads: readonly Load[] = [...requestLoads, ...grpcLoads, ...bulkLoads, ...connectionLoads];
 const usualRounds = 5;
 
 /** Prints its tables as it goes; answers with none, because they are of many columns. */
@@ -86,18 +97,45 @@ async function measure(
     (peer) => !without.includes(peer.name) && lanes.every((lane) => peer.lanes.includes(lane)),
   );
   const seconds = options.seconds ?? load.seconds;
-  const count = options.rounds ?? load.rounds ?? usualRounds;
+  const rounds = options.rounds ?? load.rounds ?? usualRounds;
   return await withStage(tools, lanes, async (stage) => {
-    const targets: Target[] = [];
-    for (const peer of able) targets.push(await startPair(stage, peer));
-    if (load.direct === true) targets.push(direct(stage));
-    for (const target of targets) {
-      await verifyPair(target);
-      await load.warm?.({ stage, target, seconds });
-    }
-    const samples = await inRounds(targets, count, (target) =>
-      load.measure({ stage, target, seconds }),
-    );
-    return Object.fromEntries(samples);
+    const entrants =
+      load.fresh === true
+        ? able.map((peer) => anew(load, stage, peer, seconds))
+        : await lasting(load, stage, able, seconds);
+    return await inRounds(entrants, rounds);
   });
+}
+
+/** One pair of each peer lives through all rounds. */
+async function lasting(
+  load: Load,
+  stage: Stage,
+  peers: readonly Peer[],
+  seconds: number,
+): Promise<Entrant[]> {
+  const targets: Target[] = [];
+  for (const peer of peers) targets.push(await startPair(stage, peer));
+  if (load.direct === true) targets.push(direct(stage));
+  for (const target of targets) {
+    await verifyPair(target);
+    await load.warm?.({ stage, target, seconds });
+  }
+  return targets.map((target) => ({
+    name: target.name,
+    measure: () => load.measure({ stage, target, seconds }),
+  }));
+}
+
+/** A pair for each round, and no other beside it. */
+function anew(load: Load, stage: Stage, peer: Peer, seconds: number): Entrant {
+  const measure = async (): Promise<Sample> => {
+    const target = await startPair(stage, peer);
+    try {
+      return await load.measure({ stage, target, seconds });
+    } finally {
+      await endPair(stage, target);
+    }
+  };
+  return { name: peer.name, measure };
 }

@@ -91,22 +91,36 @@ export function portsOf(plan: PairPlan, lane: Lane): { entry: number; mesh: numb
   return found[1];
 }
 
-/** Every target once a round, in turn, beginning with another one each round. */
+export interface Entrant {
+  readonly name: string;
+  measure(): Promise<Sample>;
+}
+
+/** Every one once a round, in turn, beginning with another one each round. */
 export async function inRounds(
-  targets: readonly Target[],
+  entrants: readonly Entrant[],
   rounds: number,
-  measure: (target: Target) => Promise<Sample>,
-): Promise<Map<string, Sample[]>> {
-  const samples = new Map<string, Sample[]>(targets.map(({ name }) => [name, []]));
+): Promise<Record<string, Sample[]>> {
+  const samples = entrants.map(({ name }) => [name, []] as [string, Sample[]]);
   for (let round = 0; round < rounds; round++) {
-    for (let index = 0; index < targets.length; index++) {
-      const target = targets[(index + round) % targets.length]!;
-      const sample = await measure(target);
-      samples.get(target.name)?.push(sample);
-      say(`  ${round + 1}/${rounds} ${target.name}: ${words(sample)}`);
+    for (let turn = 0; turn < entrants.length; turn++) {
+      const at = (turn + round) % entrants.length;
+      const entrant = entrants[at]!;
+      const sample = await entrant.measure();
+      samples[at]![1].push(sample);
+      say(`  ${round + 1}/${rounds} ${entrant.name}: ${words(sample)}`);
     }
   }
-  return samples;
+  return Object.fromEntries(samples);
+}
+
+/** Ends a pair before the stage does. */
+export async function endPair(stage: Stage, { client, server }: Target): Promise<void> {
+  for (const one of [client, server]) {
+    if (one === null) continue;
+    await one.close();
+    stage.running.splice(stage.running.indexOf(one), 1);
+  }
 }
 
 function words(sample: Sample): string {

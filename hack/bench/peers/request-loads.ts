@@ -1,5 +1,5 @@
 // Loads of many small requests: CPU time per request of each proxy, latency, requests per second.
-import { connectionsOf, cpuSeconds } from './accounting.ts';
+import { connectionsOf, cpuSeconds, endedLately } from './accounting.ts';
 import { fortio, wrk, type ClosedLoop, type FixedRate } from './clients.ts';
 import type { Seen } from './generators.ts';
 import { portsOf, type Sample, type Target } from './harness.ts';
@@ -24,8 +24,17 @@ export async function requests(
   const { requestsPerSecond: perSecond, p50Ms: p50, p99Ms: p99 } = seen;
   if (target.client === null) return { perSecond, p50, p99 };
   const cpu = (client + server) / 2;
-  const between = connectionsOf(target.client.pid, portsOf(target.plan, lane).mesh);
+  const { mesh, app } = portsOf(target.plan, lane);
+  const between = connectionsOf(target.client.pid, mesh);
+  checkPools(target, seen.requests, endedLately(mesh) + endedLately(app));
   return { cpu, client, server, perSecond, perCore: 1e6 / cpu, p50, p99, between };
+}
+
+/** A proxy that makes a connection per request, to the other or to the app, does another job. */
+function checkPools({ name }: Target, count: number, ended: number): void {
+  if (ended > 100 + count / 20) {
+    throw new Error(`${name}: ${ended} connections ended for ${count} requests: nothing is kept`);
+  }
 }
 
 export const requestColumns: readonly Column[] = [

@@ -10,6 +10,7 @@ import type {
 } from '../../../proxy/api/resources.ts';
 import { nodeFlags } from '../../images/definitions.ts';
 import { configPath, type Peer } from './peer.ts';
+import { sidecarNode } from './tools.ts';
 import { trustDomain, type Lane, type PairPlan, type Side } from './plan.ts';
 
 /** What a user declares for such a port: nothing for HTTP/1.1, appProtocol for gRPC and raw TCP. */
@@ -31,7 +32,7 @@ export function tsmesh(bundle: string, label = 'tsmesh'): Peer {
       const file = configPath(plan, side, 'json');
       writeFileSync(file, JSON.stringify(localFile(side, plan)));
       return {
-        program: process.execPath,
+        program: sidecarNode,
         args: [...(nodeFlags.proxy ?? []), bundle],
         env: { TSMESH_CONFIG_FILE: file },
         ready: { url: `http://127.0.0.1:${plan.admin[side]}/ready` },
