@@ -49,12 +49,13 @@ const upstream = {
     httpStatus: 503,
     grpcStatus: grpc.unavailable,
     flag: 'AF',
-    message: 'the app of this pod did not accept the connection',
+    message: 'the app of the pod did not accept the connection',
     hint: 'is the app listening on this port, on the address it was called at?',
     level: 'warn',
   },
+  // Not 503, which says that it may be sent again: the app may have done what it was asked.
   'upstream-reset': {
-    httpStatus: 503,
+    httpStatus: 502,
     grpcStatus: grpc.unavailable,
     flag: 'UC',
     message: 'the upstream ended the connection before its answer was complete',
@@ -108,6 +109,14 @@ const upstream = {
     message: 'the upstream proved another identity than the one expected of it',
     hint: 'did the address move to another pod, or the pod change its service account?',
     level: 'error',
+  },
+  'certificate-expired': {
+    httpStatus: 503,
+    grpcStatus: grpc.unavailable,
+    flag: 'CE',
+    message: 'the certificate that had opened the connection came to its end',
+    hint: 'streams and connections that live as long as certificates have to be opened again',
+    level: 'info',
   },
   'no-identity': {
     httpStatus: 503,

@@ -9,11 +9,16 @@ import type {
   StreamListener,
 } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
+import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+
+/** An unwanted answer that is longer, or slower, is not worth its connection. */
+const mostReadOutBytes = 16 * 1024;
+const readOutMs = 1_000;
 
 /** What an attempt tells its exchange. */
 export interface AttemptOwner {
@@ -54,6 +59,8 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   private reused = false;
   private writesBefore = 0;
   private readonly owner: AttemptOwner;
+  /** Set while the rest of an unwanted answer is read. */
+  private readingOut: { io: Io; leftBytes: number } | null = null;
 
   constructor(owner: AttemptOwner, endpoint: EndpointHandle, byPolicy: boolean) {
     super();
@@ -68,7 +75,10 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   }
 
   onDeadline(): void {
-    if (this.over) return;
+    if (this.over) {
+      this.endReadOut('cancelled');
+      return;
+    }
     if (this.pausing) {
       this.pausing = false;
       this.owner.onPauseOver(this);
@@ -96,15 +106,24 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   }
 
   onData(chunk: Buffer, end: boolean): void {
-    if (this.over) this.stream?.consumed(chunk.length);
-    else this.owner.onAnswerData(this, chunk, end);
+    if (!this.over) {
+      this.owner.onAnswerData(this, chunk, end);
+      return;
+    }
+    this.stream?.consumed(chunk.length);
+    if (this.readingOut === null) return;
+    this.readingOut.leftBytes -= chunk.length;
+    if (end) this.endReadOut(null);
+    else if (this.readingOut.leftBytes < 0) this.endReadOut('cancelled');
   }
 
   onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
     if (!this.over) this.owner.onAnswerTrailers(fields, neverIndexed);
+    else this.endReadOut(null);
   }
 
   onReset(reason: ResetReason): void {
+    this.endReadOut(null);
     this.fail(this.failureOf(reason));
   }
 
@@ -126,13 +145,47 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     this.stream?.reset(reason);
   }
 
+  /**
+   * As `abandon`, but the rest of the answer is read where it is short: an HTTP/1.1 connection, here or at the
+   * callee, could not be used again otherwise.
+   */
+  readOut(io: Io, contentLength: number | null): void {
+    this.over = true;
+    if (contentLength !== null && contentLength > mostReadOutBytes) {
+      this.stream?.reset('cancelled');
+      return;
+    }
+    this.readingOut = { io, leftBytes: mostReadOutBytes };
+    io.wheel.schedule(this, io.clock.nowMs() + readOutMs);
+  }
+
+  private endReadOut(reason: ResetReason | null): void {
+    if (this.readingOut === null) return;
+    this.readingOut.io.wheel.cancel(this);
+    this.readingOut = null;
+    if (reason !== null) this.stream?.reset(reason);
+  }
+
+  /** Its connection was ended with the certificate that had opened it. */
+  isExpired(wallTimeMs: number): boolean {
+    const peer = this.connection?.link.peer ?? null;
+    return peer !== null && peer.notAfterMs <= wallTimeMs;
+  }
+
   private fail(failure: Failure): void {
     if (this.over) return;
     this.owner.onFailed(this, failure);
   }
 
+  /** Where it was, and what was wrong with what came from there. */
+  private detailOf(reason: ResetReason): string {
+    const where = `${this.endpoint.address} port ${this.endpoint.port}`;
+    const cause = reason === 'protocol' ? (this.connection?.session.error ?? null) : null;
+    return cause === null ? where : `${where}: ${cause}`;
+  }
+
   private failureOf(reason: ResetReason): Failure {
-    const detail = `${this.endpoint.address} port ${this.endpoint.port}`;
+    const detail = this.detailOf(reason);
     if (reason === 'refused')
       return { outcome: { type: 'unprocessed' }, code: 'upstream-refused', detail };
     if (reason === 'too-large') return { outcome: headNotTaken, code: 'head-not-taken', detail };

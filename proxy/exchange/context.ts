@@ -1,12 +1,12 @@
-// What the exchanges of one downstream connection share, and what all of a sidecar share. Types only.
+// What the exchanges of one downstream connection share, and what all of a sidecar share.
 
-import type { Io } from '../net/link.ts';
+import type { Io, PeerFacts } from '../net/link.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
-import type { Direction, Series } from '../telemetry/counters.ts';
+import type { Counters, Direction, Series } from '../telemetry/counters.ts';
 
 /** Where streams to endpoints come from: the pool. */
 export interface StreamSource {
@@ -31,8 +31,32 @@ export interface ExchangeContext {
   destination: string;
   /** Verified identity of the caller (inbound over mTLS), or empty. */
   peer: string;
-  /** The code for an upstream that cannot be reached: the app of this pod, or another pod. */
-  unreachable: 'app-unreachable' | 'connect-failed';
+  /** When the certificates of the connection end, Unix milliseconds; null in plaintext. */
+  peerNotAfterMs: number | null;
   /** Requests not finished yet, for draining. */
   active: { requests: number };
+}
+
+export interface Downstreams {
+  direction: Direction;
+  destination: string;
+  /** Null: plaintext, or an app of this pod. */
+  peer: PeerFacts | null;
+  active: { requests: number };
+}
+
+export function contextOf(
+  deps: ExchangeDeps & { counters: Counters },
+  of: Downstreams,
+): ExchangeContext {
+  const { direction, destination, peer, active } = of;
+  return {
+    deps,
+    direction,
+    series: deps.counters.series(direction, destination),
+    destination,
+    peer: peer?.id ?? '',
+    peerNotAfterMs: peer?.notAfterMs ?? null,
+    active,
+  };
 }

@@ -10,6 +10,7 @@ import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { sendLocalReply, sendRedirect } from './local-reply.ts';
 import type { Plan } from './plan.ts';
+import { logRequest, notCarried } from './request-log.ts';
 
 type AnsweredPlan = Exclude<Plan, { type: 'forward' | 'unprocessed' }>;
 
@@ -87,7 +88,7 @@ export class Downstream implements ConnectionOwner {
   }
 
   private record(head: RequestHead, plan: AnsweredPlan, status: number): void {
-    const { series, deps, direction, destination, peer } = this.context;
+    const { series, deps } = this.context;
     const refusal = plan.type === 'refuse' ? plan : null;
     const grpcStatus =
       refusal?.grpc === true ? errorSpec(refusal.reply.code).grpcStatus : noGrpcStatus;
@@ -95,26 +96,9 @@ export class Downstream implements ConnectionOwner {
     series.request({ status, grpcStatus, latencyMs: 0, mtls });
     if (refusal !== null) series.error(refusal.reply.code);
     if (!deps.accessLog.wants(refusal !== null)) return;
-    deps.accessLog.write({
-      direction,
-      destination,
-      endpoint: '',
-      route: plan.route,
-      method: head.method,
-      authority: head.authority,
-      path: head.path.split('?', 1)[0]!,
-      status,
-      grpcStatus,
-      peer,
-      mtls,
-      requestId: '',
-      durationMs: 0,
-      attempts: 0,
-      sentBytes: 0,
-      receivedBytes: 0,
-      flag: refusal === null ? '' : errorSpec(refusal.reply.code).flag,
-      detail: refusal?.reply.detail ?? '',
-    });
+    const error = refusal?.reply ?? null;
+    const request = { head, route: plan.route, status, mtls, error };
+    logRequest(this.context, request, { ...notCarried, grpcStatus });
   }
 }
 

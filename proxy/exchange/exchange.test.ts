@@ -193,6 +193,7 @@ class Stage {
     const connection = {
       opened: this.reused ? 1 : 0,
       driver: { writes: 0 },
+      session: { error: null },
       link: { peer: null },
       open: (head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>) => {
         const stream = new FakeStream<RequestHead, ResponseHead>() as Upstream;
@@ -252,7 +253,7 @@ class Stage {
       series: this.counters.series('outbound', 'cart'),
       destination: 'cart',
       peer: '',
-      unreachable: 'connect-failed',
+      peerNotAfterMs: null,
       active: this.active,
     };
   }
@@ -439,7 +440,7 @@ describe('an exchange', () => {
     stage.answer(200);
     stage.answerData('half');
     stage.last.stream!.listener.onReset('closed');
-    expect(stage.client).toMatchObject({ text: 'half', ended: false, resetBy: 'closed' });
+    expect(stage.client).toMatchObject({ text: 'half', ended: false, resetBy: 'internal' });
     expect(stage.tries).toHaveLength(1);
     expect(stage.counters.totals('outbound').failures).toBe(1);
     expectSettled(stage);
@@ -503,7 +504,7 @@ describe('an exchange', () => {
   it('tells an app without answer in HTTP that is none apart from one that closed', () => {
     for (const [reason, status] of [
       ['protocol', 502],
-      ['closed', 503],
+      ['closed', 502],
     ] as const) {
       const stage = new Stage({}, true);
       stage.connect();

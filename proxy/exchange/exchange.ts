@@ -10,11 +10,11 @@ import type {
   ServerStream,
   StreamListener,
 } from '../codec/session.ts';
-import { errorSpec } from '../errors.ts';
+import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
-import { backoffMs, budgetAllows, isRetriable, isSafeToRepeat } from '../policy/retry.ts';
+import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
 import type { Outcome } from '../policy/retry.ts';
 import { fieldLine } from '../policy/route-match.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -22,17 +22,11 @@ import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
-import { withDeclined, withMeshFields, withoutDeclined } from './mesh-fields.ts';
+import { tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
+import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
-
-/**
- * Pauses before the attempts that no policy asked for, as many as there are. The first is made at once; the
- * later ones bridge the time until this sidecar hears that a pod went (some hundred milliseconds).
- */
-const safeRepeatPausesMs = [0, 25, 50, 100, 200, 400] as const;
-/** The same where the only endpoint cannot be reached at all: it is more likely down than replaced. */
-const aloneRepeatPausesMs = [25, 50] as const;
+import { logRequest } from './request-log.ts';
 
 export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
   private readonly context: ExchangeContext;
@@ -91,7 +85,11 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   onReset(reason: ResetReason): void {
     this.dropAttempt(reason === 'timeout' ? 'timeout' : 'cancelled');
     this.body.discard();
-    if (!this.finished) this.finish({ code: 'client-closed', detail: '' });
+    if (this.finished) return;
+    const { peerNotAfterMs, deps } = this.context;
+    const expired = peerNotAfterMs !== null && peerNotAfterMs <= deps.io.clock.wallTimeMs();
+    this.status = 0;
+    this.finish({ code: expired ? 'certificate-expired' : 'client-closed', detail: '' });
   }
 
   onDrained(): void {
@@ -133,7 +131,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     observe(attempt.endpoint.load, nowMs - attempt.startedMs, nowMs);
     if (attempt.slot >= 0) io.wheel.cancel(attempt);
     if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
-    if (this.plan.retry !== null && this.answerIsWorthRetry(attempt, head)) return;
+    if (this.isRepeatedInstead(attempt, head, end)) return;
     const maybeDeclined = this.plan.head.upgrade !== null && this.sentOverMtls;
     this.passHead(maybeDeclined ? withoutDeclined(head) : head, end);
   }
@@ -163,10 +161,21 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     const { type } = failure.outcome;
     if (type !== 'unprocessed' && type !== 'answer')
       observe(attempt.endpoint.load, failurePenaltyMs, io.clock.nowMs());
-    if (!this.answered && this.repeats(attempt, failure.outcome)) return;
-    const named = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
-    const code = failure.code === 'connect-failed' ? this.context.unreachable : failure.code;
-    this.giveUp({ code, detail: named }, 'closed');
+    const kind = this.answered ? null : this.repeatKind(failure.outcome);
+    if (kind !== null) {
+      this.repeat(kind, attempt, failure.outcome);
+      return;
+    }
+    const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
+    // To a client that has half an answer, the rest did not fail by its own wish (CANCEL would say so).
+    this.giveUp({ code: this.codeOf(attempt, failure), detail }, 'internal');
+  }
+
+  private codeOf(attempt: Attempt, { code }: Failure): ProxyErrorCode {
+    if (code === 'upstream-reset' && attempt.isExpired(this.context.deps.io.clock.wallTimeMs()))
+      return 'certificate-expired';
+    if (this.context.direction === 'outbound') return code;
+    return code === 'connect-failed' || code === 'connect-timeout' ? 'app-unreachable' : code;
   }
 
   onUpstreamDrained(): void {
@@ -183,7 +192,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     const endpoints = avoid === null ? plan.endpoints : this.endpointsNow();
     const endpoint = chooseEndpoint(endpoints, avoid, context.deps.random, nowMs);
     if (endpoint === null) {
-      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'closed');
+      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'internal');
       return;
     }
     const attempt = new Attempt(this, endpoint, byPolicy);
@@ -214,15 +223,19 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
 
   /** Ends the interest in the attempt; `reason` is what its peer hears if it is still open. */
   private dropAttempt(reason: ResetReason): void {
+    this.releaseAttempt()?.abandon(reason);
+  }
+
+  private releaseAttempt(): Attempt | null {
     const { attempt, plan, context } = this;
-    if (attempt === null) return;
+    if (attempt === null) return null;
     this.attempt = null;
     this.body.detach();
     if (attempt.slot >= 0) context.deps.io.wheel.cancel(attempt);
     if (attempt.connection === null)
       context.deps.pool.cancel(attempt.endpoint, plan.plain, attempt);
-    attempt.abandon(reason);
     if (!this.finished) this.leave(attempt);
+    return attempt;
   }
 
   private leave(attempt: Attempt): void {
@@ -230,57 +243,58 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (attempt.byPolicy) this.plan.budget.retries -= 1;
   }
 
-  private answerIsWorthRetry(attempt: Attempt, head: ResponseHead): boolean {
-    const outcome: Outcome = {
-      type: 'answer',
-      status: head.status,
-      grpcStatus: this.grpcStatus,
-    };
-    if (!this.policyRepeats(outcome)) return false;
-    this.dropAttempt('cancelled');
+  /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
+  private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
+    const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
+    if (!unreached && this.plan.retry === null) return false;
+    const { grpcStatus } = this;
+    const outcome: Outcome = unreached
+      ? { type: 'connect', code: 'app-unreachable' }
+      : { type: 'answer', status: head.status, grpcStatus };
+    const kind = this.repeatKind(outcome);
+    if (kind === null) return false;
     this.grpcStatus = noGrpcStatus;
-    this.repeatByPolicy(attempt);
+    this.releaseAttempt();
+    if (this.body.ended && !end) attempt.readOut(this.context.deps.io, head.contentLength);
+    else attempt.abandon('cancelled');
+    this.repeat(kind, attempt, outcome);
     return true;
   }
 
-  private repeats(attempt: Attempt, outcome: Outcome): boolean {
-    const { plan } = this;
-    if (!this.body.isWhole) return false;
-    const pauseMs = this.safePauseMs(outcome);
-    if (pauseMs !== undefined && isSafeToRepeat(outcome, plan.head.method)) {
-      this.safeRepeats += 1;
-      this.context.series.retry();
-      this.tryNext(attempt.endpoint, false, pauseMs);
-      return true;
-    }
-    if (!this.policyRepeats(outcome)) return false;
-    this.repeatByPolicy(attempt);
-    return true;
+  /** Whether an answer can be one of a sidecar's own: those are looked at more closely. */
+  private mayTell({ status }: ResponseHead, end: boolean): boolean {
+    return status === 503 || (end && this.plan.grpc);
   }
 
-  /** Before the next attempt that needs no policy; undefined: there is none. */
-  private safePauseMs(outcome: Outcome): number | undefined {
-    const alone = outcome.type === 'connect' && this.plan.endpoints.length < 2;
-    if (!alone) return safeRepeatPausesMs[this.safeRepeats];
-    // The own app cannot be replaced by another.
-    if (this.context.direction === 'inbound') return undefined;
-    return aloneRepeatPausesMs[this.safeRepeats];
-  }
-
-  private policyRepeats(outcome: Outcome): boolean {
+  /** Why there may be another attempt; null: there is none. */
+  private repeatKind(outcome: Outcome): 'safe' | 'policy' | null {
     const { retry, budget, head } = this.plan;
-    if (retry === null || this.policyRetries >= retry.attempts) return false;
-    if (!this.body.isWhole || head.upgrade !== null || head.method === 'CONNECT') return false;
-    return isRetriable(retry, outcome) && budgetAllows(retry, budget);
+    if (!this.body.isWhole) return null;
+    if (this.safePauseMs(outcome) !== undefined) return 'safe';
+    if (retry === null || this.policyRetries >= retry.attempts || asksForTunnel(head)) return null;
+    return isRetriable(retry, outcome) && budgetAllows(retry, budget) ? 'policy' : null;
   }
 
-  private repeatByPolicy(attempt: Attempt): void {
-    this.policyRetries += 1;
+  private safePauseMs(outcome: Outcome): number | undefined {
+    const ownApp = this.context.direction === 'inbound';
+    const alone = this.plan.endpoints.length < 2;
+    const { method } = this.plan.head;
+    return safePauseMs(outcome, method, { made: this.safeRepeats, alone, ownApp });
+  }
+
+  private repeat(kind: 'safe' | 'policy', { endpoint }: Attempt, outcome: Outcome): void {
     this.context.series.retry();
+    if (kind === 'safe') {
+      const pauseMs = this.safePauseMs(outcome) ?? 0;
+      this.safeRepeats += 1;
+      this.tryNext(endpoint, false, pauseMs);
+      return;
+    }
+    this.policyRetries += 1;
     const { retry } = this.plan;
     const pauseMs =
       retry === null ? 0 : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
-    this.tryNext(attempt.endpoint, true, pauseMs);
+    this.tryNext(endpoint, true, pauseMs);
   }
 
   // The answer.
@@ -295,6 +309,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (plan.responseHeaders !== null)
       passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
     if (this.declinesToPeer(head.status)) passed = withDeclined(passed);
+    if (this.mayTell(head, end)) passed = withoutUnreached(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
   }
@@ -368,7 +383,6 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     context.active.requests -= 1;
     const { series } = context;
     if (error !== null) series.error(error.code);
-    if (error?.code === 'client-closed') this.status = 0;
     const latencyMs = io.clock.nowMs() - this.startedMs;
     const mtls = this.usedMtls();
     series.request({ status: this.status, grpcStatus: this.grpcStatus, latencyMs, mtls });
@@ -383,28 +397,21 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   }
 
   private log(durationMs: number, mtls: boolean): void {
-    const { context, plan, endpoint, error } = this;
-    const query = plan.head.path.indexOf('?');
-    context.deps.accessLog.write({
-      direction: context.direction,
-      destination: context.destination,
-      endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
-      route: plan.route,
-      method: plan.head.method,
-      authority: plan.head.authority,
-      path: query < 0 ? plan.head.path : plan.head.path.slice(0, query),
-      status: this.status,
-      grpcStatus: this.grpcStatus,
-      peer: context.peer,
-      mtls,
-      requestId: plan.requestId,
-      durationMs,
-      attempts: this.attempts,
-      sentBytes: this.body.totalBytes,
-      receivedBytes: this.receivedBytes,
-      flag: error === null ? '' : errorSpec(error.code).flag,
-      detail: error === null ? '' : error.detail,
-    });
+    const { plan, endpoint, error, status } = this;
+    const { head, route, requestId } = plan;
+    logRequest(
+      this.context,
+      { head, route, status, mtls, error },
+      {
+        endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
+        grpcStatus: this.grpcStatus,
+        requestId,
+        durationMs,
+        attempts: this.attempts,
+        sentBytes: this.body.totalBytes,
+        receivedBytes: this.receivedBytes,
+      },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 // What a sidecar answers by itself: status, words and headers from the error table, for HTTP and as gRPC
 // status. It chooses no code.
 
+import { unreachedField } from './mesh-fields.ts';
 import { headers } from '../api/constants.ts';
 import type { Fields, RequestHead, ServerStream } from '../codec/session.ts';
 import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
@@ -62,6 +63,7 @@ function addNames(fields: Fields, code: ProxyErrorCode, detail: string): void {
   fields.push(errorHeader, code);
   // A header value holds visible latin1 only; policy names are ASCII anyway.
   if (denials.has(code)) fields.push(headers.deniedBy, detail.replaceAll(/[^\x20-\x7e]/g, '?'));
+  if (code === 'app-unreachable') fields.push(unreachedField, 'app');
 }
 
 export function sendRedirect(stream: ServerStream, status: number, location: string): void {

@@ -44,3 +44,15 @@ function without(fields: Fields, name: string): Fields {
     if (fields[i] !== name) kept.push(fields[i]!, fields[i + 1]!);
   return kept;
 }
+
+/** The callee's sidecar could not connect to its app: the request provably reached nobody. */
+export const unreachedField = 'tsmesh-unreached';
+
+export function tellsUnreached({ fields }: ResponseHead): boolean {
+  return fieldLine(fields, unreachedField) !== undefined;
+}
+
+/** Taken out of what an app says, which cannot know, and out of what a client gets. */
+export function withoutUnreached(head: ResponseHead): ResponseHead {
+  return tellsUnreached(head) ? { ...head, fields: without(head.fields, unreachedField) } : head;
+}

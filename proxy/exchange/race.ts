@@ -2,6 +2,7 @@
 // too and lets whichever speaks first decide (server-first protocols need no declaration). It ends in one
 // call: HTTP, a tunnel, or a failure.
 
+import type { Protocol } from '../api/resources.ts';
 import type { Detected } from '../codec/detect.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import { resetLink, type Io, type Link } from '../net/link.ts';
@@ -16,6 +17,22 @@ import { OpenUpstream, type OpenDeps } from './open-upstream.ts';
  * as detect, but no upstream is ever opened.
  */
 export type RaceMode = 'opaque' | 'http' | 'http2' | 'detect' | 'refuse';
+
+export function modeOf(protocol: Protocol): RaceMode {
+  switch (protocol) {
+    case 'tcp':
+      return 'opaque';
+    case 'http1':
+      return 'http';
+    case 'http2':
+      return 'http2';
+    case 'auto':
+      return 'detect';
+  }
+}
+
+/** A refused client that says nothing is let go after this; one that speaks HTTP is told why. */
+export const refusalMs = 1_000;
 
 export interface RaceInput {
   link: Link;

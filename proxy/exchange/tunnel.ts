@@ -3,7 +3,7 @@
 
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 import { Relay } from '../net/relay.ts';
-import type { Link } from '../net/link.ts';
+import type { Link, PeerFacts } from '../net/link.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 
@@ -35,9 +35,11 @@ export class Tunnel {
     context.series.connection(this.mtls);
     const joined = { a: links.downstream, b: links.upstream };
     this.relay = new Relay(joined, first, context.deps.io, {
-      onDone: (sent, received) => {
+      onDone: (sent, received, broken) => {
         context.series.bytes(sent, received);
-        this.log(sent, received);
+        const code = broken && this.isExpired() ? 'certificate-expired' : null;
+        if (code !== null) context.series.error(code);
+        this.log(sent, received, code);
         owner.onTunnelDone(this);
       },
     });
@@ -48,13 +50,22 @@ export class Tunnel {
   }
 
   private get mtls(): boolean {
-    const link = this.context.direction === 'inbound' ? this.downstream : this.upstream;
-    return link.peer !== null;
+    return this.peer !== null;
   }
 
-  private log(sentBytes: number, receivedBytes: number): void {
+  private get peer(): PeerFacts | null {
+    return this.context.direction === 'inbound' ? this.downstream.peer : this.upstream.peer;
+  }
+
+  /** DESIGN §5: at the latest at the end of the certificate that opened it. */
+  private isExpired(): boolean {
+    const { peer } = this;
+    return peer !== null && peer.notAfterMs <= this.context.deps.io.clock.wallTimeMs();
+  }
+
+  private log(sentBytes: number, receivedBytes: number, code: ProxyErrorCode | null): void {
     const { deps } = this.context;
-    if (!deps.accessLog.wants(false)) return;
+    if (!deps.accessLog.wants(code !== null)) return;
     deps.accessLog.write({
       ...emptyEntry(this.context),
       endpoint: this.endpoint,
@@ -62,6 +73,7 @@ export class Tunnel {
       durationMs: deps.io.clock.nowMs() - this.startedMs,
       sentBytes,
       receivedBytes,
+      flag: code === null ? '' : errorSpec(code).flag,
     });
   }
 }

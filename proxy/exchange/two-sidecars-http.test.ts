@@ -262,7 +262,7 @@ describe('policy of a route', () => {
       request.socket.destroy();
     });
     const answer = await call({ port: port(pair), method: 'POST', body: 'x' });
-    expect([answer.status, count]).toEqual([503, 1]);
+    expect([answer.status, count]).toEqual([502, 1]);
   });
 
   it('limits the time per attempt', async () => {

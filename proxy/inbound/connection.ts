@@ -9,9 +9,9 @@ import { parseClientHello } from '../codec/client-hello.ts';
 import { detect, type Detected } from '../codec/detect.ts';
 import type { RequestHead, ServerSession } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import type { ExchangeContext } from '../exchange/context.ts';
+import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
-import { Race, type RaceMode } from '../exchange/race.ts';
+import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
 import { logRefusedConnection, Tunnel } from '../exchange/tunnel.ts';
 import type { Identity } from '../identity/store.ts';
 import { resetLink, type Link, type PeerFacts } from '../net/link.ts';
@@ -119,7 +119,8 @@ export class InboundConnection extends Deadline {
 
   private lookAtFirstBytes(port: InboundPort): void {
     const { io, detectMs } = this.deps;
-    const mayBeSilent = port.mtls !== 'STRICT' && (port.protocol === 'auto' || isTcp(port));
+    const undeclared = port.protocol === 'auto' || port.protocol === 'tcp';
+    const mayBeSilent = port.mtls !== 'STRICT' && undeclared;
     const waitMs = mayBeSilent ? (detectMs ?? defaultDetectMs) : handshakeMs;
     io.wheel.schedule(this, io.clock.nowMs() + waitMs);
     this.peek = new Peek(this.raw, {
@@ -223,7 +224,7 @@ export class InboundConnection extends Deadline {
     }
     if (first.length > 0) this.raw.unshift(first);
     if (refusalOf(port, null) !== null) this.startRace('refuse', port);
-    else this.startRace(modeOf(port), port);
+    else this.startRace(modeOf(port.protocol), port);
   }
 
   private startRace(mode: RaceMode, port: InboundPort | null): void {
@@ -295,17 +296,10 @@ export class InboundConnection extends Deadline {
   }
 
   private context(): ExchangeContext {
-    const { deps, owner } = this;
     const destination = this.target.port === 0 ? '' : String(this.target.port);
-    return {
-      deps,
-      direction: 'inbound',
-      series: deps.counters.series('inbound', destination),
-      destination,
-      peer: this.link.peer?.id ?? '',
-      unreachable: 'app-unreachable',
-      active: owner.active,
-    };
+    const { active } = this.owner;
+    const { peer } = this.link;
+    return contextOf(this.deps, { direction: 'inbound', destination, peer, active });
   }
 
   private onSocketClosed(): void {
@@ -323,8 +317,6 @@ export class InboundConnection extends Deadline {
 
 /** RFC 8446 §5.1: content type of the record that opens every TLS connection. */
 const tlsHandshake = 0x16;
-/** A refused client that says nothing is let go after this; one that speaks HTTP is told why. */
-const refusalMs = 1_000;
 
 /** Only while the configuration is taken away under an open connection. */
 const unknownPort: InboundPort = {
@@ -332,20 +324,3 @@ const unknownPort: InboundPort = {
   mtls: 'STRICT',
   decidedBy: 'no configuration',
 };
-
-function isTcp(port: InboundPort): boolean {
-  return port.protocol === 'tcp';
-}
-
-function modeOf(port: InboundPort): RaceMode {
-  switch (port.protocol) {
-    case 'tcp':
-      return 'opaque';
-    case 'http1':
-      return 'http';
-    case 'http2':
-      return 'http2';
-    case 'auto':
-      return 'detect';
-  }
-}

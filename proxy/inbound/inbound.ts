@@ -3,11 +3,11 @@
 
 import type { Socket } from 'node:net';
 import { destinationName } from '../api/resources.ts';
+import { logOverload } from '../exchange/overload.ts';
 import type { Side } from '../exchange/side.ts';
 import { listen } from '../net/listener.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Deadline } from '../net/timer-wheel.ts';
-import { logRefusedConnection } from '../exchange/tunnel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { InboundConnection, type InboundOwner } from './connection.ts';
 import { defaultMaxConnections, type InboundDeps } from './deps.ts';
@@ -97,7 +97,7 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
     ...deps.listen,
     maxConnections: deps.maxConnections ?? defaultMaxConnections,
     onConnection: (socket) => connections.accept(socket),
-    onDropped: (reason) => logOverload(deps, reason),
+    onDropped: (reason) => logOverload(deps, 'inbound', reason),
   });
   const stopListening = deps.identity.onChange(({ generation }) => {
     for (const connection of connections.open) connection.onIdentityChange(generation);
@@ -125,17 +125,4 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
     deps.io.wheel.cancel(connections);
     for (const connection of connections.open) connection.destroy();
   }
-}
-
-function logOverload(deps: InboundDeps, reason: string): void {
-  const context = {
-    deps,
-    direction: 'inbound' as const,
-    series: deps.counters.series('inbound', ''),
-    destination: '',
-    peer: '',
-    unreachable: 'app-unreachable' as const,
-    active: { requests: 0 },
-  };
-  logRefusedConnection(context, 'overload', reason);
 }

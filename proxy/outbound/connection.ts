@@ -6,11 +6,11 @@ import { ports } from '../api/constants.ts';
 import { detect, type Detected } from '../codec/detect.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import type { ExchangeContext } from '../exchange/context.ts';
+import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
-import { Race, type RaceMode } from '../exchange/race.ts';
+import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
 import { logRefusedConnection, Tunnel } from '../exchange/tunnel.ts';
 import { resetLink, type Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -25,9 +25,6 @@ export interface OutboundOwner {
   readonly draining: boolean;
   onDone(connection: OutboundConnection): void;
 }
-
-/** A refused client that says nothing is let go after this; one that speaks HTTP is told why. */
-const refusalMs = 1_000;
 
 export class OutboundConnection implements Waiter {
   private readonly deps: OutboundDeps;
@@ -120,7 +117,7 @@ export class OutboundConnection implements Waiter {
     const { endpoints } = this.deps.store.snapshot();
     const backend = pickWeighted(destination.tcp, this.deps.random());
     const handles = backend === null ? [] : (endpoints.get(backend.endpoints)?.endpoints ?? []);
-    const mode = modeOf(destination);
+    const mode = modeOf(destination.protocol);
     this.startRace(context, { endpoints: handles, mode, destination });
   }
 
@@ -240,16 +237,8 @@ export class OutboundConnection implements Waiter {
   }
 
   private context(destination: string): ExchangeContext {
-    const { deps, owner } = this;
-    return {
-      deps,
-      direction: 'outbound',
-      series: deps.counters.series('outbound', destination),
-      destination,
-      peer: '',
-      unreachable: 'connect-failed',
-      active: owner.active,
-    };
+    const { active } = this.owner;
+    return contextOf(this.deps, { direction: 'outbound', destination, peer: null, active });
   }
 
   private onSocketClosed(): void {
@@ -264,19 +253,6 @@ export class OutboundConnection implements Waiter {
     else if (this.target !== null)
       this.deps.resolver.cancel(this.target.address, this.target.port, this);
     this.owner.onDone(this);
-  }
-}
-
-function modeOf(destination: PreparedDestination): RaceMode {
-  switch (destination.protocol) {
-    case 'tcp':
-      return 'opaque';
-    case 'http1':
-      return 'http';
-    case 'http2':
-      return 'http2';
-    case 'auto':
-      return 'detect';
   }
 }
 

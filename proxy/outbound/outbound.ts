@@ -2,8 +2,8 @@
 // connection find its way. It knows no protocol.
 
 import type { Socket } from 'node:net';
+import { logOverload } from '../exchange/overload.ts';
 import type { Side } from '../exchange/side.ts';
-import { logRefusedConnection } from '../exchange/tunnel.ts';
 import { listen, type Listening } from '../net/listener.ts';
 import { OutboundConnection, type OutboundOwner } from './connection.ts';
 import { defaultMaxConnections, type OutboundDeps } from './deps.ts';
@@ -27,7 +27,7 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
     ...deps.listen,
     maxConnections: deps.maxConnections ?? defaultMaxConnections,
     onConnection: accept,
-    onDropped: (reason) => logOverload(deps, reason),
+    onDropped: (reason) => logOverload(deps, 'outbound', reason),
   });
   return {
     address: listening.address,
@@ -51,17 +51,4 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
     listening.close();
     for (const connection of open) connection.destroy();
   }
-}
-
-function logOverload(deps: OutboundDeps, reason: string): void {
-  const context = {
-    deps,
-    direction: 'outbound' as const,
-    series: deps.counters.series('outbound', ''),
-    destination: '',
-    peer: '',
-    unreachable: 'connect-failed' as const,
-    active: { requests: 0 },
-  };
-  logRefusedConnection(context, 'overload', reason);
 }

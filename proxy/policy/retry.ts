@@ -44,6 +44,37 @@ export function isSafeToRepeat(outcome: Outcome, method: string): boolean {
   }
 }
 
+/**
+ * Pauses before the attempts that no policy asked for, as many as there are. The first is made at once; the
+ * later ones bridge the time until this sidecar hears that a pod went (some hundred milliseconds).
+ */
+const pausesMs = [0, 25, 50, 100, 200, 400] as const;
+/** Where the only endpoint cannot be reached at all: it is more likely down than replaced. */
+const alonePausesMs = [25, 50] as const;
+/** Where the pod is there and its app is not: others have theirs, or all are down. */
+const elsewherePausesMs = [0, 25] as const;
+
+export interface RepeatFacts {
+  /** Such attempts so far. */
+  made: number;
+  /** There is one endpoint only. */
+  alone: boolean;
+  /** It is the app of this pod, which cannot be replaced by another. */
+  ownApp: boolean;
+}
+
+/** Before the next attempt that needs no policy; undefined: there is none. */
+export function safePauseMs(
+  outcome: Outcome,
+  method: string,
+  { made, alone, ownApp }: RepeatFacts,
+): number | undefined {
+  if (!isSafeToRepeat(outcome, method)) return undefined;
+  if (outcome.type !== 'connect') return pausesMs[made];
+  if (alone) return ownApp ? undefined : alonePausesMs[made];
+  return outcome.code === 'app-unreachable' ? elsewherePausesMs[made] : pausesMs[made];
+}
+
 export function isRetriable(policy: PreparedRetry, outcome: Outcome): boolean {
   const { on } = policy;
   switch (outcome.type) {
