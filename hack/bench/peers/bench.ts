@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { repository } from '../../lib/paths.ts';
 import { step } from '../../lib/steps.ts';
 import { bulkLoads } from './bulk-loads.ts';
+import { writeDocument } from './document.ts';
 import { envoy } from './envoy.ts';
 import { grpcLoads } from './grpc-loads.ts';
 import { haproxy } from './haproxy.ts';
@@ -23,7 +24,7 @@ import { nginx } from './nginx.ts';
 import { isWhole, parseOptions, peersUsage, type Options } from './options.ts';
 import type { Peer } from './peer.ts';
 import { requestLoads } from './request-loads.ts';
-import { readResults, saveResult } from './results.ts';
+import { clearResults, readResults, saveResult } from './results.ts';
 import { figuresTable, goalsTable, type LoadResult, type Titles } from './tables.ts';
 import { ensureTools, makeBundle, shippedBundle, type Tools } from './tools.ts';
 import { verifyPair } from './verify.ts';
@@ -35,6 +36,10 @@ const usualRounds = 5;
 /** Prints its tables as it goes; answers with none, because they are of many columns. */
 export async function benchPeers(args: readonly string[]): Promise<void> {
   const options = parseOptions(args);
+  if (options.write !== null) {
+    write(options.write);
+    return;
+  }
   const selected = loads.filter(({ name }) => matches(options.only, name));
   if (selected.length === 0) {
     const names = loads.map(({ name }) => name).join(', ');
@@ -46,11 +51,11 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   const peers = selectPeers(tools, options.peers);
   if (peers.some(({ name }) => name === 'tsmesh')) await makeBundle();
   const whole = isWhole(options);
-  const done = new Set(
-    options.resume ? [...readResults(loads, true)].map(({ load }) => load.name) : [],
-  );
+  // What an earlier whole run measured is only part of this one when asked for.
+  if (whole && options.only.length === 0 && !options.resume) clearResults();
+  const done = options.resume ? readResults(loads, true).map(({ load }) => load.name) : [];
   const results: LoadResult[] = [];
-  for (const load of selected.filter(({ name }) => !done.has(name))) {
+  for (const load of selected.filter(({ name }) => !done.includes(name))) {
     const rounds = await step(load.title, () => measure(load, tools, peers, options));
     saveResult(load.name, rounds, whole);
     results.push({ load, rounds });
@@ -59,18 +64,29 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   console.log(`${goalsTable(results)}\n`);
 }
 
+function write(source: 'whole' | 'quick'): void {
+  const results = readResults(loads, source === 'whole');
+  if (results.length === 0) throw new Error(`no results of ${source} runs in dist/bench`);
+  const written = writeDocument(results, titlesOf(allPeers({ envoy: '', haproxy: '', nginx: '' })));
+  console.log(written.join('\n'));
+}
+
 function matches(parts: readonly string[], name: string): boolean {
   return parts.length === 0 || parts.some((part) => name.includes(part));
 }
 
-function selectPeers(tools: Tools, wanted: readonly string[]): Peer[] {
-  const all = [
+function allPeers(programs: Pick<Tools, 'envoy' | 'haproxy' | 'nginx'>): Peer[] {
+  return [
     tsmesh(shippedBundle),
-    envoy(tools.envoy, 'h1'),
-    envoy(tools.envoy, 'h2'),
-    haproxy(tools.haproxy),
-    nginx(tools.nginx),
+    envoy(programs.envoy, 'h1'),
+    envoy(programs.envoy, 'h2'),
+    haproxy(programs.haproxy),
+    nginx(programs.nginx),
   ];
+}
+
+function selectPeers(tools: Tools, wanted: readonly string[]): Peer[] {
+  const all = allPeers(tools);
   if (wanted.length === 0) return all;
   return wanted.flatMap((name) => {
     const [base, file] = name.split('@');
@@ -81,7 +97,7 @@ function selectPeers(tools: Tools, wanted: readonly string[]): Peer[] {
   });
 }
 
-export function titlesOf(peers: readonly Peer[]): Titles {
+function titlesOf(peers: readonly Peer[]): Titles {
   const own = peers.map(({ name, title }) => [name, title] as const);
   return { ...Object.fromEntries(own), direct: 'no proxy' };
 }

@@ -1,8 +1,9 @@
 // Brings up what one load needs (apps, a pair of each peer), measures them in alternating rounds, and
 // takes everything down again.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { repository } from '../../lib/paths.ts';
+import { isRunning, processName } from '../../lib/processes.ts';
 import { say } from '../../lib/steps.ts';
 import { startApp } from './apps.ts';
 import { launch, type Running } from './launch.ts';
@@ -39,7 +40,7 @@ export async function withStage<T>(
   lanes: readonly Lane[],
   use: (stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'tsmesh-peers-'));
+  const folder = scratchFolder();
   const running: Running[] = [];
   try {
     const ports = await freePorts(lanes.length);
@@ -52,6 +53,19 @@ export async function withStage<T>(
     for (const one of running.reverse()) await one.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** In dist/, named by the process that uses it; those of processes that are gone are removed. */
+function scratchFolder(): string {
+  const parent = join(repository, 'dist/bench/run');
+  mkdirSync(parent, { recursive: true });
+  for (const name of readdirSync(parent)) {
+    const [pid = '', startTime = ''] = name.split('-');
+    if (isRunning({ pid: Number(pid), startTime })) continue;
+    rmSync(join(parent, name), { recursive: true, force: true });
+  }
+  const { pid, startTime } = processName(process.pid)!;
+  return mkdtempSync(join(parent, `${pid}-${startTime}-`));
 }
 
 /** A pair of this peer on all lanes of the stage that it can do. */

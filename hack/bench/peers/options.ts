@@ -11,8 +11,8 @@ export interface Options {
   readonly peers: readonly string[];
   /** Leaves out loads that have their results already. */
   readonly resume: boolean;
-  /** Writes docs/performance.md and the figures from the results that are there. */
-  readonly write: boolean;
+  /** Writes docs/performance.md and the figures from the results of whole runs; `quick`: of quick ones. */
+  readonly write: 'whole' | 'quick' | null;
 }
 
 export const peersUsage = `npm run bench -- peers [flags]
@@ -21,7 +21,8 @@ export const peersUsage = `npm run bench -- peers [flags]
   --rounds N      instead of 5
   --seconds N     of one round, instead of each load's own
   --resume        leave out the loads that a whole run has measured already
-  --write         put the results of whole runs into docs/performance.md and docs/figures, measure nothing`;
+  --write whole   measure nothing; put the results of whole runs into docs/performance.md and docs/figures
+  --write quick   the same with those of runs that had other --rounds, --seconds or --peers`;
 
 /** Throws with the usage for what is not a flag of it. */
 export function parseOptions(args: readonly string[]): Options {
@@ -33,7 +34,7 @@ export function parseOptions(args: readonly string[]): Options {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       resume: { type: 'boolean', default: false },
-      write: { type: 'boolean', default: false },
+      write: { type: 'string' },
     },
   });
   return {
@@ -42,8 +43,13 @@ export function parseOptions(args: readonly string[]): Options {
     only: list(values.only),
     peers: list(values.peers),
     resume: values.resume,
-    write: values.write,
+    write: source(values.write),
   };
+}
+
+function source(text: string | undefined): Options['write'] {
+  if (text === undefined || text === 'whole' || text === 'quick') return text ?? null;
+  throw new Error(`--write ${text}: must be whole or quick\n${peersUsage}`);
 }
 
 /** A run whose results may stand in the documents: all peers, all rounds, the loads' own length. */
