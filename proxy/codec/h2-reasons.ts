@@ -11,6 +11,8 @@ export const RESET_CODES: Readonly<Record<ResetReason, number>> = {
   timeout: H2_ERROR.cancel,
   internal: H2_ERROR.internal,
   'too-large': H2_ERROR.internal,
+  overloaded: H2_ERROR.enhanceYourCalm,
+  insecure: H2_ERROR.inadequateSecurity,
 };
 
 /** What an error code of the peer's means to whoever waits for the stream. */
@@ -18,9 +20,12 @@ export function reasonOf(code: number): ResetReason {
   switch (code) {
     case H2_ERROR.refusedStream:
       return 'refused';
-    case H2_ERROR.none:
     case H2_ERROR.cancel:
       return 'cancelled';
+    case H2_ERROR.enhanceYourCalm:
+      return 'overloaded';
+    case H2_ERROR.inadequateSecurity:
+      return 'insecure';
     case H2_ERROR.flowControl:
       return 'flow-control';
     case H2_ERROR.protocol:

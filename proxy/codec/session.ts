@@ -49,7 +49,8 @@ export interface ResponseHead {
  * Why a stream ended before its message was complete.
  * `refused`: the peer says that it was not processed (REFUSED_STREAM, or above GOAWAY's last stream id): safe to send again.
  * `cancelled`: the peer lost interest. `protocol`: framing broken. `closed`: the connection ended under it.
- * `timeout`, `internal`: set by this side. `too-large`: the head is larger than the peer said it takes, nothing was sent.
+ * `overloaded`, `insecure`: it was asked for too much, or in a way that it does not allow. `timeout`: set by this side.
+ * `internal`: set by this side, or the peer failed. `too-large`: the head is larger than the peer said it takes, nothing was sent.
  */
 export type ResetReason =
   | 'refused'
@@ -59,7 +60,9 @@ export type ResetReason =
   | 'flow-control'
   | 'timeout'
   | 'internal'
-  | 'too-large';
+  | 'too-large'
+  | 'overloaded'
+  | 'insecure';
 
 /** Receives the peer's half of one exchange; called synchronously from `receive`, `receiveEnd` or `close`. */
 export interface StreamListener<In> {

@@ -189,12 +189,22 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     if (reason === 'refused')
       return { outcome: { type: 'unprocessed' }, code: 'upstream-refused', detail };
     if (reason === 'too-large') return { outcome: headNotTaken, code: 'head-not-taken', detail };
-    const broken = reason === 'protocol' || reason === 'flow-control';
-    const code = broken ? 'upstream-protocol-error' : 'upstream-reset';
     const unsent = reason === 'closed' && this.connection?.driver.writes === this.writesBefore;
     const outcome: Outcome = unsent
       ? { type: 'unprocessed' }
       : { type: 'reset', reused: this.reused && reason === 'closed' };
-    return { outcome, code, detail };
+    return { outcome, code: resetCodes[reason], detail };
   }
 }
+
+/** What a reset of the upstream's is called where it is no plain end of the connection. */
+const resetCodes = {
+  cancelled: 'upstream-cancelled',
+  protocol: 'upstream-protocol-error',
+  'flow-control': 'upstream-protocol-error',
+  internal: 'upstream-failed',
+  overloaded: 'upstream-overloaded',
+  insecure: 'upstream-insecure',
+  closed: 'upstream-reset',
+  timeout: 'upstream-reset',
+} as const satisfies Partial<Record<ResetReason, ProxyErrorCode>>;

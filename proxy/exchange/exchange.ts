@@ -21,6 +21,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
+import { grpcStatusFields, mayEndWithStatus } from './grpc-status.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
 import { tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
@@ -40,6 +41,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   private policyRetries = 0;
   /** The final head went to the client. */
   private answered = false;
+  private answerHead: ResponseHead | null = null;
   /** The answer is complete, or will never be: counted and logged. */
   private finished = false;
   private status = 0;
@@ -302,6 +304,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   private passHead(head: ResponseHead, end: boolean): void {
     const { plan } = this;
     this.answered = true;
+    this.answerHead = head;
     this.status = head.status;
     this.body.forget();
     if (isTunnel(plan.head, head.status)) this.context.deps.io.wheel.cancel(this);
@@ -362,14 +365,22 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   /** No (complete) answer will come from an endpoint. */
   private giveUp(reply: LocalReply, reason: ResetReason): void {
     if (this.finished) return;
-    const { answered } = this;
-    if (!answered) this.status = this.plan.grpc ? 200 : errorSpec(reply.code).httpStatus;
-    else this.status = 0;
-    if (this.plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
+    const { answered, plan, answerHead } = this;
+    const status = plan.grpc && (!answered || mayEndWithStatus(plan.head, answerHead!));
+    if (status) this.status = 200;
+    else this.status = answered ? 0 : errorSpec(reply.code).httpStatus;
+    if (plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
     this.finish(reply);
     this.body.discard();
-    if (answered) this.stream.reset(reason);
-    else sendLocalReply(this.stream, this.plan.head, reply, this.plan.grpc);
+    if (!answered) sendLocalReply(this.stream, plan.head, reply, plan.grpc);
+    else if (status) this.breakOff(reply);
+    else this.stream.reset(reason);
+  }
+
+  /** Ends a gRPC answer that has begun: what the client got so far stays of use. */
+  private breakOff({ code, detail }: LocalReply): void {
+    this.stream.sendTrailers(grpcStatusFields(code, detail));
+    if (!this.body.ended) this.stream.reset('cancelled');
   }
 
   private finish(error: LocalReply | null): void {

@@ -5,9 +5,7 @@ import { unreachedField } from './mesh-fields.ts';
 import { headers } from '../api/constants.ts';
 import type { Fields, RequestHead, ServerStream } from '../codec/session.ts';
 import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
-
-/** Names the error in a header, so that an answer of the sidecar is told from one of the app. */
-export const errorHeader = 'tsmesh-error';
+import { errorHeader, grpcStatusFields } from './grpc-status.ts';
 
 const denials: ReadonlySet<ProxyErrorCode> = new Set([
   'mtls-required',
@@ -35,7 +33,8 @@ export function sendLocalReply(
 function sendText(stream: ServerStream, head: RequestHead, { code, detail }: LocalReply): void {
   const body = Buffer.from(`${describeError(code, detail)}\n`);
   const fields: Fields = ['content-type', 'text/plain; charset=utf-8'];
-  addNames(fields, code, detail);
+  fields.push(errorHeader, code);
+  addDenial(fields, code, detail);
   const withoutBody = head.method === 'HEAD';
   const status = errorSpec(code).httpStatus;
   if (!stream.sendHead({ status, fields, contentLength: body.length }, withoutBody))
@@ -45,22 +44,14 @@ function sendText(stream: ServerStream, head: RequestHead, { code, detail }: Loc
 
 /** Trailers-Only (gRPC over HTTP/2, "Responses"): the status stands in the head, which ends the answer. */
 function sendGrpcStatus(stream: ServerStream, { code, detail }: LocalReply): void {
-  const { grpcStatus } = errorSpec(code);
-  const fields: Fields = [
-    'content-type',
-    'application/grpc',
-    'grpc-status',
-    String(grpcStatus),
-    'grpc-message',
-    encodeURI(describeError(code, detail)),
-  ];
-  addNames(fields, code, detail);
-  if (!stream.sendHead({ status: 200, fields, contentLength: null }, true))
-    stream.reset('internal');
+  const fields = ['content-type', 'application/grpc', ...grpcStatusFields(code, detail)];
+  addDenial(fields, code, detail);
+  const sent = stream.sendHead({ status: 200, fields, contentLength: null }, true);
+  // Behind a whole answer this declines what is still to come of the request, as gRPC servers do.
+  stream.reset(sent ? 'cancelled' : 'internal');
 }
 
-function addNames(fields: Fields, code: ProxyErrorCode, detail: string): void {
-  fields.push(errorHeader, code);
+function addDenial(fields: Fields, code: ProxyErrorCode, detail: string): void {
   // A header value holds visible latin1 only; policy names are ASCII anyway.
   if (denials.has(code)) fields.push(headers.deniedBy, detail.replaceAll(/[^\x20-\x7e]/g, '?'));
   if (code === 'app-unreachable') fields.push(unreachedField, 'app');

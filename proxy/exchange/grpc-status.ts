@@ -1,0 +1,37 @@
+// How gRPC says that a call failed: fields of status and message, as trailers or in a head that is all of
+// the answer, and what such fields look like on the wire. It chooses no status.
+
+import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
+import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { fieldLine } from '../policy/route-match.ts';
+
+/** Names the error in a field, so that an answer of the sidecar is told from one of the app. */
+export const errorHeader = 'tsmesh-error';
+
+/** Not the content type, which stands in the head. */
+export function grpcStatusFields(code: ProxyErrorCode, detail: string): Fields {
+  const status = String(errorSpec(code).grpcStatus);
+  const message = percentEncode(describeError(code, detail));
+  return ['grpc-status', status, 'grpc-message', message, errorHeader, code];
+}
+
+/**
+ * An answer that broke off can still end with a status in its trailers: its messages carry their own
+ * lengths, so that a cut one is told from a whole one. Not where the head declared a length, nor over
+ * HTTP/1.1 to a caller that takes no trailers.
+ */
+export function mayEndWithStatus(request: RequestHead, answer: ResponseHead): boolean {
+  if (answer.status !== 200 || answer.contentLength !== null) return false;
+  if (fieldLine(request.fields, 'te') !== 'trailers') return false;
+  return fieldLine(answer.fields, 'content-type')?.startsWith('application/grpc') === true;
+}
+
+/** gRPC over HTTP/2, "Responses": UTF-8, of which all but printable ASCII and `%` itself is encoded. */
+function percentEncode(text: string): string {
+  const octets = Buffer.from(text).toString('latin1');
+  return octets.replaceAll(/[^\x20-\x24\x26-\x7e]/g, encodeOctet);
+}
+
+function encodeOctet(octet: string): string {
+  return `%${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
