@@ -139,6 +139,12 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
     return this.#keepAlive && !this.closing;
   }
 
+  readonly streamLimit = null;
+
+  assumeStreamLimit(): void {
+    // One at a time, always.
+  }
+
   get capacity(): number {
     return this.#stream === null && this.reusable ? 1 : 0;
   }

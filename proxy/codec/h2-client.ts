@@ -47,6 +47,15 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     return Math.max(0, limit - this.streams.size);
   }
 
+  get streamLimit(): number | null {
+    return this.peer.received ? this.peer.maxConcurrentStreams : null;
+  }
+
+  assumeStreamLimit(limit: number): void {
+    // At least one, or nobody would ever hear what it is now.
+    if (!this.peer.received) this.peer.maxConcurrentStreams = Math.max(1, limit);
+  }
+
   /** Most of the connection's window is held by streams whose receivers are slow: others would wait for them. */
   get #isClogged(): boolean {
     const { connectionWindowBytes } = this.options;

@@ -160,6 +160,10 @@ export interface ClientSession extends Session {
   open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream;
   /** How many more streams may be opened now; 0 when busy, full, draining or broken. */
   readonly capacity: number;
+  /** How many the peer said that it takes at once; null: not told yet, or there is no such thing (HTTP/1.1). */
+  readonly streamLimit: number | null;
+  /** Until the peer tells: what it told another connection. */
+  assumeStreamLimit(limit: number): void;
   /** False once no further stream will ever be possible (GOAWAY, `Connection: close`, error). */
   readonly reusable: boolean;
 }

@@ -40,6 +40,8 @@ export class Peer {
   private readonly waiting: StreamTaker[] = [];
   private readonly dials = new Set<Dial>();
   private readonly multiplexed: boolean;
+  /** How many streams the endpoint takes at once on one connection, as far as it told. */
+  private streamLimit: number | null = null;
 
   /** `multiplexed`: a connection carries many streams, so one dial serves all that wait. */
   constructor(deps: PeerDeps, multiplexed: boolean) {
@@ -155,7 +157,7 @@ export class Peer {
     }
     const connection: PooledConnection = new PooledConnection(
       link,
-      this.deps.newSession(),
+      this.newSession(),
       this.deps.io,
       {
         onServed: () => this.onServed(connection),
@@ -167,6 +169,18 @@ export class Peer {
     this.list(connection);
     this.serveWaiting();
     connection.driver.start(null);
+  }
+
+  /** Knows what other connections were told: without that, a burst would only be refused again. */
+  private newSession(): ClientSession {
+    const session = this.deps.newSession();
+    for (const connection of this.connections) this.learnLimit(connection.session);
+    if (this.streamLimit !== null) session.assumeStreamLimit(this.streamLimit);
+    return session;
+  }
+
+  private learnLimit(session: ClientSession): void {
+    this.streamLimit = session.streamLimit ?? this.streamLimit;
   }
 
   private onServed(connection: PooledConnection): void {
@@ -196,6 +210,7 @@ export class Peer {
   }
 
   private onClosed(connection: PooledConnection): void {
+    this.learnLimit(connection.session);
     this.connections.delete(connection);
     this.unlist(connection);
     this.dialIfNeeded();
