@@ -315,20 +315,31 @@ export abstract class H2Connection<Out extends Head, In extends Head>
 
   protected creditStream(stream: H2Stream<Out, In>, bytes: number): void {
     stream.owed += bytes;
-    if (stream.remoteDone || stream.dead || stream.owed * 2 < this.options.streamWindowBytes)
-      return;
-    writeWindowUpdate(this.sender.out, stream.id, stream.owed);
-    stream.receiveWindow += stream.owed;
-    stream.owed = 0;
-    this.wake();
+    if (stream.owed > stream.receiveWindow) this.openStreamWindow(stream);
   }
 
   protected creditConnection(bytes: number): void {
     this.owed += bytes;
-    if (this.closing || this.owed * 2 < this.options.connectionWindowBytes) return;
+    if (this.owed > this.receiveWindow) this.openWindow();
+  }
+
+  /**
+   * Called when more is owed than is left: that is half the window where all is consumed at once, and sooner where slow
+   * receivers hold some of it, because the rest is all that the others have.
+   */
+  protected openWindow(): void {
+    if (this.closing) return;
     writeWindowUpdate(this.sender.out, 0, this.owed);
     this.receiveWindow += this.owed;
     this.owed = 0;
+    this.wake();
+  }
+
+  protected openStreamWindow(stream: H2Stream<Out, In>): void {
+    if (stream.remoteDone || stream.dead) return;
+    writeWindowUpdate(this.sender.out, stream.id, stream.owed);
+    stream.receiveWindow += stream.owed;
+    stream.owed = 0;
     this.wake();
   }
 

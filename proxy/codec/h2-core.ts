@@ -62,6 +62,7 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
     if (id === 0 || this.isIdle(id)) return this.fail(H2_ERROR.protocol, 'DATA without a stream');
     if (length > this.receiveWindow) return this.fail(H2_ERROR.flowControl, 'connection window');
     this.receiveWindow -= length;
+    if (this.owed > this.receiveWindow) this.openWindow();
     if (length === 0 && !end && !this.spend(COST.emptyFrame, 'empty DATA frames')) return;
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#dataAfterEnd(id);
@@ -73,6 +74,7 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
       return this.failStream(stream, H2_ERROR.flowControl, 'flow-control');
     }
     stream.receiveWindow -= length;
+    if (stream.owed > stream.receiveWindow) this.openStreamWindow(stream);
     this.#dataStream = stream;
   }
 

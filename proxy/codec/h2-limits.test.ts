@@ -159,6 +159,26 @@ describe('a stream whose bytes do not move', () => {
     expect(exchanges).toHaveLength(2);
   });
 
+  it('leaves the others all of the window that it does not hold', () => {
+    const { session, exchanges } = server({ connectionWindowBytes: 100_000 });
+    session.receive(Buffer.concat([OPEN_POST, headers(3, FLAG.endHeaders, ...POST)]), 0);
+    const send = (id: number, bytes: number) => {
+      session.receive(frame(0, 0, id, Buffer.alloc(bytes)), 0);
+      return take(session).filter(({ type, id: of }) => type === FRAME.windowUpdate && of === 0);
+    };
+    expect(send(1, 16_000)).toEqual([]);
+    for (let i = 0; i < 2; i++) {
+      expect(send(3, 16_000)).toEqual([]);
+      exchanges[1]!.stream.consumed(16_000);
+    }
+    // 32 000 are owed; then 42 000 are left of the window, then 30 000.
+    expect(send(1, 10_000)).toEqual([]);
+    const [update] = send(1, 12_000);
+    expect(update?.payload.readUInt32BE(0)).toBe(32_000);
+    exchanges[0]!.stream.reset('cancelled');
+    expect(session.closing).toBe(false);
+  });
+
   it('makes a client look for another connection before it holds up the others', () => {
     const { session, got, stream } = client({}, { connectionWindowBytes: 100_000 });
     session.receive(headers(1, FLAG.endHeaders, ':status', '200'), 0);

@@ -5,6 +5,7 @@ import { createH1ClientSession } from '../codec/h1-client.ts';
 import { createH1ServerSession } from '../codec/h1-server.ts';
 import { createH2ClientSession } from '../codec/h2-client.ts';
 import { createH2ServerSession } from '../codec/h2-server.ts';
+import type { H2Options } from '../codec/h2-options.ts';
 import { SlabPool } from '../codec/output.ts';
 import type { ClientSession, ServerSession } from '../codec/session.ts';
 
@@ -31,15 +32,16 @@ const meshKeepalive = { keepaliveIntervalMs: 10_000, keepaliveTimeoutMs: 10_000 
 /** Timeouts of an overloaded app reset many streams at once: between sidecars that is no attack. */
 const meshFloodFactor = 100;
 
-export function createSessions(): Sessions {
+/** `h2`: for all HTTP/2 sessions, in place of the defaults of codec/h2-options. */
+export function createSessions(h2: Partial<H2Options> = {}): Sessions {
   const slabs = new SlabPool();
   return {
     h1Server: () => createH1ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
-    h2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
+    h2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs, ...h2 }),
     h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs }),
-    h2Client: () => createH2ClientSession({ slabs }),
+    h2Client: () => createH2ClientSession({ slabs, ...h2 }),
     meshServer: () =>
-      createH2ServerSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive }),
-    meshClient: () => createH2ClientSession({ slabs, ...meshKeepalive }),
+      createH2ServerSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive, ...h2 }),
+    meshClient: () => createH2ClientSession({ slabs, ...meshKeepalive, ...h2 }),
   };
 }

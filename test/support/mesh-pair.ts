@@ -4,6 +4,7 @@
 import http from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import type { DestinationResource, Resource, WorkloadResource } from '../../proxy/api/resources.ts';
+import type { H2Options } from '../../proxy/codec/h2-options.ts';
 import { testAuthority, type NewIdentity } from './identities.ts';
 import {
   destination,
@@ -33,9 +34,10 @@ export async function listenOn(server: Server): Promise<AddressInfo> {
 export async function startPair(
   app: AddressInfo,
   settings: Partial<WorkloadResource> = {},
+  h2: Partial<H2Options> = {},
 ): Promise<MeshPair> {
-  const caller = await startSidecar('caller');
-  const callee = await startSidecar('callee');
+  const caller = await startSidecar('caller', h2);
+  const callee = await startSidecar('callee', h2);
   const issue = testAuthority();
   caller.identity.swap(issue('caller'));
   const own = callee.identity.swap(issue('callee'));

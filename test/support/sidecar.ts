@@ -10,6 +10,7 @@ import type {
   Resource,
   WorkloadResource,
 } from '../../proxy/api/resources.ts';
+import type { H2Options } from '../../proxy/codec/h2-options.ts';
 import { createIdentityHolder, type IdentityHolder } from '../../proxy/identity/store.ts';
 import { createInbound } from '../../proxy/inbound/inbound.ts';
 import { systemClock } from '../../proxy/net/clock.ts';
@@ -50,8 +51,11 @@ export interface TestSidecar {
   close(): void;
 }
 
-export async function startSidecar(name = 'test'): Promise<TestSidecar> {
-  const parts = makeParts();
+export async function startSidecar(
+  name = 'test',
+  h2: Partial<H2Options> = {},
+): Promise<TestSidecar> {
+  const parts = makeParts(h2);
   const { shared, resolver, target } = parts;
   const deps = { ...shared, nextRequestId: createRequestIds(name) };
   const inbound = await createInbound({ ...deps, originalDestination: () => target.inbound });
@@ -72,7 +76,7 @@ export async function startSidecar(name = 'test'): Promise<TestSidecar> {
   }
 }
 
-function makeParts() {
+function makeParts(h2: Partial<H2Options>) {
   const wall = { offsetMs: 0 };
   const clock = { ...systemClock, wallTimeMs: () => systemClock.wallTimeMs() + wall.offsetMs };
   const io: Io = {
@@ -83,7 +87,7 @@ function makeParts() {
   };
   const store = createStore();
   const identity = createIdentityHolder();
-  const sessions = createSessions();
+  const sessions = createSessions(h2);
   const log: AccessEntry[] = [];
   const wanted: string[] = [];
   const unwanted: string[] = [];
