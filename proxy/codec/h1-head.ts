@@ -14,7 +14,9 @@ const COMMON_METHODS: ReadonlySet<string> = new Set(
 );
 const ABSOLUTE_FORM = /^(https?):\/\/([^/?]*)(.*)$/i;
 const VERSION = /^HTTP\/[0-9]\.[0-9]$/;
-const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+/** A higher minor version is spoken to as 1.1 (RFC 9110 §6.2). */
+const LATER_VERSION = /^HTTP\/1\.[2-9]$/;
+const STATUS_LINE = /^HTTP\/1\.([0-9]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const OTHER_VERSION_STATUS_LINE = /^HTTP\/[0-9]\.[0-9] /;
 
 /** One per server connection; the public fields hold the head parsed last. */
@@ -61,6 +63,7 @@ export class H1RequestParser {
     const version = text.slice(targetEnd + 1, lineEnd);
     if (version === 'HTTP/1.1') this.http10 = false;
     else if (version === 'HTTP/1.0') this.http10 = true;
+    else if (LATER_VERSION.test(version)) this.http10 = false;
     else return VERSION.test(version) ? H1_FAULTS.version : H1_FAULTS.requestLine;
     // PRI is reserved so that HTTP/2's preface can never be a request (RFC 9113 §11.6).
     if (method === 'PRI') return H1_FAULTS.method;

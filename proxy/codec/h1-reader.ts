@@ -1,6 +1,6 @@
 // Cuts the bytes of one HTTP/1.1 connection into heads, body pieces and trailers (RFC 9112 §2, §6, §7), wherever
 // the reads split them. Does not interpret heads: its sink does and says how the body is framed.
-import { CR, LF, TOKEN_CHAR } from './chars.ts';
+import { CR, HTAB, LF, SP, TOKEN_CHAR } from './chars.ts';
 import { H1_FAULTS } from './h1-faults.ts';
 import type { H1Fault } from './h1-faults.ts';
 import type { BodyFraming } from './h1-head.ts';
@@ -30,10 +30,13 @@ type State =
   | 'until-close'
   | 'dead';
 
+const SEMICOLON = 0x3b;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const MOST_EMPTY_LINES = 4;
-/** 2^52 bytes are more than any message has, and still exact as a number. */
-const MOST_SIZE_DIGITS = 13;
+/** A chunk of 2^52 bytes is more than any message has; before its last digit the size is below this. */
+const MOST_SIZE_BEFORE_DIGIT = 2 ** 48;
+/** Zeros may lead, but not for ever. */
+const MOST_SIZE_DIGITS = 64;
 /** Extensions mean nothing to us (RFC 9112 §7.1.1): enough to skip them, too little to be worth abusing. */
 const MOST_EXTENSION_BYTES_PER_CHUNK = 1024;
 const MOST_EXTENSION_BYTES_PER_MESSAGE = 65536;
@@ -207,32 +210,36 @@ export class H1Reader {
     for (; i < input.length; i++) {
       const digit = hexDigit(input[i]!);
       if (digit < 0) break;
-      if (i - at >= MOST_SIZE_DIGITS) return this.#fault(H1_FAULTS.chunkSize);
+      if (size >= MOST_SIZE_BEFORE_DIGIT || i - at >= MOST_SIZE_DIGITS) {
+        return this.#fault(H1_FAULTS.chunkSize);
+      }
       size = size * 16 + digit;
     }
     if (i === input.length) return -1;
     if (i === at) return this.#fault(H1_FAULTS.chunkSize);
-    if (input[i] === 0x3b) {
-      const end = skipExtension(input, i);
-      if (
-        end === BAD_EXTENSION ||
-        (end < 0 ? input.length : end) - i > MOST_EXTENSION_BYTES_PER_CHUNK
-      ) {
-        return this.#fault(H1_FAULTS.chunkExtension);
-      }
-      if (end < 0) return -1;
-      this.#extensionBytes += end - i;
-      if (this.#extensionBytes > MOST_EXTENSION_BYTES_PER_MESSAGE) {
-        return this.#fault(H1_FAULTS.chunkExtension);
-      }
-      i = end;
+    if (input[i] !== CR) {
+      i = this.#extension(input, i);
+      if (i < 0) return -1;
     }
-    if (input[i] !== CR) return this.#fault(H1_FAULTS.chunkSize);
     if (i + 1 === input.length) return -1;
     if (input[i + 1] !== LF) return this.#fault(H1_FAULTS.lineEnd);
     this.#remaining = size;
     this.#state = size === 0 ? 'trailer' : 'chunk-data';
     return i + 2;
+  }
+
+  /** From what follows a size to the CR; -1 where that is not there, or never will be. */
+  #extension(input: Buffer, at: number): number {
+    if (input[at] !== SEMICOLON && !isBlank(input[at]!)) return this.#fault(H1_FAULTS.chunkSize);
+    const end = skipExtension(input, at);
+    const length = (end < 0 ? input.length : end) - at;
+    if (end === BAD_EXTENSION || length > MOST_EXTENSION_BYTES_PER_CHUNK) {
+      return this.#fault(H1_FAULTS.chunkExtension);
+    }
+    if (end < 0) return -1;
+    this.#extensionBytes += length;
+    const tooMany = this.#extensionBytes > MOST_EXTENSION_BYTES_PER_MESSAGE;
+    return tooMany ? this.#fault(H1_FAULTS.chunkExtension) : end;
   }
 
   #chunkData(input: Buffer, at: number): number {
@@ -304,21 +311,35 @@ function hexDigit(c: number): number {
 const BAD_EXTENSION = -2;
 
 /**
- * From the `;` at `at` to the CR that ends the line; -1 where the line is not complete. No white space around `;` and
- * `=`: RFC 9112 §7.1.1 lets recipients refuse what only bad senders write.
+ * From the end of the size at `at` to the CR that ends the line; -1 where the line is not complete. White space around
+ * `;` and `=` is bad, but recipients must parse it (BWS, RFC 9110 §5.6.3); without a `;` it has no place.
  */
 function skipExtension(input: Buffer, at: number): number {
-  let i = at;
-  while (i < input.length && input[i] === 0x3b) {
-    i = skipToken(input, i + 1);
+  let i = skipBlank(input, at);
+  if (i < input.length && input[i] !== SEMICOLON) return BAD_EXTENSION;
+  while (i < input.length && input[i] === SEMICOLON) {
+    i = skipToken(input, skipBlank(input, i + 1));
     if (i === BAD_EXTENSION) return i;
+    i = skipBlank(input, i);
     if (i < input.length && input[i] === 0x3d) {
-      i = input[i + 1] === 0x22 ? skipQuoted(input, i + 2) : skipToken(input, i + 1);
+      i = skipBlank(input, i + 1);
+      i = input[i] === 0x22 ? skipQuoted(input, i + 1) : skipToken(input, i);
       if (i < 0) return i;
+      i = skipBlank(input, i);
     }
   }
   if (i >= input.length) return -1;
-  return input[i] === CR ? i : BAD_EXTENSION;
+  return input[i] === CR && !isBlank(input[i - 1]!) ? i : BAD_EXTENSION;
+}
+
+function isBlank(c: number): boolean {
+  return c === SP || c === HTAB;
+}
+
+function skipBlank(input: Buffer, from: number): number {
+  let i = from;
+  while (i < input.length && isBlank(input[i]!)) i++;
+  return i;
 }
 
 /** Past 1*tchar. A token that the input cuts off is fine so far. */

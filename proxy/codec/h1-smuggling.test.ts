@@ -73,7 +73,7 @@ const REFUSED: readonly (readonly [string, string, number])[] = [
   ['a lower-case protocol', 'GET / http/1.1\r\nHost: a\r\n\r\n', 400],
   ['HTTP/1.1x', 'GET / HTTP/1.1x\r\nHost: a\r\n\r\n', 400],
   ['HTTP/2.0', 'GET / HTTP/2.0\r\nHost: a\r\n\r\n', 505],
-  ['HTTP/1.2', 'GET / HTTP/1.2\r\nHost: a\r\n\r\n', 505],
+  ['HTTP/0.9 said', 'GET / HTTP/0.9\r\nHost: a\r\n\r\n', 505],
   ['a relative target', 'GET a HTTP/1.1\r\nHost: a\r\n\r\n', 400],
   ['* with GET', 'GET * HTTP/1.1\r\nHost: a\r\n\r\n', 400],
   ['a fragment', 'GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n', 400],
@@ -106,14 +106,16 @@ const BAD_CHUNKS: readonly (readonly [string, string])[] = [
   ['a sign', '-1\r\n'],
   ['a space before the size', ' 1\r\na\r\n'],
   ['a space after the size', '1 \r\na\r\n'],
-  ['a size of 14 digits', '00000000000001\r\na\r\n'],
+  ['a size of 14 digits', '10000000000000\r\na\r\n'],
+  ['zeros without end', `${'0'.repeat(100)}1\r\na\r\n`],
   ['bare LF after the size', '1\na\r\n'],
   ['bare CR after the size', '1\rXa\r\n'],
   ['no CR LF after the data', '1\r\nab\r\n'],
   ['LF after the data', '1\r\na\n1\r\n'],
   ['CR and something after the data', '1\r\na\rX'],
   ['an empty extension', '1;\r\na\r\n'],
-  ['a space in an extension', '1; a\r\na\r\n'],
+  ['a space within the name of an extension', '1;a b\r\na\r\n'],
+  ['a space behind an extension', '1;a \r\na\r\n'],
   ['an extension without value', '1;a=\r\na\r\n'],
   ['bare LF in an extension', '1;a\n\r\na\r\n'],
   ['bare CR in an extension', '1;a\rb\r\na\r\n'],
@@ -200,10 +202,29 @@ describe('a request in doubt is refused, and what follows it never read', () => 
   });
 });
 
+/** Odd, and to be taken: what RFC 9112 makes recipients bear. */
+const BORNE: readonly (readonly [string, string, string])[] = [
+  ['zeros before a size', chunked('00000000000000000003\r\nabc\r\n0\r\n\r\n'), 'abc'],
+  ['white space around extensions', chunked('3 ; a\t= "b" ;c\r\nabc\r\n0\r\n\r\n'), 'abc'],
+  ['a later minor version', 'GET / HTTP/1.9\r\nHost: a\r\n\r\n', ''],
+];
+
+describe('a request without doubt is taken', () => {
+  it.each(BORNE)('%s', (_what, text, body) => {
+    const session = createH1ServerSession();
+    const exchanges = recordRequests(session);
+    session.receive(bytesOf(text), 0);
+    expect(session.error).toBeNull();
+    expect(exchanges.map(({ got }) => [got.body, got.ended])).toEqual([[body, true]]);
+  });
+});
+
 const GOOD: readonly string[] = [
   'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
   head('Content-Length: 5\r\n') + 'hello',
   chunked('5\r\nhello\r\n3;x="y;z";w=v\r\nabc\r\n0\r\n\r\n'),
+  chunked('05 ; x = y\t;\tz\r\nhello\r\n00000000000000000001\r\na\r\n0 ;a\r\n\r\n'),
+  'GET / HTTP/1.2\r\nHost: a\r\n\r\n',
   chunked('1\r\na\r\n0\r\nA: 1\r\nB: 2\r\n\r\n'),
   'GET /up HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nraw\r\n\r\nbytes',
   '\r\nGET / HTTP/1.0\r\n\r\n',
