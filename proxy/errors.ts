@@ -73,7 +73,7 @@ const upstream = {
   'upstream-failed': {
     httpStatus: 503,
     grpcStatus: grpc.internal,
-    flag: 'UE',
+    flag: 'UC',
     message: 'the upstream reset the request and named an error of its own',
     hint: 'did the app fail? see its own log',
     level: 'warn',
