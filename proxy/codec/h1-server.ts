@@ -31,6 +31,8 @@ const DEAF: StreamListener<RequestHead> = {
 
 /** Unread bytes of further requests above this stop the reading; below it a FIN is still noticed. */
 const PIPELINE_BYTES = 16384;
+/** The last answer is out and the rest of its request does not come: longer than any client pauses that means to send it. */
+const LATE_BODY_MS = 30000;
 
 class H1ServerStream implements ServerStream {
   readonly id: number;
@@ -195,7 +197,8 @@ class H1ServerSession implements ServerSession, H1ReaderSink {
     } else if (this.#headSinceMs !== null) {
       this.#reader.kill();
       this.onFault(H1_FAULTS.slowHead);
-    } else this.#finish();
+    } else if (this.#stream !== null) this.#abandon(this.#stream, 'closed');
+    else this.#finish();
   }
 
   // ---- what the reader says
@@ -397,6 +400,10 @@ class H1ServerSession implements ServerSession, H1ReaderSink {
       // Say goodbye now; a tunnel or a late body may still be read.
       this.closing = true;
       if (stream.requestDone) this.#retire(stream);
+      else {
+        this.#setDeadline();
+        this.#deadlineEarly = this.#deadlineMs !== null;
+      }
       this.onWake();
       return;
     }
@@ -435,10 +442,17 @@ class H1ServerSession implements ServerSession, H1ReaderSink {
     this.onWake();
   }
 
+  /** Until when the rest of a request is waited for behind the last answer; a tunnel has all the time. */
+  #lateBodyMs(): number | null {
+    const stream = this.#stream;
+    if (stream === null || !this.closing || stream.body.framing === 'tunnel') return null;
+    return this.#nowMs + LATE_BODY_MS;
+  }
+
   #setDeadline(): void {
     this.#deadlineEarly = false;
     const { idleTimeoutMs, headTimeoutMs } = this.#options;
-    if (this.#stream !== null || this.closing) this.#deadlineMs = null;
+    if (this.#stream !== null || this.closing) this.#deadlineMs = this.#lateBodyMs();
     else if (this.#reader.idle) {
       this.#headSinceMs = null;
       this.#deadlineMs = idleTimeoutMs === null ? null : this.#nowMs + idleTimeoutMs;

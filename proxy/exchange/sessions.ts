@@ -26,8 +26,16 @@ const appIdleMs = 3_600_000;
 /** FACTS §6.3: shorter than any server's keep-alive, so that the app never closes a connection in use. */
 const upstreamIdleMs = 3_000;
 
-/** A peer that vanished without a word is noticed, and its requests fail, after this and as much again. */
-const meshKeepalive = { keepaliveIntervalMs: 10_000, keepaliveTimeoutMs: 10_000 } as const;
+const meshKeepalive = {
+  /** A peer that vanished without a word is noticed, and its requests fail, after this and as much again. */
+  keepaliveIntervalMs: 10_000,
+  keepaliveTimeoutMs: 10_000,
+  /**
+   * What one sidecar took, the next must not refuse: a head within the bounds of HTTP/1.1 (h1-options.ts) counts 32
+   * bytes more for each field here, and sidecars add some.
+   */
+  maxHeaderListBytes: 96 * 1024,
+} as const;
 
 /** Timeouts of an overloaded app reset many streams at once: between sidecars that is no attack. */
 const meshFloodFactor = 100;

@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import type { Protocol } from '../../proxy/api/resources.ts';
+import type { Side } from '../../proxy/exchange/side.ts';
 import { startPair } from '../support/mesh-pair.ts';
 import {
   destination,
@@ -23,6 +24,8 @@ export type Path = (typeof paths)[number];
 export interface OpenPath {
   /** Where the client connects. */
   port: number;
+  /** The side that the client reaches first. */
+  entry: Side;
   /** In the order that a request passes them. */
   sidecars: TestSidecar[];
   close(): void;
@@ -40,16 +43,19 @@ export async function openPath(
     pair.callee.apply(workload({ mtls: 'STRICT', protocol }));
     const { caller, callee } = pair;
     const { port } = caller.outbound.address;
-    return { port, sidecars: [caller, callee], close: () => pair.close() };
+    const entry = caller.outbound;
+    return { port, entry, sidecars: [caller, callee], close: () => pair.close() };
   }
   const sidecar = await startSidecar('only');
   const close = () => sidecar.close();
   if (path === paths[1]) {
     sidecar.target.outbound = service;
     sidecar.apply(workload(), destination({ protocol }), endpoints(app, null));
-    return { port: sidecar.outbound.address.port, sidecars: [sidecar], close };
+    const entry = sidecar.outbound;
+    return { port: entry.address.port, entry, sidecars: [sidecar], close };
   }
   sidecar.target.inbound = { address: app.address, port: app.port };
   sidecar.apply(workload({ mtls: 'PERMISSIVE', protocol }));
-  return { port: sidecar.inbound.address.port, sidecars: [sidecar], close };
+  const entry = sidecar.inbound;
+  return { port: entry.address.port, entry, sidecars: [sidecar], close };
 }

@@ -13,7 +13,7 @@ import type {
 import type { H2Options } from '../../proxy/codec/h2-options.ts';
 import { createIdentityHolder, type IdentityHolder } from '../../proxy/identity/store.ts';
 import { createInbound } from '../../proxy/inbound/inbound.ts';
-import { systemClock } from '../../proxy/net/clock.ts';
+import { systemClock, type Clock } from '../../proxy/net/clock.ts';
 import { Flusher } from '../../proxy/net/flusher.ts';
 import { SocketReader } from '../../proxy/net/socket-reader.ts';
 import type { Io } from '../../proxy/net/link.ts';
@@ -47,6 +47,8 @@ export interface TestSidecar {
   registry: { value: Registry };
   /** Moves its wall clock. */
   wall: { offsetMs: number };
+  /** Moves its monotonic clock: what is due by then happens now. */
+  advance: (ms: number) => void;
   apply(...resources: Resource[]): void;
   close(): void;
 }
@@ -65,9 +67,9 @@ export async function startSidecar(
     originalDestination: () => target.outbound,
   });
   const { store, identity, counters, pool } = shared;
-  const { wanted, unwanted, log, registry, wall } = parts;
+  const { wanted, unwanted, log, registry, wall, advance } = parts;
   const all = { store, resolver, identity, counters, pool, inbound, outbound, target };
-  return { ...all, wanted, unwanted, log, registry, wall, apply: applier(store), close };
+  return { ...all, wanted, unwanted, log, registry, wall, advance, apply: applier(store), close };
 
   function close(): void {
     inbound.destroy();
@@ -78,7 +80,7 @@ export async function startSidecar(
 
 function makeParts(h2: Partial<H2Options>) {
   const wall = { offsetMs: 0 };
-  const clock = { ...systemClock, wallTimeMs: () => systemClock.wallTimeMs() + wall.offsetMs };
+  const { clock, advance } = movableClock(wall);
   const io: Io = {
     clock,
     wheel: new TimerWheel(clock),
@@ -112,7 +114,38 @@ function makeParts(h2: Partial<H2Options>) {
     random: Math.random,
     listen: { host: loopback, port: 0 },
   };
-  return { shared, resolver, target, wanted, unwanted, log, registry, wall };
+  return { shared, resolver, target, wanted, unwanted, log, registry, wall, advance };
+}
+
+function movableClock(wall: { offsetMs: number }): { clock: Clock; advance: (ms: number) => void } {
+  let offsetMs = 0;
+  const waiting = new Set<{ dueMs: number; fire(): void }>();
+  const nowMs = () => systemClock.nowMs() + offsetMs;
+  const clock: Clock = {
+    nowMs,
+    wallTimeMs: () => systemClock.wallTimeMs() + wall.offsetMs,
+    after(delayMs, run) {
+      const entry = { dueMs: nowMs() + delayMs, fire };
+      const timer = systemClock.after(delayMs, fire);
+      waiting.add(entry);
+      return { cancel };
+      function cancel(): void {
+        waiting.delete(entry);
+        timer.cancel();
+      }
+      function fire(): void {
+        cancel();
+        run();
+      }
+    },
+  };
+  return {
+    clock,
+    advance(ms) {
+      offsetMs += ms;
+      for (const entry of [...waiting]) if (entry.dueMs <= nowMs()) entry.fire();
+    },
+  };
 }
 
 function applier(store: Store): (...resources: Resource[]) => void {
