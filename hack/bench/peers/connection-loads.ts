@@ -131,7 +131,7 @@ function handshakeLoad(name: string, group: string, without: readonly string[]):
     title: `new mTLS connections, ${group}, at the server side`,
     lanes: ['tcp'],
     without,
-    seconds: 3,
+    seconds: 2,
     warm: (round) => handshakes({ ...round, seconds: 1 }, group).then(() => undefined),
     measure: (round) => handshakes(round, group),
     columns: [
@@ -185,7 +185,7 @@ export const connectionLoads: readonly Load[] = [
     title:
       'new connections through both, opaque TCP, as each resumes and exchanges keys by default',
     lanes: ['tcp'],
-    seconds: 3,
+    seconds: 2,
     warm: (round) => newConnections({ ...round, seconds: 1 }).then(() => undefined),
     measure: newConnections,
     columns: [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { h2load } from './clients.ts';
 import type { H2loadSeen } from './generators.ts';
 import type { Sample, Target } from './harness.ts';
-import { goal, type Load, type Round } from './load.ts';
+import { goal, warmSeconds, type Load, type Round } from './load.ts';
 import { requestColumns, requests } from './request-loads.ts';
 
 const streams = 100;
@@ -27,7 +27,7 @@ async function call({ stage, target }: Round, seconds: number): Promise<Sample> 
   const body = join(stage.folder, 'ping.bin');
   const log = join(stage.folder, 'h2load.log');
   writeFileSync(body, frame);
-  return await requests(target, 'grpc', async (port) => {
+  return await requests(target, 'grpc', seconds, async (port) => {
     const seen = await h2load(stage.tools, port, { body, log, streams, seconds });
     checkAnswers(target, seen, frame.length);
     return seen;
@@ -48,7 +48,7 @@ export const grpcLoads: readonly Load[] = [
     title: 'gRPC unary, h2c, one connection with 100 streams',
     lanes: ['grpc'],
     seconds: 5,
-    warm: (round) => call(round, 3).then(() => undefined),
+    warm: (round) => call(round, warmSeconds(round.target)).then(() => undefined),
     measure: (round) => call(round, round.seconds),
     columns: requestColumns,
     goals: [goal('cpu', 'CPU per request', 'envoy', 0.5)],

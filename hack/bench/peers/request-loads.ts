@@ -1,19 +1,25 @@
 // Loads of many small requests: CPU time per request of each proxy, latency, requests per second.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectionsOf, cpuSeconds, endedLately } from './accounting.ts';
 import { fortio, wrk, type ClosedLoop, type FixedRate } from './clients.ts';
 import type { Seen } from './generators.ts';
 import { portsOf, type Sample, type Target } from './harness.ts';
-import { goal, type Column, type Goal, type Load } from './load.ts';
+import { goal, warmSeconds, type Column, type Goal, type Load } from './load.ts';
 import type { Lane } from './plan.ts';
 
 /** Runs a generator; answers with what it saw and what each proxy of the pair paid for it. */
 export async function requests(
   target: Target,
   lane: Lane,
+  seconds: number,
   generate: (port: number) => Promise<Seen>,
 ): Promise<Sample> {
   const pids = [target.client?.pid, target.server?.pid].filter((pid) => pid !== undefined);
+  const { mesh, app } = portsOf(target.plan, lane);
+  const endedBefore = endedLately(mesh) + endedLately(app);
   const before = pids.map(cpuSeconds);
+  // In the middle: at its end the generator takes connections with it.
+  const between = sleep(seconds * 500).then(() => connectionsBetween(target, mesh));
   const seen = await generate(target.port(lane));
   const [client = 0, server = 0] = pids.map(
     (pid, index) => ((cpuSeconds(pid) - before[index]!) * 1e6) / seen.requests,
@@ -24,15 +30,20 @@ export async function requests(
   const { requestsPerSecond: perSecond, p50Ms: p50, p99Ms: p99 } = seen;
   if (target.client === null) return { perSecond, p50, p99 };
   const cpu = (client + server) / 2;
-  const { mesh, app } = portsOf(target.plan, lane);
-  const between = connectionsOf(target.client.pid, mesh);
-  checkPools(target, seen.requests, endedLately(mesh) + endedLately(app));
-  return { cpu, client, server, perSecond, perCore: 1e6 / cpu, p50, p99, between };
+  checkPools(target, seen.requests, endedLately(mesh) + endedLately(app) - endedBefore);
+  return { cpu, client, server, perSecond, perCore: 1e6 / cpu, p50, p99, between: await between };
 }
 
-/** A proxy that makes a connection per request, to the other or to the app, does another job. */
+function connectionsBetween({ client }: Target, mesh: number): number {
+  return client === null ? 0 : connectionsOf(client.pid, mesh);
+}
+
+/**
+ * A proxy that makes a connection per request, to the other or to the app, does another job. When the
+ * generator goes, the requests that are in flight take their connections to the app with them.
+ */
 function checkPools({ name }: Target, count: number, ended: number): void {
-  if (ended > 100 + count / 20) {
+  if (ended > 600 + count / 20) {
     throw new Error(`${name}: ${ended} connections ended for ${count} requests: nothing is kept`);
   }
 }
@@ -53,12 +64,12 @@ function full(name: string, title: string, load: Omit<ClosedLoop, 'seconds'>, go
     name,
     title,
     lanes: [lane],
-    seconds: 4,
+    seconds: 3,
     warm: async ({ stage, target }) => {
-      await wrk(stage.tools, target.port(lane), { ...load, seconds: 3 });
+      await wrk(stage.tools, target.port(lane), { ...load, seconds: warmSeconds(target) });
     },
     measure: ({ stage, target, seconds }) =>
-      requests(target, lane, (port) => wrk(stage.tools, port, { ...load, seconds })),
+      requests(target, lane, seconds, (port) => wrk(stage.tools, port, { ...load, seconds })),
     columns: requestColumns,
     goals,
     chart,
@@ -71,13 +82,14 @@ function paced(name: string, title: string, load: Omit<FixedRate, 'seconds'>, go
     title,
     lanes: ['get'],
     direct: true,
-    seconds: 5,
+    seconds: load.even ? 5 : 3,
     warm: async ({ stage, target }) => {
       // As fast as it goes first: what has to be compiled is compiled by it.
-      await wrk(stage.tools, target.port('get'), { connections: load.connections, seconds: 2 });
+      const { connections } = load;
+      await wrk(stage.tools, target.port('get'), { connections, seconds: warmSeconds(target) });
     },
     measure: ({ stage, target, seconds }) =>
-      requests(target, 'get', (port) => fortio(stage.tools, port, { ...load, seconds })),
+      requests(target, 'get', seconds, (port) => fortio(stage.tools, port, { ...load, seconds })),
     columns: requestColumns.filter(({ metrics }) => metrics[0] !== 'perCore'),
     goals,
     chart,
