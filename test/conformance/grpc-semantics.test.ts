@@ -303,6 +303,38 @@ describe('one connection of a client', () => {
   });
 });
 
+describe('time', () => {
+  it('ends no stream by itself: three silent hours within an answer', async () => {
+    const streams: ServerHttp2Stream[] = [];
+    const pair = await mesh((stream, headers) => {
+      if (headers[':path'] === '/echo') return echo(stream);
+      streams.push(stream);
+      respond(stream);
+      stream.write(encodeMessage('before'));
+    });
+    const matches = [{ path: { exact: '/bounded' } }];
+    const bounded = route({ matches, timeoutMs: 2 * 3_600_000 });
+    pair.route({ routes: [bounded, route()] });
+    const calls = ['/bounded', '/long'].map((path) => pair.client.call({ ':path': path }));
+    calls[0]!.stream.end();
+    await until('both are being answered', () =>
+      calls.every(({ answer }) => answer.messages.length === 1),
+    );
+    for (let minute = 0; minute < 180; minute += 1) {
+      for (const sidecar of [pair.caller, pair.callee]) sidecar.advance(60_000);
+      // Gives PINGs between the sidecars the time to be answered.
+      const answer = await pair.client.unary('x', { ':path': '/echo' });
+      expect(statusOf(answer)).toBe('0');
+    }
+    // The hours have passed for what has a limit.
+    expect(statusOf(await calls[0]!.done)).toBe('4');
+    streams[1]!.write(encodeMessage('after'));
+    streams[1]!.end();
+    const answer = await calls[1]!.done;
+    expect([answer.messages, statusOf(answer)]).toEqual([['before', 'after'], '0']);
+  });
+});
+
 describe('declared ports', () => {
   it('carry gRPC as undeclared ones do', async () => {
     const declared = workload({ mtls: 'STRICT', protocol: 'http2' });
