@@ -119,6 +119,12 @@ describe('the CRDs', () => {
           'requests.memory must not be above limits.memory',
         ],
         [
+          'more cores than a sidecar can use',
+          { proxy: { concurrency: 17 } },
+          'spec.proxy.concurrency',
+          'less than or equal to 16',
+        ],
+        [
           'no image reference',
           { proxy: { image: 'a b' } },
           'spec.proxy.image',
