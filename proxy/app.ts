@@ -10,6 +10,15 @@ import { createDataPath, type DataPath } from './data-path.ts';
 import { createDiscoveryClient, type DiscoveryClient } from './discovery/client.ts';
 import { createSnapshotFile, type SnapshotFile } from './discovery/snapshot-file.ts';
 import { createOpenStream } from './discovery/transport.ts';
+import {
+  connectionView,
+  createFleet,
+  discoveryThrough,
+  mergedCounters,
+  startFleet,
+  sumOf,
+  type Threads,
+} from './fleet-parts.ts';
 import { createIdentityLoader, type IdentityLoader } from './identity/loader.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
 import { watchForeignSockets, type ForeignSockets } from './lifecycle/foreign-sockets.ts';
@@ -20,13 +29,13 @@ import type { ReadOriginalDestination } from './net/original-destination.ts';
 import type { Registry } from './outbound/resolver.ts';
 import type { Store } from './state/store.ts';
 import type { AccessLogOutput } from './telemetry/access-log.ts';
-import type { Counters, Direction } from './telemetry/counters.ts';
+import type { Counters } from './telemetry/counters.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { prometheusText } from './telemetry/prometheus.ts';
 import { createTrafficState, registryState, type TrafficState } from './traffic-state.ts';
-import { Fleet, type WorkerPort } from './workers/fleet.ts';
-import { bothDirections, mergeCounters, statisticsOf, type CountersView } from './workers/merge.ts';
-import type { Figures, RegistryLink, WorkerReport } from './workers/messages.ts';
+import type { Fleet } from './workers/fleet.ts';
+import { statisticsOf } from './workers/merge.ts';
+import type { WorkerReport } from './workers/messages.ts';
 
 export interface AppDeps {
   clock: Clock;
@@ -40,12 +49,6 @@ export interface AppDeps {
   originalDestination: ReadOriginalDestination;
   /** Needed where `concurrency` is above 1. */
   threads?: Threads;
-}
-
-export interface Threads {
-  start(): WorkerPort;
-  /** A worker is gone: ends the process, as an error that nobody caught does. */
-  onLost(error: Error): void;
 }
 
 export interface Sidecar {
@@ -82,7 +85,9 @@ interface Core extends TrafficState {
 export async function startSidecar(config: Config, deps: AppDeps): Promise<Sidecar> {
   const core = createCore(config, deps);
   const [data] = await Promise.all([bind(core), loadHeld(core)]);
-  await startFleet(core, data);
+  if (core.fleet !== null) {
+    await startFleet(core.fleet, config, ownAddresses(config), data.addresses);
+  }
   const drain = createSidecarDrain(core, data);
   const view: View = { core, data, drain };
   const health = await startHealthServer({
@@ -117,7 +122,10 @@ interface View {
 function createCore(config: Config, deps: AppDeps): Core {
   const { clock } = deps;
   // Resolver, fleet and discovery need each other: who has no operator asks nobody.
-  const link: Link = { discovery: null, fleet: null };
+  const link: { discovery: DiscoveryClient | null; fleet: Fleet | null } = {
+    discovery: null,
+    fleet: null,
+  };
   const state = createTrafficState({
     clock,
     ownAddresses: new Set(ownAddresses(config)),
@@ -133,7 +141,14 @@ function createCore(config: Config, deps: AppDeps): Core {
     if (link.fleet !== null && unheld.length > 0) state.store.forget(unheld);
     link.discovery?.unsubscribe(unheld);
   };
-  link.fleet = createFleet(config, deps, state, link);
+  link.fleet = createFleet({
+    concurrency: config.concurrency,
+    threads: deps.threads,
+    state,
+    discovery: () => link.discovery,
+    clock,
+    logger: deps.logger,
+  });
   const readiness = createReadiness();
   const base = { config, deps, ...state, fleet: link.fleet, readiness };
   const snapshot = createSnapshot(config, deps, state.store);
@@ -146,33 +161,6 @@ function createCore(config: Config, deps: AppDeps): Core {
     discovery: link.discovery,
     foreignSockets: createForeignSockets(config, deps),
   };
-}
-
-interface Link {
-  discovery: DiscoveryClient | null;
-  fleet: Fleet | null;
-}
-
-function createFleet(
-  { concurrency }: Config,
-  deps: AppDeps,
-  state: TrafficState,
-  link: Link,
-): Fleet | null {
-  const { threads, clock, logger } = deps;
-  if (concurrency === 1) return null;
-  if (threads === undefined) throw new Error('concurrency above 1 needs threads');
-  return new Fleet({
-    ports: Array.from({ length: concurrency - 1 }, () => threads.start()),
-    store: state.store,
-    holds: (name) => state.resolver.holds(name),
-    registry: () => registryLink(link.discovery, clock),
-    subscribe: (name) => link.discovery?.subscribe(name),
-    unsubscribe: (names) => link.discovery?.unsubscribe(names),
-    onLost: (error) => threads.onLost(error),
-    clock,
-    logger,
-  });
 }
 
 function createLoader({
@@ -203,12 +191,6 @@ function registryNow(discovery: DiscoveryClient | null, clock: Clock): Registry 
     : registryState(discovery.disconnectedSinceMs(), clock.nowMs());
 }
 
-function registryLink(discovery: DiscoveryClient | null, clock: Clock): RegistryLink {
-  if (discovery === null) return { type: 'none' };
-  const lostAtMs = discovery.disconnectedSinceMs();
-  return lostAtMs === null ? { type: 'open' } : { type: 'lost', forMs: clock.nowMs() - lostAtMs };
-}
-
 function createSnapshot(config: Config, deps: AppDeps, store: Store): SnapshotFile | null {
   const { source, expectedIdentity } = config;
   if (source.type === 'file' || expectedIdentity === null) return null;
@@ -225,7 +207,7 @@ function createDiscovery(
   core: Omit<Core, 'loader' | 'snapshot' | 'discovery' | 'foreignSockets'>,
   snapshot: SnapshotFile | null,
 ): DiscoveryClient | null {
-  const { config, deps, store, holder, resolver, fleet } = core;
+  const { config, deps, store, holder, resolver, counters, startedAtMs, fleet } = core;
   const { source } = config;
   if (source.type === 'file') return null;
   const { clock, logger, afterTurn, random } = deps;
@@ -239,7 +221,9 @@ function createDiscovery(
     identity: holder,
     store,
     wanted: () => [...resolver.wanted(), ...(fleet?.asked() ?? [])],
-    ...(fleet === null ? { statistics: () => ownStatistics(core) } : throughFleet(core, fleet)),
+    ...(fleet === null
+      ? { statistics: () => statisticsOf(counters, startedAtMs, holder.current()) }
+      : discoveryThrough(fleet, core)),
     onApplied() {
       snapshot?.changed();
       if (fleet !== null) resolver.trim();
@@ -252,48 +236,11 @@ function createDiscovery(
   });
 }
 
-type Counted = Pick<Core, 'counters' | 'holder' | 'startedAtMs'>;
-
-function ownStatistics({ counters, holder, startedAtMs }: Counted) {
-  return statisticsOf(counters, startedAtMs, holder.current());
-}
-
-/** Acknowledged is what all threads have; reported what all have counted. */
-function throughFleet(core: Counted, fleet: Fleet) {
-  return {
-    statistics: () =>
-      statisticsOf(
-        mergedCounters(core.counters, fleet.known()),
-        core.startedAtMs,
-        core.holder.current(),
-      ),
-    gather: (then: () => void) => void fleet.reports().then(then),
-    applyElsewhere: fleet.apply.bind(fleet),
-    onConnection: () => fleet.registryChanged(),
-  };
-}
-
-function mergedCounters(own: Counters, reports: readonly WorkerReport[]): CountersView {
-  if (reports.length === 0) return own;
-  return mergeCounters([bothDirections(own), ...reports.map(({ series }) => series)]);
-}
-
-/** Workers listen where this thread does; a port of 0 has become one by then. */
-async function startFleet({ config, fleet, readiness }: Core, data: DataPath): Promise<void> {
-  if (fleet === null) return;
-  readiness.add('workers', () => fleet.pending());
-  const at = (listeners: readonly ListenerConfig[], bound: readonly AddressInfo[]) =>
-    listeners.map((listener, index) => ({ ...listener, port: bound[index]!.port }));
-  await fleet.start({
-    ownAddresses: ownAddresses(config),
-    outbound: at(config.outbound, data.addresses.outbound),
-    inbound: at(config.inbound, data.addresses.inbound),
-  });
-}
-
 async function bind(core: Core): Promise<DataPath> {
   const { config, deps } = core;
   let bound = false;
+  const { fleet } = core;
+  if (fleet !== null) core.readiness.add('workers', () => fleet.pending());
   core.readiness.add('listeners', () => (bound ? null : 'capture ports are not bound yet'));
   const data = await createDataPath({
     ...core,
@@ -358,8 +305,7 @@ function createSidecarDrain(core: Core, data: DataPath): Drain {
 async function metricsText({ core, data, drain }: View): Promise<string> {
   const identity = core.holder.current();
   const reports = (await core.fleet?.reports()) ?? [];
-  const sum = (read: (one: WorkerReport) => number): number =>
-    reports.reduce((total, one) => total + read(one), 0);
+  const sum = (read: (one: WorkerReport) => number): number => sumOf(reports, read);
   const { memory, cpuSeconds } = core.deps.processFacts();
   return prometheusText(mergedCounters(core.counters, reports), {
     ready: core.readiness.ready(),
@@ -398,37 +344,13 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
         foreignSockets: core.foreignSockets?.count() ?? 0,
         addresses: { ...data.addresses, health: health.address },
       }),
-      connections: () => connectionView(view),
+      connections: () => connectionView(data, core.fleet),
     });
   } catch (error) {
     // Traffic does not depend on it.
     core.deps.logger.warn('no admin socket', { path, reason: (error as Error).message });
     return null;
   }
-}
-
-/** In sum, and where there are workers per thread, the main one first. */
-async function connectionView({ core, data }: View): Promise<unknown> {
-  const of = (direction: Direction) => ({
-    connections: data.connections(direction),
-    inFlight: data.inFlight(direction),
-  });
-  const own: Figures & { pooled: number } = {
-    inbound: of('inbound'),
-    outbound: of('outbound'),
-    pooled: data.pooled(),
-  };
-  if (core.fleet === null) return own;
-  const reports = await core.fleet.reports();
-  const threads = [own, ...reports.map(({ figures, pooled }) => ({ ...figures, pooled }))];
-  const sum = (read: (one: typeof own) => number): number =>
-    threads.reduce((total, one) => total + read(one), 0);
-  const sumOf = (direction: Direction) => ({
-    connections: sum((one) => one[direction].connections),
-    inFlight: sum((one) => one[direction].inFlight),
-  });
-  const inSum = { inbound: sumOf('inbound'), outbound: sumOf('outbound') };
-  return { ...inSum, pooled: sum((one) => one.pooled), threads };
 }
 
 function discoveryState(discovery: DiscoveryClient | null): Registry {

@@ -125,6 +125,14 @@ describe('a fleet that starts', () => {
   });
 });
 
+describe('a fleet whose worker ended before anything was asked of it', () => {
+  it('does not start', async () => {
+    const { fleet, workers } = make();
+    workers[0].end('no memory');
+    await expect(fleet.start(starting)).rejects.toThrow('worker 1 ended: no memory');
+  });
+});
+
 describe('a push', () => {
   it('is in force when the last worker has it, with what any of them refused', async () => {
     const { fleet, workers } = await started();

@@ -84,7 +84,10 @@ export class Fleet {
   private ending = false;
   private token = 0;
   private openReports = 0;
-  private failStart: (error: Error) => void = () => undefined;
+  private lostBeforeStart: Error | null = null;
+  private failStart: (error: Error) => void = (error) => {
+    this.lostBeforeStart = error;
+  };
 
   constructor(deps: FleetDeps) {
     this.deps = deps;
@@ -108,6 +111,7 @@ export class Fleet {
   start({ ownAddresses, outbound, inbound }: FleetStart): Promise<void> {
     const { store, logger, registry, clock } = this.deps;
     this.startSent = true;
+    if (this.lostBeforeStart !== null) return Promise.reject(this.lostBeforeStart);
     return new Promise((resolve, reject) => {
       this.failStart = reject;
       const round = this.rounds.open(clock.nowMs(), () => {
