@@ -10,9 +10,12 @@ import { SlabPool } from '../codec/output.ts';
 import type { ClientSession, ServerSession } from '../codec/session.ts';
 
 export interface Sessions {
-  /** Towards apps that call, and plaintext callers of the own app. */
+  /** Towards the own app that calls, and plaintext callers of it. */
   h1Server(): ServerSession;
+  /** Towards the own app that calls. */
   h2Server(): ServerSession;
+  /** Towards plaintext callers of the own app. */
+  strangerH2Server(): ServerSession;
   /** Towards the own app and endpoints without a sidecar. */
   h1Client(): ClientSession;
   h2Client(): ClientSession;
@@ -40,16 +43,30 @@ const meshKeepalive = {
 /** Timeouts of an overloaded app reset many streams at once: between sidecars that is no attack. */
 const meshFloodFactor = 100;
 
+/**
+ * Deadlines of gRPC calls on a slow app cancel, and a failing app resets, hundreds of streams in a second. The own app that
+ * floods harms its own sidecar only, so it may do more than strangers, but not without bound.
+ */
+const ownAppFloodFactor = 10;
+
 /** `h2`: for all HTTP/2 sessions, in place of the defaults of codec/h2-options. */
 export function createSessions(h2: Partial<H2Options> = {}): Sessions {
   const slabs = new SlabPool();
   return {
     h1Server: () => createH1ServerSession({ slabs, idleTimeoutMs: appIdleMs }),
-    h2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs, ...h2 }),
+    h2Server: () =>
+      createH2ServerSession({
+        slabs,
+        idleTimeoutMs: appIdleMs,
+        floodFactor: ownAppFloodFactor,
+        ...h2,
+      }),
+    strangerH2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs, ...h2 }),
     h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs }),
-    h2Client: () => createH2ClientSession({ slabs, ...h2 }),
+    h2Client: () => createH2ClientSession({ slabs, floodFactor: ownAppFloodFactor, ...h2 }),
     meshServer: () =>
       createH2ServerSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive, ...h2 }),
-    meshClient: () => createH2ClientSession({ slabs, ...meshKeepalive, ...h2 }),
+    meshClient: () =>
+      createH2ClientSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive, ...h2 }),
   };
 }

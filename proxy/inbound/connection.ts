@@ -256,7 +256,7 @@ export class InboundConnection extends Deadline {
     this.race = null;
     const http2 = detected === 'http2';
     const { sessions, identity } = this.deps;
-    const session = http2 ? sessions.h2Server() : sessions.h1Server();
+    const session = http2 ? sessions.strangerH2Server() : sessions.h1Server();
     const own = identity.current()?.spiffeId ?? '';
     this.serve(session, { peer: null, http2, own }, first);
   }

@@ -24,7 +24,9 @@ export async function startGrpcApp(
   handler: GrpcHandler,
   options: http2.ServerOptions = {},
 ): Promise<GrpcApp> {
-  const server = http2.createServer(options);
+  // gRPC servers do not count resets, as Node's own HTTP/2 does.
+  const patient = { streamResetBurst: 1_000_000, streamResetRate: 1_000_000 };
+  const server = http2.createServer({ ...patient, ...options });
   const sessions = new Set<http2.ServerHttp2Session>();
   const open = new Map<http2.Http2Session, number>();
   const most = { streams: 0 };
