@@ -7,8 +7,8 @@ import { KNOWN_FIELDS } from './h1-known-fields.ts';
 import type { FieldKind } from './h1-known-fields.ts';
 import type { Fields } from './session.ts';
 
-/** What the Transfer-Encoding lines say so far. */
-export type TransferCoding = 'none' | 'chunked' | 'unsupported' | 'invalid';
+/** What the Transfer-Encoding lines say so far; `coded`: codings that are not spoken here, without chunked behind. */
+export type TransferCoding = 'none' | 'chunked' | 'coded' | 'coded-chunked' | 'invalid';
 
 /** One per connection, reused for each section: everything here is overwritten by `parse`. */
 export class H1FieldSection {
@@ -140,15 +140,16 @@ export class H1FieldSection {
       this.transferCoding = 'chunked';
       return;
     }
-    for (const raw of value.split(',')) {
-      const coding = raw.trim().toLowerCase();
-      // After chunked nothing may follow; an empty list says nothing; identity is gone since RFC 7230.
-      const ended = this.transferCoding === 'chunked' || this.transferCoding === 'invalid';
-      if (ended || coding === '' || coding === 'identity') this.transferCoding = 'invalid';
-      else if (coding === 'chunked' && this.transferCoding === 'none') {
-        this.transferCoding = 'chunked';
-      } else this.transferCoding = 'unsupported';
-    }
+    for (const raw of value.split(',')) this.#addCoding(raw.trim().toLowerCase());
+  }
+
+  #addCoding(coding: string): void {
+    const before = this.transferCoding;
+    // After chunked nothing may follow; an empty list says nothing; identity is gone since RFC 7230.
+    const open = before === 'none' || before === 'coded';
+    if (!open || coding === '' || coding === 'identity') this.transferCoding = 'invalid';
+    else if (coding !== 'chunked') this.transferCoding = 'coded';
+    else this.transferCoding = before === 'none' ? 'chunked' : 'coded-chunked';
   }
 
   #connection(value: string): void {

@@ -98,10 +98,8 @@ export class H1RequestParser {
     const section = this.section;
     this.framing = 'none';
     if (section.transferCoding !== 'none') {
-      if (section.contentLength >= 0) return H1_FAULTS.bothLengths;
-      if (section.transferCoding === 'invalid') return H1_FAULTS.transferEncoding;
-      if (section.transferCoding === 'unsupported') return H1_FAULTS.transferCoding;
-      if (this.http10) return H1_FAULTS.transferEncodingVersion;
+      const fault = codingFault(section, this.http10);
+      if (fault !== null) return fault;
       this.framing = 'chunked';
     } else if (section.contentLength > 0) this.framing = 'length';
     if (this.#method === 'CONNECT') {
@@ -147,6 +145,17 @@ export class H1RequestParser {
     if (upgrade === null || !connectionUpgrade || this.http10) return null;
     return this.framing === 'none' && isUpgrade(upgrade) ? upgrade : null;
   }
+}
+
+/** What is wrong with a message that has Transfer-Encoding: null only where chunked is all of it. */
+function codingFault(section: H1FieldSection, http10: boolean): H1Fault | null {
+  if (section.contentLength >= 0) return H1_FAULTS.bothLengths;
+  if (http10) return H1_FAULTS.transferEncodingVersion;
+  if (section.transferCoding === 'chunked') return null;
+  // Its end could be found, but not what it holds: 501. Without chunked at the end, not even that: 400 (§6.3, rule 4).
+  return section.transferCoding === 'coded-chunked'
+    ? H1_FAULTS.transferCoding
+    : H1_FAULTS.transferEncoding;
 }
 
 /** The path of an absolute-form target, completed as RFC 9112 §3.2.1 and §3.2.4 say. */
@@ -206,10 +215,8 @@ export class H1ResponseParser {
       return request.upgrade ? null : H1_FAULTS.switching;
     }
     if (transferCoding !== 'none') {
-      if (contentLength >= 0) return H1_FAULTS.bothLengths;
-      if (transferCoding === 'invalid') return H1_FAULTS.transferEncoding;
-      if (transferCoding === 'unsupported') return H1_FAULTS.transferCoding;
-      if (this.#http10) return H1_FAULTS.transferEncodingVersion;
+      const fault = codingFault(this.section, this.#http10);
+      if (fault !== null) return fault;
     }
     this.framing = 'none';
     if (request.connect && status >= 200 && status < 300) this.framing = 'tunnel';
