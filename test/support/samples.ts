@@ -4,6 +4,8 @@
 export const samples = {
   certificateRenewals: { what: 'certificate renewals under load', sample: 3, whole: 10 },
   connectCases: { what: 'cases of connectconformance', sample: 3069, whole: 71_550 },
+  differentialRequests: { what: 'odd requests of the differential test', sample: 118, whole: 353 },
+  h2PeerFloods: { what: 'floods of HTTP/2 by peers of the mesh', sample: 2, whole: 9 },
 } as const;
 
 /** `TSMESH_FULL` is set by npm run test:full. */
