@@ -12,11 +12,16 @@ function fixture(gracePeriodMs = 30_000) {
     announced: 0,
     refusing: false,
     done: false,
+    /** Taken in by another thread before it heard that nothing is taken in any more. */
+    late: 0,
   };
   const drain = createDrain({
     drainInbound: () => void (world.told += 1),
     announce: () => void (world.announced += 1),
-    refuseInbound: () => void (world.refusing = true),
+    refuseInbound() {
+      world.refusing = true;
+      world.inFlight += world.late;
+    },
     inboundInFlight: () => world.inFlight,
     inboundConnections: () => world.connections,
     gracePeriodMs,
@@ -91,5 +96,26 @@ describe('the drain', () => {
     expect(world).toMatchObject({ done: false, refusing: false });
     await pass(200);
     expect(world).toMatchObject({ done: true, refusing: true });
+  });
+
+  it('waits for what another thread took in before it heard of the end', async () => {
+    const { world, finish, pass } = fixture();
+    world.late = 1;
+    void finish();
+    await pass(100);
+    expect(world).toMatchObject({ refusing: true, done: false });
+    world.inFlight = 0;
+    await pass(20);
+    expect(world.done).toBe(true);
+  });
+
+  it('waits for that no longer than for all else', async () => {
+    const { world, finish, pass } = fixture(30_000);
+    world.late = 1;
+    void finish();
+    await pass(26_900);
+    expect(world.done).toBe(false);
+    await pass(200);
+    expect(world.done).toBe(true);
   });
 });
