@@ -260,10 +260,15 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   sendData(stream: H2Stream<Out, In>, chunk: Buffer, end: boolean): boolean {
     if (!this.mayStillSend(stream)) return true;
     this.sender.send(stream.queue, chunk, end);
-    const drained = stream.queue.bytes < this.options.highWaterBytes;
+    const drained = stream.queue.bytes === 0 || this.#hasRoom(stream.queue.bytes);
     if (!drained) stream.queue.wantsDrain = true;
     if (this.sender.hasOutput) this.wake();
     return drained;
+  }
+
+  #hasRoom(queuedBytes: number): boolean {
+    const { highWaterBytes, connectionHighWaterBytes } = this.options;
+    return queuedBytes < highWaterBytes && this.sender.queuedBytes < connectionHighWaterBytes;
   }
 
   sendTrailers(stream: H2Stream<Out, In>, fields: Fields, never: readonly string[] | null): void {

@@ -178,7 +178,13 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
     if (!this.#decoder.decode(this.#block.take())) {
       return this.fail(H2_ERROR.compression, 'HPACK is broken');
     }
+    if (this.builder.tooLarge && !this.#mayBeLarge(this.builder.listBytes)) return;
     this.onBlock(id, endStream, this.streams.get(id) ?? null);
+  }
+
+  /** What a few octets on the wire can stand for costs in proportion. */
+  #mayBeLarge(listBytes: number): boolean {
+    return this.spend(Math.ceil(listBytes / COST.bytesOfLargeList), 'HPACK bombs');
   }
 
   /** A block on a stream whose head is there already. */

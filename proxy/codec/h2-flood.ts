@@ -14,6 +14,8 @@ export const COST = {
   rapidReset: 4,
   reset: 1,
   streamError: 4,
+  /** A header list above the limit costs one for each so many octets. */
+  bytesOfLargeList: 16384,
 } as const;
 
 /** What useful traffic gives back. Peers send at most about one WINDOW_UPDATE, on stream and connection, per DATA. */

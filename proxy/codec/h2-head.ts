@@ -67,6 +67,11 @@ export class H2HeadBuilder implements FieldSink {
     this.#maxListBytes = maxListBytes;
   }
 
+  /** Octets of the list so far, as RFC 9113 §6.5.2 counts. */
+  get listBytes(): number {
+    return this.#listBytes;
+  }
+
   /** The block holds more than was offered; the fields are void. */
   get tooLarge(): boolean {
     return this.#listBytes > this.#maxListBytes;

@@ -159,6 +159,20 @@ describe('a stream whose bytes do not move', () => {
     expect(exchanges).toHaveLength(2);
   });
 
+  it('counts against what may wait on the connection, so that many do not hold much together', () => {
+    const { session, exchanges } = server({ connectionHighWaterBytes: 25_000 });
+    session.receive(setting(4, 0), 0);
+    for (let i = 0; i < 4; i++) session.receive(headers(2 * i + 1, END, ...GET), 0);
+    const room = exchanges.map(({ stream }) => {
+      stream.sendHead(response(), false);
+      return stream.sendData(Buffer.alloc(10_000), false);
+    });
+    expect(room).toEqual([true, true, false, false]);
+    session.receive(frame(FRAME.windowUpdate, 0, 7, number(10_000)), 0);
+    session.takeOutput();
+    expect(exchanges.map(({ got }) => got.drained)).toEqual([0, 0, 0, 1]);
+  });
+
   it('leaves the others all of the window that it does not hold', () => {
     const { session, exchanges } = server({ connectionWindowBytes: 100_000 });
     session.receive(Buffer.concat([OPEN_POST, headers(3, FLAG.endHeaders, ...POST)]), 0);

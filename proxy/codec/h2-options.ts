@@ -18,8 +18,9 @@ export interface H2Options {
   /** Of both HPACK tables; the peer may want less of this side's. */
   headerTableBytes: number;
   huffman: HuffmanUse;
-  /** `sendData` answers false above this many bytes queued on the stream. */
+  /** `sendData` answers false above this many bytes queued on the stream, or on all of the connection. */
   highWaterBytes: number;
+  connectionHighWaterBytes: number;
   /** About how much one `takeOutput` gives: enough to fill a socket, little enough to keep others' waits short. */
   batchBytes: number;
   /**
@@ -56,6 +57,7 @@ export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   headerTableBytes: 4096,
   huffman: 'never',
   highWaterBytes: 262144,
+  connectionHighWaterBytes: 4194304,
   batchBytes: 262144,
   floodFactor: 1,
   keepaliveIntervalMs: null,
@@ -63,7 +65,7 @@ export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   settingsTimeoutMs: 30_000,
   headTimeoutMs: 10_000,
   stallTimeoutMs: 300_000,
-  maxQueuedBytes: 33554432,
+  maxQueuedBytes: 16777216,
   idleTimeoutMs: null,
   drainGraceMs: 1000,
 };

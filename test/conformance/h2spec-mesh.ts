@@ -176,7 +176,8 @@ export interface App {
 
 /** Answers everything with `body`, as soon as the head is there. */
 export async function startApp(body: Buffer): Promise<App> {
-  const server = createHttp2Server();
+  // Node refuses streams when more than this, in MB, waits on a connection.
+  const server = createHttp2Server({ maxSessionMemory: 4000 });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);

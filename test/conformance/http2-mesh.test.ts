@@ -5,10 +5,13 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { H2Options } from '../../proxy/codec/h2-options.ts';
 import { call, listenOn, startPair, until, type MeshPair } from '../support/mesh-pair.ts';
 import { workload } from '../support/sidecar.ts';
+
+/** For busy machines: each takes a second or two. */
+jest.setTimeout(60_000);
 
 type Protocol = 'http1' | 'http2';
 type H2Handler = (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void;
