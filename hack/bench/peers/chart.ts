@@ -28,7 +28,7 @@ export function chart(heading: string, results: readonly LoadResult[], titles: T
     parts.push(group(result, bars, titles, y));
     y += bars.length * step + groupGap;
   }
-  const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" role="img">`;
+  const head = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" role="img">`;
   const words = escape(heading);
   return [
     head,

@@ -37,7 +37,9 @@ export async function fortio(tools: Tools, port: number, load: FixedRate): Promi
   const pace = [...(even ? ['-uniform'] : []), '-r', '0.00001', '-qps', String(perSecond)];
   const size = ['-c', String(connections), '-t', `${seconds}s`];
   const output = ['-quiet', '-json', '-', '-p', '50,99'];
-  const headers = ['-H', 'Authorization: Bearer {uuid}', '-H', 'Accept: application/json'];
+  const token = 'Authorization: Bearer 5f3c1b7a9d2e4860';
+  const headers = ['-H', token, '-H', 'Accept: application/json'];
+  // fortio puts another value into the path each time, but not into headers.
   const url = `http://127.0.0.1:${port}/api/v1/items/{uuid}?page=7`;
   return parseFortio(
     await generate(tools.fortio, ['load', ...pace, ...size, ...output, ...headers, url]),
