@@ -16,6 +16,15 @@ export function createH2ClientSession(options: Partial<H2Options> = {}): ClientS
 
 type Stream = H2Stream<RequestHead, ResponseHead>;
 
+interface Held {
+  readonly stream: Stream;
+  readonly head: RequestHead;
+  readonly end: boolean;
+  /** What was sent on the stream since, in order. */
+  readonly said: (() => void)[];
+  bytes: number;
+}
+
 /** Interim responses of one stream; see h1-client.ts. */
 const MOST_INTERIM = 64;
 
@@ -27,7 +36,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   /** Requests that the server does not take: told at the next `takeOutput`, not from within `open`. */
   #stillborn: { readonly stream: Stream; readonly reason: ResetReason }[] = [];
   /** Extended CONNECTs that wait for the server's SETTINGS (RFC 8441 §3); their streams have negative ids. */
-  #held: { readonly stream: Stream; readonly head: RequestHead; readonly end: boolean }[] = [];
+  #held: Held[] = [];
   #lastHeldId = 0;
 
   constructor(options: H2Options) {
@@ -136,16 +145,40 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   #hold(stream: Stream, head: RequestHead, end: boolean): void {
     stream.id = --this.#lastHeldId;
     this.streams.set(stream.id, stream);
-    this.#held.push({ stream, head, end });
+    this.#held.push({ stream, head, end, said: [], bytes: 0 });
   }
 
   protected onSettled(): void {
     if (this.#held.length === 0) return;
-    for (const { stream, head, end } of this.#held.splice(0)) {
+    for (const { stream, head, end, said, bytes } of this.#held.splice(0)) {
       if (stream.dead) continue;
       this.streams.delete(stream.id);
       this.#begin(stream, head, end);
+      for (const say of said) if (!stream.dead) say();
+      const { highWaterBytes } = this.options;
+      if (bytes >= highWaterBytes && !stream.dead && stream.queue.bytes < highWaterBytes)
+        stream.listener.onDrained();
     }
+  }
+
+  override sendData(stream: Stream, chunk: Buffer, end: boolean): boolean {
+    if (stream.id > 0) return super.sendData(stream, chunk, end);
+    const bytes = this.#sayLater(stream, chunk.length, () => super.sendData(stream, chunk, end));
+    return bytes < this.options.highWaterBytes;
+  }
+
+  override sendTrailers(stream: Stream, fields: Fields, never: readonly string[] | null): void {
+    if (stream.id > 0) super.sendTrailers(stream, fields, never);
+    else this.#sayLater(stream, 0, () => super.sendTrailers(stream, fields, never));
+  }
+
+  /** Behind the head, once that may go; answers how many bytes wait. */
+  #sayLater(stream: Stream, bytes: number, say: () => void): number {
+    const held = this.#held.find((one) => one.stream === stream);
+    if (held === undefined) return 0;
+    held.said.push(say);
+    held.bytes += bytes;
+    return held.bytes;
   }
 
   #writeRequest(stream: Stream, head: RequestHead, end: boolean): void {

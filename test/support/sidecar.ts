@@ -143,7 +143,7 @@ function movableClock(wall: { offsetMs: number }): { clock: Clock; advance: (ms:
     clock,
     advance(ms) {
       offsetMs += ms;
-      for (const entry of [...waiting]) if (entry.dueMs <= nowMs()) entry.fire();
+      for (const entry of waiting) if (entry.dueMs <= nowMs()) entry.fire();
     },
   };
 }
