@@ -70,6 +70,14 @@ const upstream = {
     hint: 'did the app give the request up? see its own log',
     level: 'warn',
   },
+  'deadline-passed': {
+    httpStatus: 504,
+    grpcStatus: grpc.deadlineExceeded,
+    flag: 'DE',
+    message: 'the deadline that the caller set (grpc-timeout) passed',
+    hint: 'does the app take longer than the caller allows?',
+    level: 'info',
+  },
   'upstream-failed': {
     httpStatus: 503,
     grpcStatus: grpc.internal,

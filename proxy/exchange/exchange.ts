@@ -21,13 +21,15 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
-import { grpcStatusFields, mayEndWithStatus } from './grpc-status.ts';
+import { grpcStatusFields, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
 import { tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 import { logRequest } from './request-log.ts';
+/** Timers of servers are not exact. */
+const deadlineSlackMs = 5;
 
 export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
   private readonly context: ExchangeContext;
@@ -161,7 +163,9 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       return;
     }
     const { type } = failure.outcome;
-    if (type !== 'unprocessed' && type !== 'answer')
+    const code = this.codeOf(attempt, failure);
+    // What the caller's own deadline ended says nothing about the endpoint.
+    if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
       observe(attempt.endpoint.load, failurePenaltyMs, io.clock.nowMs());
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
@@ -170,14 +174,23 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     }
     const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
     // To a client that has half an answer, the rest did not fail by its own wish (CANCEL would say so).
-    this.giveUp({ code: this.codeOf(attempt, failure), detail }, 'internal');
+    this.giveUp({ code, detail }, 'internal');
   }
 
   private codeOf(attempt: Attempt, { code }: Failure): ProxyErrorCode {
     if (code === 'upstream-reset' && attempt.isExpired(this.context.deps.io.clock.wallTimeMs()))
       return 'certificate-expired';
+    if (code === 'upstream-cancelled' && this.deadlinePassed()) return 'deadline-passed';
     if (this.context.direction === 'outbound') return code;
     return code === 'connect-failed' || code === 'connect-timeout' ? 'app-unreachable' : code;
+  }
+
+  /** Servers of gRPC reset a call by CANCEL when its deadline passes, and clients read that as such. */
+  private deadlinePassed(): boolean {
+    const { plan, context, startedMs } = this;
+    const timeoutMs = plan.grpc ? grpcTimeoutMs(plan.head.fields) : null;
+    if (timeoutMs === null) return false;
+    return context.deps.io.clock.nowMs() - startedMs >= timeoutMs - deadlineSlackMs;
   }
 
   onUpstreamDrained(): void {

@@ -214,6 +214,21 @@ describe('an app that resets a call', () => {
     },
   );
 
+  it.each([false, true])(
+    'by CANCEL at the deadline, is DEADLINE_EXCEEDED (answered: %s)',
+    async (answered) => {
+      const { client } = await mesh((stream, headers) => {
+        if (answered) respond(stream);
+        // As grpc-go's server does when the time is over.
+        const afterMs = headers['grpc-timeout'] === '50000u' ? 50 : 0;
+        setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), afterMs);
+      });
+      expect(statusOf(await client.unary('x', { 'grpc-timeout': '50000u' }))).toBe('4');
+      expect(statusOf(await client.unary('x', { 'grpc-timeout': '1M' }))).toBe('1');
+      expect(statusOf(await client.unary('x', { 'grpc-timeout': 'soon' }))).toBe('1');
+    },
+  );
+
   it('and a connection that breaks within an answer, is UNAVAILABLE', async () => {
     const { client, app } = await mesh((stream) => {
       respond(stream);
@@ -300,6 +315,24 @@ describe('one connection of a client', () => {
     expect(answers.map(({ messages }) => messages[0])).toEqual(answers.map((_, i) => `${i}`));
     expect(new Set(answers.map(statusOf))).toEqual(new Set(['0']));
     expect(app.most.streams).toBeLessThanOrEqual(limit);
+  });
+});
+
+describe('many streams at once', () => {
+  it('take further connections between the sidecars where one has as many as it may', async () => {
+    const held: ServerHttp2Stream[] = [];
+    const { client, caller } = await mesh((stream) => void held.push(stream));
+    const second = new GrpcClient(caller.outbound.address.port);
+    closers.push(() => second.close());
+    const calls = [client, second].flatMap((one) => Array.from({ length: 600 }, () => one.call()));
+    await until('all are at the app', () => held.length === calls.length);
+    expect(caller.pool.size).toBe(2);
+    for (const stream of held) {
+      respond(stream);
+      stream.end();
+    }
+    const answers = await Promise.all(calls.map(({ done }) => done));
+    expect(new Set(answers.map(statusOf))).toEqual(new Set(['0']));
   });
 });
 
