@@ -283,6 +283,35 @@ describe('a worker', () => {
     expect(workers[0].heard.filter(({ type }) => type === 'report')).toHaveLength(8);
   });
 
+  it('that hangs for 30 s ends the sidecar, once', async () => {
+    const { fleet, workers, clock, lost } = await started();
+    for (let time = 0; time < 29; time += 1) {
+      const reports = fleet.reports();
+      clock.pass(1000);
+      await reports;
+    }
+    expect(lost).toEqual([]);
+    for (const _ of [1, 2]) {
+      clock.pass(1000);
+      await fleet.reports();
+    }
+    expect(lost).toEqual(['worker 1 has not answered for 30 s']);
+    expect(workers[1].last('report')).toBeDefined();
+  });
+
+  it('that was stopped with the whole process goes on', async () => {
+    const { fleet, workers, clock, lost } = await started();
+    const reports = fleet.reports();
+    clock.pass(3_600_000);
+    await reports;
+    for (const worker of workers) worker.answer('report');
+    clock.pass(1000);
+    const next = fleet.reports();
+    for (const worker of workers) worker.answer('report');
+    await next;
+    expect(lost).toEqual([]);
+  });
+
   it('is told of a lost stream and of a new log level', async () => {
     const { fleet, workers } = await started();
     fleet.registryChanged();

@@ -55,6 +55,9 @@ export interface FleetStart {
 
 /** A worker that owes an answer this long is taken for stuck. */
 const stuckMs = 3000;
+/** One that owes it this long, at that many looks, will not answer any more. */
+const hopelessMs = 30_000;
+const hopelessLooks = 5;
 /** Metrics do without a worker that does not answer. */
 const reportMs = 1000;
 /** Above, a worker is stuck, and asking again would only fill its queue. */
@@ -72,6 +75,8 @@ interface Member {
   figures: Figures | null;
   /** The last `drain` or `refuse` that `figures` were counted after. */
   token: number;
+  /** Looks in a row at which it owed an answer. */
+  missed: number;
 }
 
 export class Fleet {
@@ -98,6 +103,7 @@ export class Fleet {
       report: null,
       figures: null,
       token: 0,
+      missed: 0,
     }));
     this.rounds = createRounds(this.members.map(({ index }) => index));
     this.holdings = createHoldings(deps.ports.length, maxAskedPerWorker * deps.ports.length);
@@ -185,6 +191,7 @@ export class Fleet {
   /** Counters as they are now; of a worker that does not answer in time, the last known. */
   async reports(): Promise<WorkerReport[]> {
     if (this.openReports < maxOpenReports) await this.within(reportMs, (done) => this.report(done));
+    for (const member of this.members) this.judge(member);
     return this.known();
   }
 
@@ -245,6 +252,20 @@ export class Fleet {
   private probe(): void {
     if (this.members.some(({ index }) => this.rounds.owesSinceMs(index) !== null)) return;
     this.report(() => undefined);
+  }
+
+  /**
+   * Nobody else sees a worker that hangs: the connections that the kernel gives it wait for ever. Counted
+   * in looks as well, so that a process that was stopped and goes on is not taken for one.
+   */
+  private judge(member: Member): void {
+    const sinceMs = this.rounds.owesSinceMs(member.index);
+    const ageMs = sinceMs === null ? 0 : this.deps.clock.nowMs() - sinceMs;
+    member.missed = ageMs < reportMs ? 0 : member.missed + 1;
+    if (this.ending || ageMs < hopelessMs || member.missed < hopelessLooks) return;
+    this.ending = true;
+    const seconds = Math.round(ageMs / 1000);
+    this.deps.onLost(new Error(`worker ${member.index} has not answered for ${seconds} s`));
   }
 
   private report(done: () => void): void {
@@ -348,7 +369,7 @@ function destinationsOf(keys: readonly ResourceKey[]): string[] {
 }
 
 /** All threads refuse the same, once is enough. */
-export function distinct(errors: readonly ResourceError[]): ResourceError[] {
+function distinct(errors: readonly ResourceError[]): ResourceError[] {
   const byPlace = new Map(errors.map((error) => [`${error.key} ${error.path}`, error]));
   return [...byPlace.values()];
 }

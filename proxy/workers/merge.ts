@@ -20,7 +20,7 @@ export function mergeCounters(parts: readonly SeriesByDirection[]): CountersView
 }
 
 /** As plain values, which can be sent to another thread. */
-export function reportOf(counters: CountersView, direction: Direction): SeriesReport[] {
+function reportOf(counters: CountersView, direction: Direction): SeriesReport[] {
   return counters.snapshot(direction).map((one) => ({
     name: one.name,
     totals: { ...one.totals, latency: [...one.totals.latency] },
