@@ -38,6 +38,11 @@ const meshKeepalive = {
    * bytes more for each field here, and sidecars add some.
    */
   maxHeaderListBytes: 96 * 1024,
+  /**
+   * One socket read is one DATA frame, and none is cut in four: half the work of the codec per byte (9 instead of 21 ms
+   * per GiB). Larger ones bring nothing more, and others wait longer behind them.
+   */
+  maxFrameBytes: 64 * 1024,
 } as const;
 
 /** Timeouts of an overloaded app reset many streams at once: between sidecars that is no attack. */

@@ -25,6 +25,12 @@ const OVERRULED: readonly (readonly [string, string])[] = [
   ['http2/5.3.1/2', 'RFC 9113 §5.3.2: the same in a PRIORITY frame'],
 ];
 
+/**
+ * Sidecars take frames of 64 KiB from each other. Case http2/4.2/3 sends a frame of five fields of so many letters, seven
+ * bits each in Huffman code, which must be larger than that to be too large.
+ */
+const LARGE_FRAMES = ['--max-header-length', '18000'];
+
 interface Case {
   /** Package and number in it, as h2spec takes it on its command line. */
   id: string;
@@ -58,13 +64,13 @@ function unescape(xml: string): string {
     .replaceAll('&amp;', '&');
 }
 
-async function h2spec(port: number): Promise<Case[]> {
+async function h2spec(port: number, more: readonly string[] = []): Promise<Case[]> {
   const program = await ensureGoProgram('h2spec');
   const directory = mkdtempSync(join(tmpdir(), 'tsmesh-h2spec-'));
   const report = join(directory, 'report.xml');
   // The time is for busy machines: an answer in order takes milliseconds.
   const flags = ['--strict', '--timeout', '10', '--port', String(port), '--junit-report', report];
-  const child = spawn(program, [...flags, 'generic', 'http2', 'hpack'], {
+  const child = spawn(program, [...flags, ...more, 'generic', 'http2', 'hpack'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   try {
@@ -83,7 +89,7 @@ async function runBoth(): Promise<{ name: string; cases: Case[] }[]> {
   try {
     return [
       { name: 'towards apps', cases: await h2spec(mesh.outboundPort) },
-      { name: 'towards peers of the mesh', cases: await h2spec(relay.port) },
+      { name: 'towards peers of the mesh', cases: await h2spec(relay.port, LARGE_FRAMES) },
     ];
   } finally {
     await mesh.close();
