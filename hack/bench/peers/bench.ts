@@ -55,13 +55,21 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   if (whole && options.only.length === 0 && !options.resume) clearResults();
   const done = options.resume ? readResults(loads, true).map(({ load }) => load.name) : [];
   const results: LoadResult[] = [];
+  const broken: string[] = [];
   for (const load of selected.filter(({ name }) => !done.includes(name))) {
-    const rounds = await step(load.title, () => measure(load, tools, peers, options));
-    saveResult(load.name, rounds, whole);
-    results.push({ load, rounds });
-    console.log(`\n${figuresTable({ load, rounds }, titlesOf(peers))}\n`);
+    try {
+      const rounds = await step(load.title, () => measure(load, tools, peers, options));
+      saveResult(load.name, rounds, whole);
+      results.push({ load, rounds });
+      console.log(`\n${figuresTable({ load, rounds }, titlesOf(peers))}\n`);
+    } catch (error) {
+      // The others are worth their half hour all the same; --resume measures this one again.
+      broken.push(`${load.name}: ${(error as Error).message}`);
+      console.error(broken.at(-1));
+    }
   }
   console.log(`${goalsTable(results)}\n`);
+  if (broken.length > 0) throw new Error(`not measured:\n${broken.join('\n')}`);
 }
 
 function write(source: 'whole' | 'quick'): void {

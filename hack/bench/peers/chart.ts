@@ -1,7 +1,7 @@
 // Bars beside each other as SVG, in text: a group per load, a bar per peer, a line for the spread of the
 // rounds. Readable on light and dark ground. Pure.
 import { figure, type Spread } from './statistics.ts';
-import type { LoadResult, Titles } from './tables.ts';
+import { titleOf, type LoadResult, type Titles } from './tables.ts';
 import { spreadOfMetric } from './verdicts.ts';
 
 const width = 820;
@@ -68,7 +68,7 @@ function group(result: LoadResult, bars: readonly Bar[], titles: Titles, top: nu
     const length = ((spread.median / most) * full).toFixed(1);
     const kind = peer.startsWith('tsmesh') ? 'bar own' : 'bar';
     return [
-      `<text x="8" y="${y + 11}">${escape(titles[peer] ?? peer)}</text>`,
+      `<text x="8" y="${y + 11}">${escape(titleOf(result, peer, titles))}</text>`,
       `<rect class="${kind}" x="${labelWidth}" y="${y}" width="${length}" height="${barHeight}"/>`,
       `<line class="spread" x1="${at(spread.min)}" x2="${at(spread.max)}" y1="${middle}" y2="${middle}"/>`,
       `<text x="${labelWidth + full + 8}" y="${y + 11}">${escape(text)}</text>`,

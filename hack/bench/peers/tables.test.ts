@@ -1,15 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { chart } from './chart.ts';
 import { between, section } from './document.ts';
-import { goal, type Load } from './load.ts';
+import { goal } from './load.ts';
 import { isWhole, parseOptions } from './options.ts';
 import { figure, spreadOf } from './statistics.ts';
-import { figuresTable, goalsTable } from './tables.ts';
+import { figuresTable, goalsTable, titleOf, type LoadResult } from './tables.ts';
 import { spreadOfMetric, verdictsOf, type Rounds } from './verdicts.ts';
 
-const load: Pick<Load, 'name' | 'title' | 'columns' | 'goals' | 'chart'> = {
+const load: LoadResult['load'] = {
   name: 'get',
   title: 'GET, 1 KB & more',
+  lanes: ['get'],
   columns: [{ metrics: ['cpu', 'other'], title: 'CPU / other' }],
   goals: [
     goal('cpu', 'CPU', 'envoy', 0.5),
@@ -103,6 +104,15 @@ describe('the tables', () => {
     expect(lines[2]).toContain('| tsmesh           | 11.0 (10.0–12.0) / – |');
     expect(lines[3]).toContain('| Envoy <1>        | 30.0 / –');
     expect(lines.at(-1)).toMatch(/^\| direct +\| +\|$/);
+  });
+});
+
+describe('the name of a peer', () => {
+  it('says nothing of HTTP on the opaque path', () => {
+    const modes = { 'envoy-h2': 'Envoy, HTTP/2 between' };
+    expect(titleOf({ load, rounds }, 'envoy-h2', modes)).toBe('Envoy, HTTP/2 between');
+    const opaque = { load: { ...load, lanes: ['tcp'] as const }, rounds };
+    expect(titleOf(opaque, 'envoy-h2', modes)).toBe('Envoy');
   });
 });
 

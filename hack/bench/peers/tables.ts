@@ -4,12 +4,18 @@ import { figure, type Spread } from './statistics.ts';
 import { spreadOfMetric, verdictsOf, type Rounds, type Verdict } from './verdicts.ts';
 
 export interface LoadResult {
-  readonly load: Pick<Load, 'name' | 'title' | 'columns' | 'goals' | 'chart'>;
+  readonly load: Pick<Load, 'name' | 'title' | 'lanes' | 'columns' | 'goals' | 'chart'>;
   readonly rounds: Rounds;
 }
 
 /** Titles of peers by name. */
 export type Titles = Readonly<Record<string, string>>;
+
+/** On the opaque path it is all one what a peer would speak between for HTTP. */
+export function titleOf({ load }: LoadResult, peer: string, titles: Titles): string {
+  const title = titles[peer] ?? peer;
+  return load.lanes.every((lane) => lane === 'tcp') ? title.replace(/, .*/, '') : title;
+}
 
 export function goalsTable(results: readonly LoadResult[]): string {
   const head = ['load', 'figure', 'tsmesh', 'compared with', 'ratio', 'goal', 'met'];
@@ -40,10 +46,11 @@ function goalCells({ goal, own, other, ratio, met }: Verdict): string[] {
   return [goal.title, figure(own), compared, shownRatio, bound, met === true ? 'yes' : '**no**'];
 }
 
-export function figuresTable({ load, rounds }: LoadResult, titles: Titles): string {
+export function figuresTable(result: LoadResult, titles: Titles): string {
+  const { load, rounds } = result;
   const head = [load.title, ...load.columns.map(({ title }) => title)];
   const body = Object.keys(rounds).map((peer) => [
-    titles[peer] ?? peer,
+    titleOf(result, peer, titles),
     ...load.columns.map((column) => cell(rounds, peer, column)),
   ]);
   return table(head, body);
