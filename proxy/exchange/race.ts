@@ -42,11 +42,12 @@ export interface RaceInput {
   detectMs: number;
   open: OpenDeps;
   endpoints: readonly EndpointHandle[];
-  detect(bytes: Buffer): Detected;
+  detect(bytes: Buffer): Detected | 'mesh';
 }
 
 export interface RaceListener {
-  onHttp(detected: Detected, first: Buffer): void;
+  /** `mesh`: a mesh peer that was slow to say so. */
+  onHttp(detected: Detected | 'mesh', first: Buffer): void;
   onTunnel(upstream: Link, first: Buffer | null): void;
   onFailed(code: ProxyErrorCode, detail: string): void;
 }
@@ -116,6 +117,7 @@ export class Race extends Deadline {
     switch (detected) {
       case 'http1':
       case 'http2':
+      case 'mesh':
         this.becomeHttp(detected);
         return;
       case 'other':
@@ -149,7 +151,7 @@ export class Race extends Deadline {
     if (!this.opaque) this.becomeOpaque();
   }
 
-  private becomeHttp(detected: Detected): void {
+  private becomeHttp(detected: Detected | 'mesh'): void {
     const first = this.clientPeek?.stop() ?? Buffer.alloc(0);
     const unused = this.upstream;
     this.settle();

@@ -290,6 +290,30 @@ describe('plaintext to a pod', () => {
   });
 });
 
+describe('a mesh peer that begins its handshake late', () => {
+  it.each(protocols)('is one all the same on a port declared %s', async (protocol) => {
+    const pair = await pairFor((socket) => {
+      socket.on('data', (chunk: Buffer) => void socket.write(chunk));
+    });
+    pair.callee.apply(workload({ mtls: 'PERMISSIVE', protocol }));
+    const raw = net.connect(pair.callee.inbound.address.port, '127.0.0.1');
+    closers.push(() => raw.destroy());
+    await until('it was taken for a silent caller', () => pair.sockets.length === 1);
+    const secure = tls.connect({
+      socket: raw,
+      secureContext: pair.issue('caller').secureContext,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['tsmesh-tcp'],
+    });
+    let answer = '';
+    secure.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+    secure.write('late');
+    await until('the answer came', () => answer === 'late');
+    expect(pair.callee.counters.totals('inbound')).toMatchObject({ mtlsConnections: 1 });
+    await until('the unused connection is closed', () => pair.sockets[0]!.destroyed);
+  });
+});
+
 describe('an opaque connection', () => {
   it('tries another endpoint where one cannot be reached, and is reset where none can', async () => {
     const pair = await pairFor((socket) => void socket.write('x'));

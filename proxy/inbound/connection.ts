@@ -134,16 +134,14 @@ export class InboundConnection extends Deadline {
       this.plaintext(this.stopPeek());
       return;
     }
-    const hello = parseClientHello(bytes);
+    const hello = helloOf(bytes);
     if (hello === 'need-more') {
       const { io } = this.deps;
       io.wheel.schedule(this, io.clock.nowMs() + handshakeMs);
       return;
     }
     const first = this.stopPeek();
-    const isMesh =
-      hello !== 'invalid' && (hello.alpn.includes(alpn.http) || hello.alpn.includes(alpn.tcp));
-    if (isMesh) this.handshake(first);
+    if (hello === 'mesh') this.handshake(first);
     else this.plaintext(first);
   }
 
@@ -158,7 +156,7 @@ export class InboundConnection extends Deadline {
       this.drop('mtls-required', `${port.decidedBy}: nothing was sent within ${handshakeMs} ms`);
       return;
     }
-    this.plaintext(first);
+    this.plaintext(first, true);
   }
 
   private onFirstEnd(): void {
@@ -216,7 +214,8 @@ export class InboundConnection extends Deadline {
 
   // Everything else.
 
-  private plaintext(first: Buffer): void {
+  /** `silent`: it may still turn out to be a mesh peer, on a machine that has much to do. */
+  private plaintext(first: Buffer, silent = false): void {
     const port = this.port();
     if (port === null) {
       this.drop('not-ready', `port ${this.target.port}`);
@@ -224,7 +223,7 @@ export class InboundConnection extends Deadline {
     }
     if (first.length > 0) this.raw.unshift(first);
     if (refusalOf(port, null) !== null) this.startRace('refuse', port);
-    else this.startRace(modeOf(port.protocol), port);
+    else this.startRace(silent && isTcp(port) ? 'detect' : modeOf(port.protocol), port);
   }
 
   private startRace(mode: RaceMode, port: InboundPort | null): void {
@@ -238,7 +237,7 @@ export class InboundConnection extends Deadline {
         detectMs: refused ? refusalMs : 1,
         open: { io, identity, random: this.deps.random },
         endpoints: [this.owner.appAt(this.target)],
-        detect,
+        detect: (bytes) => detectLate(bytes, port),
       },
       {
         onHttp: (detected, first) => this.onHttp(detected, first),
@@ -252,8 +251,12 @@ export class InboundConnection extends Deadline {
     this.race.start();
   }
 
-  private onHttp(detected: Detected, first: Buffer): void {
+  private onHttp(detected: Detected | 'mesh', first: Buffer): void {
     this.race = null;
+    if (detected === 'mesh') {
+      this.handshake(first);
+      return;
+    }
     const http2 = detected === 'http2';
     const { sessions, identity } = this.deps;
     const session = http2 ? sessions.strangerH2Server() : sessions.h1Server();
@@ -317,6 +320,25 @@ export class InboundConnection extends Deadline {
 
 /** RFC 8446 §5.1: content type of the record that opens every TLS connection. */
 const tlsHandshake = 0x16;
+
+/** What the ClientHello at the start of a connection says about who is there. */
+function helloOf(bytes: Buffer): 'mesh' | 'tls' | 'need-more' {
+  const hello = parseClientHello(bytes);
+  if (hello === 'need-more') return hello;
+  const isMesh =
+    hello !== 'invalid' && (hello.alpn.includes(alpn.http) || hello.alpn.includes(alpn.tcp));
+  return isMesh ? 'mesh' : 'tls';
+}
+
+/** First bytes of who was silent, or spoke plaintext: a mesh peer may come late. */
+function detectLate(bytes: Buffer, port: InboundPort | null): Detected | 'mesh' {
+  if (bytes[0] === tlsHandshake) return helloOf(bytes);
+  return port !== null && isTcp(port) ? 'other' : detect(bytes);
+}
+
+function isTcp({ protocol }: InboundPort): boolean {
+  return protocol === 'tcp';
+}
 
 /** Only while the configuration is taken away under an open connection. */
 const unknownPort: InboundPort = {

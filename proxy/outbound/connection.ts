@@ -158,7 +158,7 @@ export class OutboundConnection implements Waiter {
   private serve(
     context: ExchangeContext,
     destination: PreparedDestination,
-    detected: Detected,
+    detected: Detected | 'mesh',
     first: Buffer,
   ): void {
     this.race = null;
