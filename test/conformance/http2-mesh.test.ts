@@ -257,6 +257,36 @@ describe('a request of HTTP/2', () => {
   });
 });
 
+describe('GOAWAY of an app', () => {
+  it('has sent again what is above its last stream, and never what is not', async () => {
+    const seen: string[] = [];
+    const app = h2App((stream, headers) => {
+      const path = String(headers[':path']);
+      seen.push(path);
+      if (path !== '/first') {
+        stream.respond({ ':status': 200 });
+        stream.end(path);
+        return;
+      }
+      // The first is under way as the app leaves, and never answered: it may have been processed.
+      stream.session?.goaway(0, stream.id);
+      setTimeout(() => stream.session?.destroy(), 100);
+    });
+    const pair = await pairTo(app, 'http2');
+    const session = connect(pair);
+    const answers = ['/first', '/second', '/third'].map((path) => {
+      const stream = session.request({ ':method': 'POST', ':path': path });
+      stream.end('x');
+      return finish(stream);
+    });
+    const [first, second, third] = await Promise.all(answers);
+    expect(first!.headers[':status']).toBeGreaterThanOrEqual(502);
+    expect(first!.headers['tsmesh-error']).toMatch(/^upstream-/);
+    expect([second!.body.toString(), third!.body.toString()]).toEqual(['/second', '/third']);
+    expect(seen.filter((path) => path === '/first')).toHaveLength(1);
+  });
+});
+
 describe('flow control end to end', () => {
   const body = randomBytes(3_000_000);
   const download: H2Handler = (stream, headers) => {
