@@ -7,7 +7,7 @@ import { createTestClock, type TestClock } from '../net/test-clock.ts';
 import { createStore } from '../state/store.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { createLogger } from '../telemetry/logger.ts';
-import { createDiscoveryClient, type DiscoveryClient } from './client.ts';
+import { createDiscoveryClient, type DiscoveryClient, type DiscoveryDeps } from './client.ts';
 import type { StreamHandlers } from './transport.ts';
 
 interface FakeStream {
@@ -44,7 +44,11 @@ function identity(serial: string): Omit<Identity, 'generation'> {
   };
 }
 
-function world(hosts: string[] = ['10.96.0.9'], errors: ResourceError[] = []): World {
+function world(
+  hosts: string[] = ['10.96.0.9'],
+  errors: ResourceError[] = [],
+  more: Partial<DiscoveryDeps> = {},
+): World {
   const clock = createTestClock();
   const holder = createIdentityHolder();
   const store = createStore();
@@ -93,6 +97,7 @@ function world(hosts: string[] = ['10.96.0.9'], errors: ResourceError[] = []): W
       wallTimeMs: () => 0,
       write: (line) => void logged.push(line),
     }),
+    ...more,
   });
   const turn = (): void => {
     const due = pending;
@@ -102,8 +107,11 @@ function world(hosts: string[] = ['10.96.0.9'], errors: ResourceError[] = []): W
   return { client, clock, holder, streams, logged, applied, wanted, turn };
 }
 
-function connected(): World & { stream: FakeStream } {
-  const all = world();
+function connected(
+  errors: ResourceError[] = [],
+  more: Partial<DiscoveryDeps> = {},
+): World & { stream: FakeStream } {
+  const all = world(undefined, errors, more);
   all.holder.swap(identity('A1'));
   all.client.start();
   const stream = all.streams[0]!;
@@ -293,5 +301,57 @@ describe('the discovery client', () => {
     stream.handlers.onEnd('closed');
     clock.pass(60_000);
     expect(streams).toHaveLength(1);
+  });
+});
+
+describe('the discovery client of a sidecar with several threads', () => {
+  const push: Push = { nonce: 'n1', resources: [], removed: ['Destination/a'] };
+  const bad = (name: string): ResourceError => ({
+    key: `Destination/${name}`,
+    path: '/x',
+    message: 'bad',
+  });
+
+  function acks(stream: FakeStream) {
+    return stream.sent.flatMap(({ ack }) => ack ?? []);
+  }
+
+  it('puts a push in force here and acknowledges it when all others have it', () => {
+    let then: (refused: ResourceError[]) => void = () => {};
+    const applyElsewhere: DiscoveryDeps['applyElsewhere'] = (_push, whenDone) => (then = whenDone);
+    const { stream, applied } = connected([], { applyElsewhere });
+    down(stream, { push });
+    expect(applied).toEqual([]);
+    expect(acks(stream)).toEqual([]);
+    then([]);
+    expect(applied).toHaveLength(1);
+    expect(acks(stream)).toEqual([{ nonce: 'n1', errors: [] }]);
+  });
+
+  it('says once what here or elsewhere was refused', () => {
+    const applyElsewhere: DiscoveryDeps['applyElsewhere'] = (_push, then) =>
+      then([bad('both'), bad('elsewhere')]);
+    const { stream } = connected([bad('both')], { applyElsewhere });
+    down(stream, { push });
+    expect(acks(stream)).toEqual([{ nonce: 'n1', errors: [bad('both'), bad('elsewhere')] }]);
+  });
+
+  it('reports when all have said what they counted, and tells them of its stream', () => {
+    let then = (): void => {};
+    let changes = 0;
+    const { stream, client } = connected([], {
+      gather: (whenDone) => (then = whenDone),
+      onConnection: () => (changes += 1),
+    });
+    const reports = () => stream.sent.filter(({ statistics }) => statistics !== undefined);
+    expect(changes).toBe(1);
+    expect(reports()).toHaveLength(0);
+    then();
+    expect(reports()).toHaveLength(1);
+    stream.handlers.onEnd('away');
+    expect(changes).toBe(2);
+    expect(client.connected()).toBe(false);
+    then();
+    expect(reports()).toHaveLength(1);
   });
 });
