@@ -1,5 +1,5 @@
 // npm run bench -- peers: tsmesh beside Envoy, HAProxy and nginx, each doing the same job, in one run.
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { repository } from '../../lib/paths.ts';
 import { step } from '../../lib/steps.ts';
 import { bulkLoads } from './bulk-loads.ts';
@@ -21,6 +21,7 @@ import {
 } from './harness.ts';
 import type { Load } from './load.ts';
 import { nginx } from './nginx.ts';
+import { profileWords } from './profile.ts';
 import { isWhole, parseOptions, peersUsage, type Options } from './options.ts';
 import type { Peer } from './peer.ts';
 import { requestLoads } from './request-loads.ts';
@@ -32,6 +33,7 @@ import { tsmesh } from './tsmesh.ts';
 
 const loads: readonly Load[] = [...requestLoads, ...grpcLoads, ...bulkLoads, ...connectionLoads];
 const usualRounds = 5;
+const profilesFolder = join(repository, 'dist/bench/profiles');
 
 /** Prints its tables as it goes; answers with none, because they are of many columns. */
 export async function benchPeers(args: readonly string[]): Promise<void> {
@@ -48,7 +50,7 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
     );
   }
   const tools = await ensureTools();
-  const peers = selectPeers(tools, options.peers);
+  const peers = selectPeers(tools, options);
   if (peers.some(({ name }) => name === 'tsmesh')) await makeBundle();
   const whole = isWhole(options);
   // What an earlier whole run measured is only part of this one when asked for.
@@ -59,9 +61,10 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   for (const load of selected.filter(({ name }) => !done.includes(name))) {
     try {
       const rounds = await step(load.title, () => measure(load, tools, peers, options));
-      saveResult(load.name, rounds, whole);
+      if (options.peers.length === 0 && !options.profile) saveResult(load.name, rounds, whole);
       results.push({ load, rounds });
       console.log(`\n${figuresTable({ load, rounds }, titlesOf(peers))}\n`);
+      if (options.profile) console.log(`${profileWords(profilesFolder)}\n`);
     } catch (error) {
       // The others are worth their half hour all the same; --resume measures this one again.
       broken.push(`${load.name}: ${(error as Error).message}`);
@@ -75,7 +78,11 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
 function write(source: 'whole' | 'quick'): void {
   const results = readResults(loads, source === 'whole');
   if (results.length === 0) throw new Error(`no results of ${source} runs in dist/bench`);
-  const written = writeDocument(results, titlesOf(allPeers({ envoy: '', haproxy: '', nginx: '' })));
+  const written = writeDocument(
+    results,
+    source,
+    titlesOf(allPeers({ envoy: '', haproxy: '', nginx: '' })),
+  );
   console.log(written.join('\n'));
 }
 
@@ -83,9 +90,12 @@ function matches(parts: readonly string[], name: string): boolean {
   return parts.length === 0 || parts.some((part) => name.includes(part));
 }
 
-function allPeers(programs: Pick<Tools, 'envoy' | 'haproxy' | 'nginx'>): Peer[] {
+function allPeers(
+  programs: Pick<Tools, 'envoy' | 'haproxy' | 'nginx'>,
+  profiles: string | null = null,
+): Peer[] {
   return [
-    tsmesh(shippedBundle),
+    tsmesh(shippedBundle, 'tsmesh', profiles),
     envoy(programs.envoy, 'h1'),
     envoy(programs.envoy, 'h2'),
     haproxy(programs.haproxy),
@@ -93,8 +103,8 @@ function allPeers(programs: Pick<Tools, 'envoy' | 'haproxy' | 'nginx'>): Peer[] 
   ];
 }
 
-function selectPeers(tools: Tools, wanted: readonly string[]): Peer[] {
-  const all = allPeers(tools);
+function selectPeers(tools: Tools, { peers: wanted, profile }: Options): Peer[] {
+  const all = allPeers(tools, profile ? profilesFolder : null);
   if (wanted.length === 0) return all;
   return wanted.flatMap((name) => {
     const [base, file] = name.split('@');

@@ -21,8 +21,15 @@ const charts = [
   },
 ] as const;
 
+const quickWords =
+  '**Of quick runs, with shorter or fewer rounds or with other work on the machine: they show where to look, not more.**';
+
 /** Writes both; answers with the paths. */
-export function writeDocument(results: readonly SavedResult[], titles: Titles): string[] {
+export function writeDocument(
+  results: readonly SavedResult[],
+  source: 'whole' | 'quick',
+  titles: Titles,
+): string[] {
   const folder = join(repository, 'docs/figures');
   mkdirSync(folder, { recursive: true });
   const images = charts.map(({ file, heading, unit }) => {
@@ -37,7 +44,8 @@ export function writeDocument(results: readonly SavedResult[], titles: Titles): 
     images.map(({ link }) => link),
     titles,
   );
-  writeFileSync(page, between(readFileSync(page, 'utf8'), body));
+  const said = source === 'quick' ? `\n${quickWords}\n${body}` : body;
+  writeFileSync(page, between(readFileSync(page, 'utf8'), said));
   return [page, ...images.map(({ path }) => path)];
 }
 

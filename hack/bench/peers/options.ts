@@ -9,6 +9,8 @@ export interface Options {
   readonly only: readonly string[];
   /** Peers whose name begins with one of these; `tsmesh@FILE` is another bundle. Empty: all. */
   readonly peers: readonly string[];
+  /** Profiles the sidecars of tsmesh meanwhile, and says what they did. */
+  readonly profile: boolean;
   /** Leaves out loads that have their results already. */
   readonly resume: boolean;
   /** Writes docs/performance.md and the figures from the results of whole runs; `quick`: of quick ones. */
@@ -20,9 +22,10 @@ export const peersUsage = `npm run bench -- peers [flags]
   --peers a,b     tsmesh, envoy, envoy-h1, envoy-h2, haproxy, nginx; tsmesh@dist/other.mjs is another bundle
   --rounds N      instead of 5
   --seconds N     of one round, instead of each load's own
+  --profile       CPU profiles of tsmesh's sidecars (dist/bench/profiles), and their largest self times
   --resume        leave out the loads that a whole run has measured already
   --write whole   measure nothing; put the results of whole runs into docs/performance.md and docs/figures
-  --write quick   the same with those of runs that had other --rounds, --seconds or --peers`;
+  --write quick   the same with those of runs of all peers that had other --rounds or --seconds`;
 
 /** Throws with the usage for what is not a flag of it. */
 export function parseOptions(args: readonly string[]): Options {
@@ -33,6 +36,7 @@ export function parseOptions(args: readonly string[]): Options {
       peers: { type: 'string' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      profile: { type: 'boolean', default: false },
       resume: { type: 'boolean', default: false },
       write: { type: 'string' },
     },
@@ -42,6 +46,7 @@ export function parseOptions(args: readonly string[]): Options {
     seconds: count('--seconds', values.seconds),
     only: list(values.only),
     peers: list(values.peers),
+    profile: values.profile,
     resume: values.resume,
     write: source(values.write),
   };
@@ -53,7 +58,8 @@ function source(text: string | undefined): Options['write'] {
 }
 
 /** A run whose results may stand in the documents: all peers, all rounds, the loads' own length. */
-export function isWhole({ rounds, seconds, peers }: Options): boolean {
+export function isWhole({ rounds, seconds, peers, profile }: Options): boolean {
+  if (profile) return false;
   return peers.length === 0 && seconds === undefined && (rounds === undefined || rounds >= 5);
 }
 

@@ -22,8 +22,12 @@ const protocols: Readonly<Record<Lane, Protocol>> = {
   tcp: 'tcp',
 };
 
-/** `label` tells two bundles apart that run side by side. */
-export function tsmesh(bundle: string, label = 'tsmesh'): Peer {
+/** `label` tells two bundles apart that run side by side; `profiles` is where Node leaves CPU profiles. */
+export function tsmesh(bundle: string, label = 'tsmesh', profiles: string | null = null): Peer {
+  const profilingOf = (side: Side): string[] =>
+    profiles === null
+      ? []
+      : ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${side}.cpuprofile`];
   return {
     name: label,
     title: label === 'tsmesh' ? 'tsmesh' : `tsmesh (${basename(label)})`,
@@ -33,7 +37,7 @@ export function tsmesh(bundle: string, label = 'tsmesh'): Peer {
       writeFileSync(file, JSON.stringify(localFile(side, plan)));
       return {
         program: sidecarNode,
-        args: [...(nodeFlags.proxy ?? []), bundle],
+        args: [...(nodeFlags.proxy ?? []), ...profilingOf(side), bundle],
         env: { TSMESH_CONFIG_FILE: file },
         ready: { url: `http://127.0.0.1:${plan.admin[side]}/ready` },
       };
