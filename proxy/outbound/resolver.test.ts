@@ -172,6 +172,18 @@ describe('the resolver', () => {
     expect(resolver.wanted()).not.toContain(name(3));
   });
 
+  it('forgets what others asked for, too, where nobody here connects', () => {
+    const { resolver, apply, waiter, unwanted } = setup({ maxIdle: 10 });
+    const name = (i: number) => `10.0.0.${i}:80`;
+    apply(...Array.from({ length: 12 }, (_, i) => destination({ name: name(i) })));
+    resolver.resolve('10.0.0.0', 80, waiter);
+    resolver.trim();
+    expect(unwanted).toEqual([name(1), name(2)]);
+    expect([0, 1, 3, 99].map((i) => resolver.holds(name(i)))).toEqual([true, false, true, false]);
+    resolver.trim();
+    expect(unwanted).toHaveLength(2);
+  });
+
   it('ignores a release of what is not held', () => {
     const { resolver } = setup();
     resolver.release('1.2.3.4:5');

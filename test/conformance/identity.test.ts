@@ -123,6 +123,27 @@ describe('the identity loader', () => {
     expect(holder.current()).toMatchObject({ serial: renewed.serial, generation: 2 });
   });
 
+  it('waits for all others who use the same before it puts a replacement in force', async () => {
+    loader.stop();
+    const others: { serial: string; done: () => void }[] = [];
+    loader = createIdentityLoader({
+      directory: directory.path,
+      expected,
+      holder,
+      clock,
+      logger: createLogger({ level: 'error', wallTimeMs: () => 0, write: () => {} }),
+      share: (_material, { serial }, done) => void others.push({ serial, done }),
+    });
+    directory.replace(good);
+    await loader.reload();
+    expect(holder.current()).toBeNull();
+    expect(others.map(({ serial }) => serial)).toEqual([good.serial]);
+    others[0]!.done();
+    expect(holder.current()?.serial).toBe(good.serial);
+    await loader.reload();
+    expect(others).toHaveLength(1);
+  });
+
   it('hears of a replacement without being asked', async () => {
     loader.stop();
     loader = start(systemClock);
