@@ -63,7 +63,7 @@ const upstream = {
     level: 'warn',
   },
   'upstream-cancelled': {
-    httpStatus: 503,
+    httpStatus: 502,
     grpcStatus: grpc.cancelled,
     flag: 'UC',
     message: 'the upstream broke the request off before its answer was complete',
@@ -79,7 +79,7 @@ const upstream = {
     level: 'info',
   },
   'upstream-failed': {
-    httpStatus: 503,
+    httpStatus: 502,
     grpcStatus: grpc.internal,
     flag: 'UC',
     message: 'the upstream reset the request and named an error of its own',

@@ -261,6 +261,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
   private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
     const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
+    // It answered fast, but not because it is quick.
+    if (unreached) observe(attempt.endpoint.load, failurePenaltyMs, attempt.startedMs);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached

@@ -148,7 +148,7 @@ export class InboundConnection extends Deadline {
   private onSilence(): void {
     const port = this.port();
     const first = this.stopPeek();
-    if (first.length > 0) {
+    if (first.length > 0 && port?.mtls === 'STRICT') {
       this.drop('tls-handshake-failed', 'the ClientHello was not finished in time');
       return;
     }

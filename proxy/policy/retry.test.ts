@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RetryCondition } from '../api/resources.ts';
 import type { PreparedRetry } from '../state/prepared.ts';
-import { backoffMs, budgetAllows, isRetriable, isSafeToRepeat, type Outcome } from './retry.ts';
+import { backoffMs, budgetAllows, isRetriable, safePauseMs, type Outcome } from './retry.ts';
 
 function policy(...on: RetryCondition[]): PreparedRetry {
   return {
@@ -35,7 +35,22 @@ describe('what may be sent again without being asked for', () => {
     ['an answer', answer(503), 'GET', false],
     ['a timeout', timeout, 'GET', false],
   ])('%s', (_, outcome, method, expected) => {
-    expect(isSafeToRepeat(outcome, method)).toBe(expected);
+    const facts = { made: 0, alone: false, ownApp: false };
+    expect(safePauseMs(outcome, method, facts) !== undefined).toBe(expected);
+  });
+
+  const unreached: Outcome = { type: 'connect', code: 'app-unreachable' };
+  it.each<[string, Outcome, { alone?: boolean; ownApp?: boolean }, number[]]>([
+    ['a pod that is gone', connect, {}, [0, 25, 50, 100, 200, 400]],
+    ['a pod that refused it', unprocessed, { alone: true }, [0, 25, 50, 100, 200, 400]],
+    ['the only pod, which is not there', connect, { alone: true }, [25, 50]],
+    ['a pod without its app', unreached, {}, [0, 25]],
+    ['the only pod, without its app', unreached, { alone: true }, [25, 50]],
+    ['the own app, which is not there', connect, { alone: true, ownApp: true }, []],
+  ])('after %s: with these pauses', (_, outcome, { alone = false, ownApp = false }, pauses) => {
+    const made = Array.from({ length: 8 }, (_one, i) => i);
+    const given = made.map((count) => safePauseMs(outcome, 'POST', { made: count, alone, ownApp }));
+    expect(given.filter((pauseMs) => pauseMs !== undefined)).toEqual(pauses);
   });
 });
 

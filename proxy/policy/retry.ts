@@ -31,7 +31,7 @@ const grpcUnavailable = 14;
 const conflict = 409;
 
 /** DESIGN §7: sent twice only if it provably did not reach an app, or is idempotent on a reused connection. */
-export function isSafeToRepeat(outcome: Outcome, method: string): boolean {
+function isSafeToRepeat(outcome: Outcome, method: string): boolean {
   switch (outcome.type) {
     case 'connect':
     case 'unprocessed':
