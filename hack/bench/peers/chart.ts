@@ -6,7 +6,7 @@ import { spreadOfMetric } from './verdicts.ts';
 
 const width = 820;
 const labelWidth = 170;
-const valueWidth = 130;
+const valueWidth = 160;
 const barHeight = 14;
 const step = 19;
 const groupGap = 42;

@@ -139,7 +139,7 @@ function handshakeLoad(name: string, group: string, without: readonly string[]):
       { metrics: ['perSecond'], title: 'handshakes/s here' },
     ],
     goals: [goal('cpu', 'CPU per handshake', 'envoy', 1.2)],
-    chart: { metric: 'cpu', unit: 'µs' },
+    chart: { metric: 'cpu', unit: 'µs per handshake' },
   };
 }
 

@@ -9,20 +9,23 @@ import { figuresTable, goalsTable, type Titles } from './tables.ts';
 const marks = ['<!-- peers: begin, written by the bench -->', '<!-- peers: end -->'] as const;
 
 const charts = [
+  { file: 'peers-requests.svg', heading: 'CPU time of a proxy per request', unit: 'µs' },
+  { file: 'peers-bulk.svg', heading: 'CPU time of a proxy per GiB', unit: 's per GiB' },
   {
-    file: 'peers-requests.svg',
-    heading: 'CPU time per request, of each of two proxies',
-    unit: 'µs',
-  },
-  {
-    file: 'peers-bulk.svg',
-    heading: 'CPU time per GiB, of each of two proxies',
-    unit: 's per GiB',
+    file: 'peers-rest.svg',
+    heading: 'Memory of a proxy, CPU time of a handshake at the server side',
+    unit: null,
   },
 ] as const;
 
+/** Stands above figures that are not of a whole run. */
 const quickWords =
   '**Of quick runs, with shorter or fewer rounds or with other work on the machine: they show where to look, not more.**';
+
+/** The chart for this unit: one for all the rest. */
+function chartOf(unit: string | undefined): string | null {
+  return charts.find((one) => one.unit === unit)?.unit ?? null;
+}
 
 /** Writes both; answers with the paths. */
 export function writeDocument(
@@ -33,7 +36,7 @@ export function writeDocument(
   const folder = join(repository, 'docs/figures');
   mkdirSync(folder, { recursive: true });
   const images = charts.map(({ file, heading, unit }) => {
-    const own = results.filter(({ load }) => load.chart?.unit === unit);
+    const own = results.filter(({ load }) => chartOf(load.chart?.unit) === unit);
     const path = join(folder, file);
     writeFileSync(path, chart(heading, own, titles));
     return { path, link: `![${heading}](figures/${file})` };
