@@ -1,16 +1,14 @@
 // The client side of one HTTP/1.1 connection without I/O (RFC 9112): one request at a time, reusable after a complete
 // exchange. Refuses broken responses; retries, pooling and timeouts of requests are others'.
-import { EMPTY, H1BodyWriter } from './h1-body-writer.ts';
+import { EMPTY } from './h1-body-writer.ts';
 import { H1_FAULTS } from './h1-faults.ts';
 import type { H1Fault } from './h1-faults.ts';
 import { H1ResponseParser } from './h1-head.ts';
 import { h1Options } from './h1-options.ts';
 import type { H1Options } from './h1-options.ts';
-import { H1Reader } from './h1-reader.ts';
-import type { H1ReaderSink } from './h1-reader.ts';
+import { H1Session } from './h1-session.ts';
+import { H1Stream } from './h1-stream.ts';
 import { fieldLines, hasField, requestLineAndHost } from './h1-text.ts';
-import { parseTrailers } from './h1-trailers.ts';
-import { Output } from './output.ts';
 import { keyLine } from './websocket-bridge.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
 import type { ClientSession, ClientStream, StreamListener } from './session.ts';
@@ -19,34 +17,17 @@ export function createH1ClientSession(options: Partial<H1Options> = {}): ClientS
   return new H1ClientSession(h1Options(options));
 }
 
-/** Hears nothing: what a stream has once its owner gave it up. */
-const DEAF: StreamListener<ResponseHead> = {
-  onHead: () => {},
-  onData: () => {},
-  onTrailers: () => {},
-  onReset: () => {},
-  onDrained: () => {},
-};
-
 /** RFC 9110 §15.2 sets no limit; nobody sends this many but to keep a client busy. */
 const MOST_INTERIM = 64;
 
-class H1ClientStream implements ClientStream {
-  readonly id: number;
+class H1ClientStream extends H1Stream<ResponseHead> implements ClientStream {
   readonly head: boolean;
   readonly connect: boolean;
   readonly upgrade: boolean;
-  readonly body = new H1BodyWriter();
-  readonly #session: H1ClientSession;
-  listener: StreamListener<ResponseHead>;
   responseDone = false;
-  dead = false;
   interim = 0;
-  unconsumed = 0;
-  wantsDrain = false;
   /** What was sent before the peer agreed to a tunnel, in order; null: nothing waits. */
   early: Buffer[] | null = null;
-  earlyBytes = 0;
   earlyEnd = false;
   /** Asked for a tunnel and has no answer yet. */
   tunnelPending: boolean;
@@ -59,80 +40,27 @@ class H1ClientStream implements ClientStream {
     head: RequestHead,
     listener: StreamListener<ResponseHead>,
   ) {
-    this.#session = session;
-    this.id = id;
+    super(session, id, listener);
     this.head = head.method === 'HEAD';
     this.connect = head.method === 'CONNECT';
     this.upgrade = head.upgrade !== null;
     this.tunnelPending = this.connect || this.upgrade;
-    this.listener = listener;
-  }
-
-  get queuedBytes(): number {
-    return this.dead ? 0 : this.#session.outputBytes + this.earlyBytes;
   }
 
   /** The head went out with `open`; HTTP has no second one. */
   sendHead(): boolean {
-    if (!this.dead) this.#session.resetStream(this, 'internal');
+    this.fail();
     return true;
-  }
-
-  sendData(chunk: Buffer, end: boolean): boolean {
-    return this.dead || this.#session.sendData(this, chunk, end);
-  }
-
-  sendTrailers(fields: Fields): void {
-    if (!this.dead) this.#session.sendTrailers(this, fields);
-  }
-
-  reset(reason: ResetReason): void {
-    if (this.dead) return;
-    this.listener = DEAF;
-    this.#session.resetStream(this, reason);
-  }
-
-  consumed(bytes: number): void {
-    this.unconsumed -= bytes;
-    if (!this.dead) this.#session.reviewReading();
   }
 }
 
-class H1ClientSession implements ClientSession, H1ReaderSink {
-  onWake: () => void = () => {};
-  closing = false;
-  aborting = false;
-  error: string | null = null;
-  wantsRead = true;
-  readonly #options: H1Options;
-  readonly #out: Output;
-  readonly #reader: H1Reader;
-  readonly #parser: H1ResponseParser;
-  #stream: H1ClientStream | null = null;
-  #trailers: Fields | null = null;
-  #streams = 0;
+class H1ClientSession extends H1Session<H1ClientStream> implements ClientSession {
+  protected readonly parser: H1ResponseParser;
   #keepAlive = true;
-  #awake = false;
-  #nowMs = 0;
-  #deadlineMs: number | null = null;
 
   constructor(options: H1Options) {
-    this.#options = options;
-    this.#out = new Output(options.slabs);
-    this.#reader = new H1Reader(this, options.maxHeadBytes);
-    this.#parser = new H1ResponseParser(options.maxFields);
-  }
-
-  get hasOutput(): boolean {
-    return this.#out.bytes > 0;
-  }
-
-  get outputBytes(): number {
-    return this.#out.bytes;
-  }
-
-  get openStreams(): number {
-    return this.#stream === null ? 0 : 1;
+    super(options);
+    this.parser = new H1ResponseParser(options.maxFields);
   }
 
   get reusable(): boolean {
@@ -146,121 +74,85 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
   }
 
   get capacity(): number {
-    return this.#stream === null && this.reusable ? 1 : 0;
+    return this.stream === null && this.reusable ? 1 : 0;
   }
 
   open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream {
     if (this.capacity === 0) throw new Error('H1 client session: open() without capacity');
-    const stream = new H1ClientStream(this, ++this.#streams, head, listener);
-    this.#stream = stream;
-    this.#deadlineMs = null;
-    this.#out.text(requestLineAndHost(head) + fieldLines(head.fields) + begin(stream, head, end));
-    if (end && !stream.tunnelPending) stream.body.write(this.#out, EMPTY, true);
+    const stream = new H1ClientStream(this, ++this.streams, head, listener);
+    this.stream = stream;
+    this.deadlineMs = null;
+    this.out.text(requestLineAndHost(head) + fieldLines(head.fields) + begin(stream, head, end));
+    if (end && !stream.tunnelPending) stream.body.write(this.out, EMPTY, true);
     else if (end) stream.earlyEnd = true;
-    this.#wakeForOutput();
+    this.wake();
     return stream;
   }
 
   receive(bytes: Buffer, nowMs: number): void {
-    this.#nowMs = nowMs;
-    const stream = this.#stream;
+    this.nowMs = nowMs;
+    const stream = this.stream;
     if (stream === null ? !this.closing : stream.responseDone) return this.#unsolicited();
-    this.#reader.receive(bytes);
+    this.reader.receive(bytes);
     this.reviewReading();
   }
 
   receiveEnd(nowMs: number): void {
-    this.#nowMs = nowMs;
-    const stream = this.#stream;
-    if (stream === null) return this.#finish();
-    if (stream.responseDone) return this.#abandon(stream, 'closed');
-    if (this.#reader.untilClose) return this.#endByClose(stream);
+    this.nowMs = nowMs;
+    const stream = this.stream;
+    if (stream === null) return this.finish();
+    if (stream.responseDone) return this.abandon(stream, 'closed');
+    if (this.reader.untilClose) return this.#endByClose(stream);
     this.error = H1_FAULTS.truncated.text;
-    this.#abandon(stream, 'closed');
-  }
-
-  close(): void {
-    const stream = this.#stream;
-    if (stream !== null) this.#abandon(stream, 'closed');
-    else this.#finish();
-  }
-
-  takeOutput(): Buffer[] {
-    this.#awake = false;
-    const output = this.#out.take();
-    const stream = this.#stream;
-    if (stream !== null && stream.wantsDrain && stream.early === null) {
-      stream.wantsDrain = false;
-      stream.listener.onDrained();
-    }
-    return output;
+    this.abandon(stream, 'closed');
   }
 
   drain(): void {
     this.#keepAlive = false;
-    if (this.#stream === null) this.#finish();
-  }
-
-  nextTimeoutMs(): number | null {
-    return this.#deadlineMs;
+    if (this.stream === null) this.finish();
   }
 
   onTimeout(nowMs: number): void {
-    if (this.#deadlineMs !== null && nowMs >= this.#deadlineMs) this.#finish();
+    if (this.deadlineMs !== null && nowMs >= this.deadlineMs) this.finish();
   }
 
   // ---- what the reader says
 
   onHeadText(text: string, more: boolean): H1Fault | null {
-    const stream = this.#stream;
+    const stream = this.stream;
     if (stream === null) return H1_FAULTS.unsolicited;
-    const parser = this.#parser;
+    const parser = this.parser;
     const fault = parser.parse(text, stream);
     if (fault !== null) return fault;
     const head = parser.head!;
     if (head.status < 200 && head.status !== 101) {
       if (++stream.interim > MOST_INTERIM) return H1_FAULTS.interim;
-      this.#reader.expectBody('none', 0);
+      this.reader.expectBody('none', 0);
       stream.listener.onHead(head, false);
       return null;
     }
     if (!parser.keepAlive || parser.framing === 'tunnel') this.#keepAlive = false;
     const ended = parser.framing === 'none';
-    this.#reader.expectBody(parser.framing, head.contentLength ?? 0);
+    this.reader.expectBody(parser.framing, head.contentLength ?? 0);
     if (stream.tunnelPending) this.#settleTunnel(stream, parser.framing === 'tunnel');
     if (ended) this.#responseEnded(stream, more);
     stream.listener.onHead(head, ended);
     return null;
   }
 
-  onBody(chunk: Buffer): void {
-    const stream = this.#stream!;
-    stream.unconsumed += chunk.length;
-    stream.listener.onData(chunk, false);
-  }
-
-  onTrailerText(text: string): H1Fault | null {
-    const section = this.#parser.section;
-    const fault = parseTrailers(section, text);
-    this.#trailers = section.fields;
-    return fault;
-  }
-
   onMessageEnd(last: Buffer | null, more: boolean): void {
-    const stream = this.#stream!;
-    const trailers = this.#trailers;
-    this.#trailers = null;
+    const stream = this.stream!;
+    const trailers = this.takeTrailers();
     if (last !== null) stream.unconsumed += last.length;
     this.#responseEnded(stream, more);
-    if (trailers !== null && trailers.length > 0) stream.listener.onTrailers(trailers);
-    else stream.listener.onData(last ?? EMPTY, true);
+    this.tellEnd(stream, last, trailers);
   }
 
   onFault(fault: H1Fault): void {
     this.error = fault.text;
-    const stream = this.#stream;
-    if (stream !== null) this.#abandon(stream, 'protocol');
-    else this.#finish();
+    const stream = this.stream;
+    if (stream !== null) this.abandon(stream, 'protocol');
+    else this.finish();
   }
 
   // ---- what the stream says
@@ -268,38 +160,28 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
   sendData(stream: H1ClientStream, chunk: Buffer, end: boolean): boolean {
     if (stream.tunnelPending) return this.#sendEarly(stream, chunk, end);
     if (stream.declined) return true;
-    if (stream.body.done || !stream.body.write(this.#out, chunk, end)) {
+    if (stream.body.done || !stream.body.write(this.out, chunk, end)) {
       this.resetStream(stream, 'internal');
       return true;
     }
-    const drained = this.#out.bytes < this.#options.highWaterBytes;
-    if (!drained) stream.wantsDrain = true;
+    const room = this.hasRoom(stream);
     if (end) this.#requestEnded(stream);
-    this.#wakeForOutput();
-    return drained;
+    this.wake();
+    return room;
   }
 
   sendTrailers(stream: H1ClientStream, fields: Fields): void {
     if (stream.declined) return;
     if (stream.tunnelPending) this.#sendEarly(stream, EMPTY, true);
-    else if (stream.body.done || !stream.body.trailers(this.#out, fields)) {
+    else if (stream.body.done || !stream.body.trailers(this.out, fields)) {
       return this.resetStream(stream, 'internal');
     } else this.#requestEnded(stream);
-    this.#wakeForOutput();
-  }
-
-  /** This side gives the exchange up: a request cannot be taken back but by ending the connection. */
-  resetStream(stream: H1ClientStream, reason: ResetReason): void {
-    this.error ??= `stream reset: ${reason}`;
-    this.#abandon(stream, reason);
+    this.wake();
   }
 
   reviewReading(): void {
-    const stream = this.#stream;
-    const wants = stream === null || stream.unconsumed <= this.#options.receiveWindowBytes;
-    if (wants === this.wantsRead) return;
-    this.wantsRead = wants;
-    this.onWake();
+    const stream = this.stream;
+    this.wantRead(stream === null || stream.unconsumed <= this.options.receiveWindowBytes);
   }
 
   // ---- parts
@@ -309,7 +191,7 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
     if (chunk.length > 0) (stream.early ??= []).push(chunk);
     stream.earlyBytes += chunk.length;
     if (end) stream.earlyEnd = true;
-    const drained = stream.earlyBytes < this.#options.highWaterBytes;
+    const drained = stream.earlyBytes < this.options.highWaterBytes;
     if (!drained) stream.wantsDrain = true;
     return drained;
   }
@@ -328,12 +210,12 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
       return;
     }
     stream.body.begin('tunnel', 0);
-    for (const chunk of early) stream.body.write(this.#out, chunk, false);
+    for (const chunk of early) stream.body.write(this.out, chunk, false);
     if (end) {
-      stream.body.write(this.#out, EMPTY, true);
+      stream.body.write(this.out, EMPTY, true);
       this.#requestEnded(stream);
     }
-    if (early.length > 0) this.#wakeForOutput();
+    if (early.length > 0) this.wake();
   }
 
   #requestEnded(stream: H1ClientStream): void {
@@ -350,32 +232,29 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
       // Nothing may follow the only response there can be (RFC 9112 §9.2): the next one could not be trusted.
       this.error = H1_FAULTS.unsolicited.text;
       this.#keepAlive = false;
-      this.#reader.kill();
+      this.reader.kill();
     }
     if (stream.body.done) this.#exchangeEnded(stream);
     else if (!this.#keepAlive) {
       // The peer will not read the rest of the request.
-      stream.dead = true;
-      this.#stream = null;
-      this.#finish();
+      this.retire(stream);
+      this.finish();
     }
   }
 
   #exchangeEnded(stream: H1ClientStream): void {
-    stream.dead = true;
-    this.#stream = null;
-    if (!this.#keepAlive) return this.#finish();
-    const { idleTimeoutMs } = this.#options;
-    this.#deadlineMs = idleTimeoutMs === null ? null : this.#nowMs + idleTimeoutMs;
+    this.retire(stream);
+    if (!this.#keepAlive) return this.finish();
+    const { idleTimeoutMs } = this.options;
+    this.deadlineMs = idleTimeoutMs === null ? null : this.nowMs + idleTimeoutMs;
     this.reviewReading();
   }
 
   #endByClose(stream: H1ClientStream): void {
     stream.responseDone = true;
     if (stream.body.done || stream.body.framing !== 'tunnel') {
-      stream.dead = true;
-      this.#stream = null;
-      this.#finish();
+      this.retire(stream);
+      this.finish();
     }
     stream.listener.onData(EMPTY, true);
   }
@@ -383,31 +262,20 @@ class H1ClientSession implements ClientSession, H1ReaderSink {
   /** Between exchanges, or behind a response whose request still goes out: nobody would read the rest of that. */
   #unsolicited(): void {
     this.error = H1_FAULTS.unsolicited.text;
-    if (this.#stream !== null) this.#stream.dead = true;
-    this.#stream = null;
-    this.#finish();
+    if (this.stream !== null) this.retire(this.stream);
+    this.finish();
   }
 
-  #abandon(stream: H1ClientStream, reason: ResetReason): void {
-    stream.dead = true;
-    this.#stream = null;
+  protected abandon(stream: H1ClientStream, reason: ResetReason): void {
+    this.retire(stream);
     this.aborting = true;
-    this.#finish();
+    this.finish();
     stream.listener.onReset(reason);
   }
 
-  #finish(): void {
-    this.#reader.kill();
+  protected override finish(): void {
     this.#keepAlive = false;
-    this.#deadlineMs = null;
-    this.closing = true;
-    this.onWake();
-  }
-
-  #wakeForOutput(): void {
-    if (this.#awake) return;
-    this.#awake = true;
-    this.onWake();
+    super.finish();
   }
 }
 

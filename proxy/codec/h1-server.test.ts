@@ -585,4 +585,19 @@ describe('timeouts of an HTTP/1.1 server session', () => {
     expect(takeText(session)).toMatch(/^HTTP\/1\.1 408 /);
     expect(session.closing).toBe(true);
   });
+
+  it('reads nothing more once a tunnel has ended both ways', () => {
+    const session = createH1ServerSession();
+    const exchanges = recordRequests(session, ({ stream }) => {
+      stream.sendHead(response(), false);
+      stream.sendData(bytesOf('ok'), true);
+    });
+    session.receive(bytesOf('CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\nraw'), 0);
+    session.receiveEnd(0);
+    session.takeOutput();
+    session.receive(bytesOf('more'), 0);
+    expect(exchanges.map(({ got }) => [got.body, got.ended])).toEqual([['raw', true]]);
+    expect(session).toMatchObject({ closing: true, openStreams: 0, hasOutput: false, error: null });
+    expect(session.nextTimeoutMs()).toBeNull();
+  });
 });
