@@ -84,3 +84,23 @@ describe('settings from a local file', () => {
     );
   });
 });
+
+describe('the number of cores', () => {
+  const ofBootstrap = (concurrency?: number) =>
+    configFromEnvironment({
+      ...env,
+      TSMESH_BOOTSTRAP: JSON.stringify({ ...bootstrap, concurrency }),
+    }).concurrency;
+  const ofFile = (concurrency?: number) =>
+    configFromFile(JSON.stringify({ resources: [], concurrency }), 'mesh.json').concurrency;
+
+  it('is one where nobody says more', () => {
+    expect([ofBootstrap(), ofFile()]).toEqual([1, 1]);
+    expect([ofBootstrap(16), ofFile(2)]).toEqual([16, 2]);
+  });
+
+  it.each([0, 17, 1.5])('is refused where it is %d, with the field', (concurrency) => {
+    expect(() => ofBootstrap(concurrency)).toThrow('TSMESH_BOOTSTRAP: /concurrency must be');
+    expect(() => ofFile(concurrency)).toThrow('mesh.json: /concurrency must be');
+  });
+});
