@@ -45,6 +45,7 @@ export class InboundConnection extends Deadline {
   private downstream: Downstream | null = null;
   private tunnel: Tunnel | null = null;
   private done = false;
+  private lookedAgain = false;
 
   constructor(deps: InboundDeps, owner: InboundOwner, socket: Socket) {
     super();
@@ -106,7 +107,7 @@ export class InboundConnection extends Deadline {
 
   onDeadline(): void {
     if (this.tls !== null) this.drop('tls-handshake-failed', 'not finished in time');
-    else if (this.peek !== null) this.onSilence();
+    else if (this.peek !== null) this.onDeadlineOfPeek();
   }
 
   private port(): InboundPort | null {
@@ -143,6 +144,17 @@ export class InboundConnection extends Deadline {
     const first = this.stopPeek();
     if (hello === 'mesh') this.handshake(first);
     else this.plaintext(first);
+  }
+
+  /** Timers come before sockets in a turn of the event loop: a process that was held up looks at both once more. */
+  private onDeadlineOfPeek(): void {
+    if (this.lookedAgain) {
+      this.onSilence();
+      return;
+    }
+    this.lookedAgain = true;
+    const { io } = this.deps;
+    io.wheel.schedule(this, io.clock.nowMs() + lookAgainMs);
   }
 
   private onSilence(): void {
@@ -339,6 +351,9 @@ function detectLate(bytes: Buffer, port: InboundPort | null): Detected | 'mesh' 
 function isTcp({ protocol }: InboundPort): boolean {
   return protocol === 'tcp';
 }
+
+/** A later turn of the event loop is all that it must be. */
+const lookAgainMs = 10;
 
 /** Only while the configuration is taken away under an open connection. */
 const unknownPort: InboundPort = {

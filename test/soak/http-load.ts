@@ -8,7 +8,7 @@ import { bodyOf, type Ledger } from './ledger.ts';
 
 const host = '127.0.0.1';
 /** Whatever takes longer is a problem. */
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 export interface Target {
   ledger: Ledger;

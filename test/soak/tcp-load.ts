@@ -8,7 +8,7 @@ import type { Target } from './http-load.ts';
 import { bodyOf } from './ledger.ts';
 
 const host = '127.0.0.1';
-const patienceMs = 20_000;
+const patienceMs = 60_000;
 
 function open(port: number): Socket {
   const socket = connect({ port, host, allowHalfOpen: true });

@@ -160,7 +160,7 @@ const maxLines = 2_000;
 /** Keeps the newest lines; resolves with the health port as the log says it. */
 function followLog(child: ChildProcess, log: Record<string, unknown>[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    child.once('exit', () => reject(new Error('a sidecar ended before it was ready')));
+    child.once('exit', () => reject(new Error('a sidecar ended')));
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const entry = JSON.parse(line) as { message?: string; health?: number };
       log.push({ ...entry });
@@ -180,6 +180,10 @@ interface Parts {
 
 function asSidecar({ child, log, health, renew, remove }: Parts): SidecarProcess {
   const pid = child.pid!;
+  let stopping = false;
+  child.once('exit', (code, signal) => {
+    if (!stopping) console.error('a sidecar ended by itself', { code, signal }, log.slice(-3));
+  });
   const metrics = async (): Promise<string> =>
     await (await fetch(`http://${loopback}:${health}/metrics`)).text();
   return {
@@ -198,6 +202,7 @@ function asSidecar({ child, log, health, renew, remove }: Parts): SidecarProcess
     openFiles: () => readdirSync(`/proc/${pid}/fd`).length,
     renew,
     async stop() {
+      stopping = true;
       if (child.exitCode === null && child.signalCode === null) {
         const exit = once(child, 'exit');
         child.kill('SIGKILL');
