@@ -38,6 +38,8 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   /** What the peer may still send on the connection, and what it was not told that was consumed. */
   protected receiveWindow: number;
   protected owed = 0;
+  /** Of what the peer may send, so much is beyond the window. */
+  #lent = 0;
   readonly #reader: H2FrameReader;
   #awake = false;
   /** Sweeps since the transport last took output. */
@@ -324,6 +326,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   }
 
   protected creditConnection(bytes: number): void {
+    if (this.#lent > 0) bytes -= this.#repay(bytes);
     this.owed += bytes;
     if (this.owed > this.receiveWindow) this.openWindow();
   }
@@ -338,6 +341,28 @@ export abstract class H2Connection<Out extends Head, In extends Head>
     this.receiveWindow += this.owed;
     this.owed = 0;
     this.wake();
+  }
+
+  /** Received and not consumed: memory. */
+  protected get heldBytes(): number {
+    return this.options.connectionWindowBytes + this.#lent - this.receiveWindow - this.owed;
+  }
+
+  /** Little is left, because receivers are slow. Their streams have windows of their own, so they cannot take it all. */
+  protected lend(): void {
+    const { connectionWindowBytes, connectionLoanBytes } = this.options;
+    const bytes = Math.min(connectionWindowBytes / 4, connectionLoanBytes - this.#lent) >>> 0;
+    if (bytes <= 0 || this.closing) return;
+    this.#lent += bytes;
+    writeWindowUpdate(this.sender.out, 0, bytes);
+    this.receiveWindow += bytes;
+    this.wake();
+  }
+
+  #repay(bytes: number): number {
+    const paid = Math.min(bytes, this.#lent);
+    this.#lent -= paid;
+    return paid;
   }
 
   protected openStreamWindow(stream: H2Stream<Out, In>): void {

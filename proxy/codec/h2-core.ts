@@ -31,9 +31,11 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
   #dataStream: H2Stream<Out, In> | null = null;
   #dataEnd = false;
   #first = true;
+  readonly #lowWindow: number;
 
   constructor(options: H2Options, isServer: boolean) {
     super(options, isServer);
+    this.#lowWindow = options.connectionWindowBytes / 8;
     this.builder = new H2HeadBuilder(options.maxHeaderListBytes);
     this.#decoder = new HpackDecoder(options.headerTableBytes, this.builder);
     this.#block = new HeaderBlock(options.maxHeaderListBytes + BLOCK_SLACK_BYTES);
@@ -63,6 +65,7 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
     if (length > this.receiveWindow) return this.fail(H2_ERROR.flowControl, 'connection window');
     this.receiveWindow -= length;
     if (this.owed > this.receiveWindow) this.openWindow();
+    if (this.receiveWindow < this.#lowWindow) this.lend();
     if (length === 0 && !end && !this.spend(COST.emptyFrame, 'empty DATA frames')) return;
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#dataAfterEnd(id);

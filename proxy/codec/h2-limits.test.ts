@@ -193,6 +193,31 @@ describe('a stream whose bytes do not move', () => {
     expect(session.closing).toBe(false);
   });
 
+  it('has the others lent what it holds, up to a bound, and then paid back', () => {
+    const options = { connectionWindowBytes: 80_000, connectionLoanBytes: 30_000 };
+    const { session, exchanges } = server(options);
+    session.receive(OPEN_POST, 0);
+    let granted = 80_000;
+    const send = (bytes: number) => {
+      session.receive(frame(0, 0, 1, Buffer.alloc(bytes)), 0);
+      for (const { type, id, payload } of take(session))
+        if (type === FRAME.windowUpdate && id === 0) granted += payload.readUInt32BE(0);
+    };
+    for (let i = 0; i < 7; i++) send(10_000);
+    expect(granted).toBe(80_000);
+    send(5_000);
+    expect(granted).toBe(100_000);
+    for (let i = 0; i < 3; i++) send(10_000);
+    expect(granted).toBe(110_000);
+    send(5_000);
+    expect(granted).toBe(110_000);
+    exchanges[0]!.stream.consumed(29_000);
+    expect(take(session).filter(({ id }) => id === 0)).toEqual([]);
+    exchanges[0]!.stream.consumed(11_000);
+    const paid = take(session).filter(({ type, id }) => type === FRAME.windowUpdate && id === 0);
+    expect(paid.map(({ payload }) => payload.readUInt32BE(0))).toEqual([10_000]);
+  });
+
   it('makes a client look for another connection before it holds up the others', () => {
     const { session, got, stream } = client({}, { connectionWindowBytes: 100_000 });
     session.receive(headers(1, FLAG.endHeaders, ':status', '200'), 0);

@@ -10,6 +10,8 @@ export interface H2Options {
   /** What the peer may send before it is consumed: per stream, and in all. */
   streamWindowBytes: number;
   connectionWindowBytes: number;
+  /** So much more is granted while slow receivers hold the window of the connection: the others have to go on. */
+  connectionLoanBytes: number;
   /**
    * The largest frame that is taken. DATA is never put together, so a large one costs no memory: between proxies
    * 65536 or more saves work. The default is that of RFC 9113, which test suites take for granted.
@@ -53,6 +55,7 @@ export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   maxConcurrentStreams: 1000,
   streamWindowBytes: 1048576,
   connectionWindowBytes: 8388608,
+  connectionLoanBytes: 25165824,
   maxFrameBytes: 16384,
   headerTableBytes: 4096,
   huffman: 'never',

@@ -78,7 +78,10 @@ describe('an HTTP/2 client and server session', () => {
   });
 
   it('bound what all streams of a connection hold together', () => {
-    const { exchanges, open, go } = pair(undefined, { connectionWindowBytes: 200_000 });
+    const { exchanges, open, go } = pair(undefined, {
+      connectionWindowBytes: 200_000,
+      connectionLoanBytes: 0,
+    });
     for (let i = 0; i < 3; i++) sendAll(open({ method: 'POST' }, false).stream, 'x'.repeat(90_000));
     go();
     const held = () => exchanges.reduce((sum, { got }) => sum + got.bodyBytes, 0);
