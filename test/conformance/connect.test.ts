@@ -52,9 +52,11 @@ describe('connectconformance', () => {
       const { total, passed, failed, carried } = await runSuite({ mode, way, config, only });
       expect(failed).toEqual([]);
       expect([total, passed]).toEqual([expected.cases, expected.cases]);
-      // It went where the test says; a few cases give up before they send anything.
-      expect(carried.requests).toBeGreaterThan(expected.plaintext * 0.99);
-      expect(carried.mtlsRequests).toBe(way === 'two' ? carried.requests : 0);
+      // It went where the test says; a few cases give up before anything is sent on.
+      const most = expected.plaintext * 0.99;
+      expect(carried.requests).toBeGreaterThan(most);
+      if (way === 'two') expect(carried.mtlsRequests).toBeGreaterThan(most);
+      else expect(carried.mtlsRequests).toBe(0);
       expect(carried.mtlsConnections).toBe(way === 'two' ? carried.connections : 0);
     },
     600_000,
