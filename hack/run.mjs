@@ -15,6 +15,7 @@ const commands = {
   check: 'hack/verify.ts',
   images: 'hack/images.ts',
   bench: 'hack/bench.ts',
+  fuzz: 'hack/fuzz.ts',
   generate: 'hack/generate.ts',
 };
 
