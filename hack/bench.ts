@@ -4,7 +4,7 @@ import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
 import { benchOperator } from './bench/operator.ts';
 import { benchPeers } from './bench/peers/bench.ts';
-import { peersUsage } from './bench/peers/options.ts';
+import { peersUsage, UsageError } from './bench/peers/options.ts';
 import { benchPolicy } from './bench/policy.ts';
 import { benchSidecar } from './bench/sidecar.ts';
 import { row } from './bench/process-figures.ts';
@@ -43,5 +43,11 @@ async function runBenches(): Promise<void> {
 }
 
 const [first, ...rest] = process.argv.slice(2);
-if (first === 'peers') await benchPeers(rest);
-else await runBenches();
+try {
+  if (first === 'peers') await benchPeers(rest);
+  else await runBenches();
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

@@ -22,7 +22,7 @@ import {
 import type { Load } from './load.ts';
 import { nginx } from './nginx.ts';
 import { profileWords } from './profile.ts';
-import { isWhole, parseOptions, peersUsage, type Options } from './options.ts';
+import { isWhole, parseOptions, UsageError, type Options } from './options.ts';
 import type { Peer } from './peer.ts';
 import { requestLoads } from './request-loads.ts';
 import { clearResults, readResults, saveResult } from './results.ts';
@@ -45,9 +45,7 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   const selected = loads.filter(({ name }) => matches(options.only, name));
   if (selected.length === 0) {
     const names = loads.map(({ name }) => name).join(', ');
-    throw new Error(
-      `--only ${options.only.join(',')}: no such load; there are ${names}\n${peersUsage}`,
-    );
+    throw new UsageError(`--only ${options.only.join(',')}: no such load; there are ${names}`);
   }
   const tools = await ensureTools();
   const peers = selectPeers(tools, options);
@@ -77,7 +75,8 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
 
 function write(source: 'whole' | 'quick'): void {
   const results = readResults(loads, source === 'whole');
-  if (results.length === 0) throw new Error(`no results of ${source} runs in dist/bench`);
+  if (results.length === 0)
+    throw new UsageError(`--write ${source}: there are no results of such runs in dist/bench`);
   const written = writeDocument(
     results,
     source,
@@ -110,7 +109,7 @@ function selectPeers(tools: Tools, { peers: wanted, profile }: Options): Peer[] 
     const [base, file] = name.split('@');
     if (base === 'tsmesh' && file !== undefined) return tsmesh(resolve(repository, file), name);
     const found = all.filter((peer) => peer.name === name || peer.name.startsWith(`${name}-`));
-    if (found.length === 0) throw new Error(`--peers ${name}: no such peer\n${peersUsage}`);
+    if (found.length === 0) throw new UsageError(`--peers ${name}: no such peer`);
     return found;
   });
 }

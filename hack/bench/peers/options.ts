@@ -27,20 +27,17 @@ export const peersUsage = `npm run bench -- peers [flags]
   --write whole   measure nothing; put the results of whole runs into docs/performance.md and docs/figures
   --write quick   the same with those of runs of all peers that had other --rounds or --seconds`;
 
-/** Throws with the usage for what is not a flag of it. */
+/** The caller's mistake, said with the usage. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+  constructor(problem: string) {
+    super(`${problem}\n${peersUsage}`);
+  }
+}
+
+/** Throws a UsageError for what is not a flag of it. */
 export function parseOptions(args: readonly string[]): Options {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      only: { type: 'string' },
-      peers: { type: 'string' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      profile: { type: 'boolean', default: false },
-      resume: { type: 'boolean', default: false },
-      write: { type: 'string' },
-    },
-  });
+  const values = parse(args);
   return {
     rounds: count('--rounds', values.rounds),
     seconds: count('--seconds', values.seconds),
@@ -52,9 +49,27 @@ export function parseOptions(args: readonly string[]): Options {
   };
 }
 
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: flags }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+const flags = {
+  only: { type: 'string' },
+  peers: { type: 'string' },
+  rounds: { type: 'string' },
+  seconds: { type: 'string' },
+  profile: { type: 'boolean', default: false },
+  resume: { type: 'boolean', default: false },
+  write: { type: 'string' },
+} as const;
+
 function source(text: string | undefined): Options['write'] {
   if (text === undefined || text === 'whole' || text === 'quick') return text ?? null;
-  throw new Error(`--write ${text}: must be whole or quick\n${peersUsage}`);
+  throw new UsageError(`--write ${text}: must be whole or quick`);
 }
 
 /** A run whose results may stand in the documents: all peers, all rounds, the loads' own length. */
@@ -67,7 +82,7 @@ function count(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1) {
-    throw new Error(`${flag} ${text}: must be a whole number from 1 on\n${peersUsage}`);
+    throw new UsageError(`${flag} ${text}: must be a whole number from 1 on`);
   }
   return value;
 }
