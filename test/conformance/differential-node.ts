@@ -15,7 +15,7 @@ export async function startLenientNode(): Promise<Recorder> {
       const { method = '', url = '' } = request;
       const host = request.headers.host ?? '';
       const recorded: Recorded = { method, target: url, host, body: '', complete: false };
-      const id = /case-\d{4}/.exec(`${url} ${host}`)?.[0];
+      const id = /case-\d{4}/.exec(`${url} ${request.rawHeaders.join(' ')}`)?.[0];
       if (id === undefined) strays.push(recorded);
       else byCase.set(id, [...(byCase.get(id) ?? []), recorded]);
       request.setEncoding('latin1');

@@ -10,7 +10,7 @@ const intro = `# HTTP/1.1: the same bytes through several proxies
 Written by \`test/conformance/differential.test.ts\` (\`UPDATE_GOLDEN=1\` with \`TSMESH_FULL=1\`); see [Conformance](conformance.md).
 HAProxy, nginx (Debian) and Envoy as plain reverse proxies, Node's own server in lenient mode as a careless app, and our
 sidecars, one in plaintext and two with mutual TLS between. Each cell says what reached the upstream (\`next\`: the plain
-request that follows each case; \`…\`: not to its end; \`?\`: nobody can tell where it ends), or else the statuses that the
+request that follows each case; \`…\`: its end is waited for; \`?\`: nobody can tell where it ends), or else the statuses that the
 client got.
 
 ## Requests

@@ -55,7 +55,9 @@ export function statuses({ received }: Outcome): string {
 
 /** For tables: `POST "abc" · GET`, and `+1` where the plain request came after. */
 export function words(outcome: Outcome): string {
-  const list = outcome.forwarded.map(({ method, body, complete }) => {
+  // How much of a refused request went on before it was seen to be wrong is chance.
+  const said = outcome.forwarded.filter(({ complete }) => complete || !gaveUp(outcome));
+  const list = said.map(({ method, body, complete }) => {
     const shown = body.length > 12 ? `${body.length} octets` : JSON.stringify(body);
     const verb = method.length > 12 ? `${method.slice(0, 12)}…` : method;
     return `${verb}${body === '' ? '' : ` ${shown}`}${complete ? '' : ' …'}`;
