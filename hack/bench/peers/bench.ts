@@ -22,7 +22,7 @@ import {
 import type { Load } from './load.ts';
 import { nginx } from './nginx.ts';
 import { profileWords } from './profile.ts';
-import { isWhole, parseOptions, UsageError, type Options } from './options.ts';
+import { isWhole, parseOptions, selectNames, UsageError, type Options } from './options.ts';
 import type { Peer } from './peer.ts';
 import { requestLoads } from './request-loads.ts';
 import { clearResults, readResults, saveResult } from './results.ts';
@@ -42,11 +42,11 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
     write(options.write);
     return;
   }
-  const selected = loads.filter(({ name }) => matches(options.only, name));
-  if (selected.length === 0) {
-    const names = loads.map(({ name }) => name).join(', ');
-    throw new UsageError(`--only ${options.only.join(',')}: no such load; there are ${names}`);
-  }
+  const names = selectNames(
+    loads.map(({ name }) => name),
+    options.only,
+  );
+  const selected = loads.filter(({ name }) => names.includes(name));
   const tools = await ensureTools();
   const peers = selectPeers(tools, options);
   if (peers.some(({ name }) => name === 'tsmesh')) await makeBundle();
@@ -83,10 +83,6 @@ function write(source: 'whole' | 'quick'): void {
     titlesOf(allPeers({ envoy: '', haproxy: '', nginx: '' })),
   );
   console.log(written.join('\n'));
-}
-
-function matches(parts: readonly string[], name: string): boolean {
-  return parts.length === 0 || parts.some((part) => name.includes(part));
 }
 
 function allPeers(

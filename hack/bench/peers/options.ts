@@ -18,7 +18,7 @@ export interface Options {
 }
 
 export const peersUsage = `npm run bench -- peers [flags]
-  --only a,b      loads whose name contains one of these (get-32, get, rate, grpc, memory …)
+  --only a,b      loads of these names, or whose name contains it (get-32, get, rate, grpc, memory …)
   --peers a,b     tsmesh, envoy, envoy-h1, envoy-h2, haproxy, nginx; tsmesh@dist/other.mjs is another bundle
   --rounds N      instead of 5
   --seconds N     of one round, instead of each load's own
@@ -70,6 +70,18 @@ const flags = {
 function source(text: string | undefined): Options['write'] {
   if (text === undefined || text === 'whole' || text === 'quick') return text ?? null;
   throw new UsageError(`--write ${text}: must be whole or quick`);
+}
+
+/** Of these names those that are wanted: one in full, or all that contain it. Throws a UsageError for none. */
+export function selectNames(names: readonly string[], wanted: readonly string[]): string[] {
+  if (wanted.length === 0) return [...names];
+  const found = wanted.flatMap((part) => {
+    if (names.includes(part)) return [part];
+    const some = names.filter((name) => name.includes(part));
+    if (some.length > 0) return some;
+    throw new UsageError(`--only ${part}: no such load; there are ${names.join(', ')}`);
+  });
+  return names.filter((name) => found.includes(name));
 }
 
 /** A run whose results may stand in the documents: all peers, all rounds, the loads' own length. */

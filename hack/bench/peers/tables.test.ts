@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { chart } from './chart.ts';
 import { between, section } from './document.ts';
 import { goal } from './load.ts';
-import { isWhole, parseOptions } from './options.ts';
+import { isWhole, parseOptions, selectNames } from './options.ts';
 import { figure, spreadOf } from './statistics.ts';
 import { figuresTable, goalsTable, titleOf, type LoadResult } from './tables.ts';
 import { spreadOfMetric, verdictsOf, type Rounds } from './verdicts.ts';
@@ -163,6 +163,16 @@ describe('the command line', () => {
   it('takes numbers and lists', () => {
     const options = parseOptions(['--rounds', '3', '--only', 'get,rate', '--peers', 'tsmesh']);
     expect(options).toMatchObject({ rounds: 3, only: ['get', 'rate'], peers: ['tsmesh'] });
+  });
+
+  it('takes a load by its name, or all that contain it, in their order', () => {
+    const names = ['get-4', 'tcp-up', 'beside-tcp-up', 'get-32'];
+    expect(selectNames(names, [])).toEqual(names);
+    expect(selectNames(names, ['tcp-up'])).toEqual(['tcp-up']);
+    expect(selectNames(names, ['get', 'beside'])).toEqual(['get-4', 'beside-tcp-up', 'get-32']);
+    expect(() => selectNames(names, ['get', 'post'])).toThrow(
+      '--only post: no such load; there are get-4',
+    );
   });
 
   it('tells a whole run from a quick one', () => {
