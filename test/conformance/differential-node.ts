@@ -33,7 +33,6 @@ export async function startLenientNode(): Promise<Recorder> {
     port: (server.address() as AddressInfo).port,
     of: (id) => byCase.get(id) ?? [],
     strays,
-    forget: (id) => void byCase.delete(id),
     close() {
       server.close();
       server.closeAllConnections();

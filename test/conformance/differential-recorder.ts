@@ -18,7 +18,6 @@ export interface Recorder {
   of(id: string): readonly Recorded[];
   /** Requests in which no case is named. */
   strays: Recorded[];
-  forget(id: string): void;
   close(): void;
 }
 
@@ -47,7 +46,6 @@ export async function startRecorder(answers: Answers = () => null): Promise<Reco
     port: (server.address() as AddressInfo).port,
     of: (id) => byCase.get(id) ?? [],
     strays,
-    forget: (id) => void byCase.delete(id),
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();
@@ -115,12 +113,12 @@ class Connection {
 
   #chunk(request: Recorded): boolean {
     const line = /^([0-9a-f]{1,12})(;[^\r\n]*)?\r\n/i.exec(this.#text);
-    if (line === null) return this.#waits(/^[0-9a-f]{0,12}(;[^\r\n]*)?\r?$/i, request);
+    if (line === null) return this.#waits(/^[0-9a-f]{0,12}(;[^\r\n]*)?\r?$/i, this.#text);
     const size = parseInt(line[1]!, 16);
     const rest = this.#text.slice(line[0].length);
     if (size === 0) {
       const end = /^([^\r\n]+\r\n)*\r\n/.exec(rest);
-      if (end === null) return this.#waits(/^([^\r\n]+\r\n)*[^\r\n]*\r?$/, request, rest);
+      if (end === null) return this.#waits(/^([^\r\n]+\r\n)*[^\r\n]*\r?$/, rest);
       this.#text = rest.slice(end[0].length);
       return this.#complete(request);
     }
@@ -133,7 +131,7 @@ class Connection {
   }
 
   /** More may still make it right; if not, the chunks are broken. */
-  #waits(possible: RegExp, _request: Recorded, text = this.#text): boolean {
+  #waits(possible: RegExp, text: string): boolean {
     if (possible.test(text)) return false;
     this.#framing = { kind: 'ambiguous' };
     return true;
