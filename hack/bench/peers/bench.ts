@@ -53,8 +53,8 @@ export async function benchPeers(args: readonly string[]): Promise<void> {
   const whole = isWhole(options);
   // What an earlier whole run measured is only part of this one when asked for.
   if (whole && options.only.length === 0 && !options.resume) clearResults();
-  const done = options.resume ? readResults(loads, true).map(({ load }) => load.name) : [];
-  const results: LoadResult[] = [];
+  const results: LoadResult[] = options.resume ? readResults(selected, true) : [];
+  const done = results.map(({ load }) => load.name);
   const broken: string[] = [];
   for (const load of selected.filter(({ name }) => !done.includes(name))) {
     try {
