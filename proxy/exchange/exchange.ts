@@ -16,18 +16,18 @@ import { changeFields } from '../policy/header-change.ts';
 import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
 import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
 import type { Outcome } from '../policy/retry.ts';
-import { fieldLine } from '../policy/route-match.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
-import { grpcStatusFields, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
+import { grpcStatusFields, grpcStatusOf, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
 import { sendLocalReply, type LocalReply } from './local-reply.ts';
 import { tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 import { logRequest } from './request-log.ts';
+import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 /** Timers of servers are not exact. */
 const deadlineSlackMs = 5;
 
@@ -173,8 +173,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       return;
     }
     const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
-    // To a client that has half an answer, the rest did not fail by its own wish (CANCEL would say so).
-    this.giveUp({ code, detail }, 'internal');
+    // A client that has half an answer is told CANCEL only where the app said so itself.
+    this.giveUp({ code, detail }, code === 'upstream-cancelled' ? 'cancelled' : 'internal');
   }
 
   private codeOf(attempt: Attempt, { code }: Failure): ProxyErrorCode {
@@ -326,10 +326,15 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     let passed = head;
     if (plan.responseHeaders !== null)
       passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
-    if (this.declinesToPeer(head.status)) passed = withDeclined(passed);
+    if (declinesUpgrade(plan.head, head.status) && this.isForPeer) passed = withDeclined(passed);
     if (this.mayTell(head, end)) passed = withoutUnreached(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
+  }
+
+  /** The caller is a sidecar. */
+  private get isForPeer(): boolean {
+    return this.context.direction === 'inbound' && this.context.peer !== '';
   }
 
   /** The caller said that it takes no head of this size (RFC 9113 §6.5.2): it is told so in a small one. */
@@ -337,12 +342,6 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.answered = false;
     this.dropAttempt('cancelled');
     this.giveUp({ code: 'answer-head-not-taken', detail: this.plan.route }, 'internal');
-  }
-
-  /** To the caller's sidecar any 2xx would accept the upgrade; the app said that it takes it for a request. */
-  private declinesToPeer(status: number): boolean {
-    if (this.plan.head.upgrade === null || status < 200 || status > 299) return false;
-    return this.context.direction === 'inbound' && this.context.peer !== '';
   }
 
   private onAnswerEnd(): void {
@@ -439,18 +438,4 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
       },
     );
   }
-}
-
-function asksForTunnel(request: RequestHead): boolean {
-  return request.upgrade !== null || request.method === 'CONNECT';
-}
-
-function isTunnel(request: RequestHead, status: number): boolean {
-  if (status === 101) return true;
-  return request.method === 'CONNECT' && status >= 200 && status < 300;
-}
-
-function grpcStatusOf(fields: Fields): number {
-  const value = fieldLine(fields, 'grpc-status');
-  return value !== undefined && /^[0-9]{1,3}$/.test(value) ? Number(value) : noGrpcStatus;
 }

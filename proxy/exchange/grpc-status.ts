@@ -4,6 +4,7 @@
 import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
 import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
 import { fieldLine } from '../policy/route-match.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
 
 /** Names the error in a field, so that an answer of the sidecar is told from one of the app. */
 export const errorHeader = 'tsmesh-error';
@@ -13,6 +14,12 @@ export function grpcStatusFields(code: ProxyErrorCode, detail: string): Fields {
   const status = String(errorSpec(code).grpcStatus);
   const message = percentEncode(describeError(code, detail));
   return ['grpc-status', status, 'grpc-message', message, errorHeader, code];
+}
+
+/** -1 where there is none that can be read. */
+export function grpcStatusOf(fields: Fields): number {
+  const value = fieldLine(fields, 'grpc-status');
+  return value !== undefined && /^[0-9]{1,3}$/.test(value) ? Number(value) : noGrpcStatus;
 }
 
 /**
