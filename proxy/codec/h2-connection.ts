@@ -9,7 +9,7 @@ import type { H2FrameSink } from './h2-frame-reader.ts';
 import type { H2Options } from './h2-options.ts';
 import { DEAF, RESET_CODES } from './h2-reasons.ts';
 import { H2Sender } from './h2-sender.ts';
-import { PeerSettings, writeGreeting } from './h2-settings.ts';
+import { PeerSettings, initialWindow, writeGreeting } from './h2-settings.ts';
 import type { H2Stream, StreamHost } from './h2-stream.ts';
 import { H2Timers, SWEEPS } from './h2-timers.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
@@ -40,6 +40,9 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   protected owed = 0;
   /** Of what the peer may send, so much is beyond the window. */
   #lent = 0;
+  /** By how much the windows of all streams are larger than at first. */
+  #grown = 0;
+  readonly #initialWindow: number;
   readonly #reader: H2FrameReader;
   #awake = false;
   /** Sweeps since the transport last took output. */
@@ -48,6 +51,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   constructor(options: H2Options, isServer: boolean) {
     this.options = options;
     this.isServer = isServer;
+    this.#initialWindow = initialWindow(options);
     this.sender = new H2Sender(options);
     this.flood = new FloodBudget(options.floodFactor);
     this.timers = new H2Timers(options);
@@ -172,7 +176,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   }
 
   protected windows(): { send: number; receive: number } {
-    return { send: this.peer.initialWindowSize, receive: this.options.streamWindowBytes };
+    return { send: this.peer.initialWindowSize, receive: this.#initialWindow };
   }
 
   protected wake(): void {
@@ -234,6 +238,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   #bury(stream: H2Stream<Out, In>): void {
     stream.dead = true;
     stream.wasReset = true;
+    this.#shrink(stream);
     this.sender.clear(stream.queue);
   }
 
@@ -245,6 +250,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   protected closeIfDone(stream: H2Stream<Out, In>): void {
     if (!stream.localDone || !stream.remoteDone || stream.dead) return;
     stream.dead = true;
+    this.#shrink(stream);
     this.streams.delete(stream.id);
     this.closedIds.add(stream.id, false);
     this.flood.gain(GAIN.streamDone);
@@ -314,6 +320,12 @@ export abstract class H2Connection<Out extends Head, In extends Head>
     } else this.closeIfDone(stream);
   }
 
+  forget(stream: H2Stream<Out, In>): void {
+    stream.wasReset = true;
+    this.creditConnection(stream.unconsumed);
+    stream.unconsumed = 0;
+  }
+
   consumed(stream: H2Stream<Out, In>, bytes: number): void {
     stream.unconsumed -= bytes;
     this.creditStream(stream, bytes);
@@ -359,6 +371,23 @@ export abstract class H2Connection<Out extends Head, In extends Head>
     this.wake();
   }
 
+  /** Doubles the window of a stream whose receiver keeps up: a slow one, and many that slow down, shall not hold much. */
+  #growth(stream: H2Stream<Out, In>): number {
+    const { windowBytes } = stream;
+    if (stream.unconsumed * 4 > windowBytes) return 0;
+    const { streamWindowBytes, connectionWindowBytes } = this.options;
+    const left = connectionWindowBytes - this.#grown;
+    const by = Math.min(windowBytes, streamWindowBytes - windowBytes, left);
+    stream.windowBytes += by;
+    this.#grown += by;
+    return by;
+  }
+
+  #shrink(stream: H2Stream<Out, In>): void {
+    this.#grown -= stream.windowBytes - this.#initialWindow;
+    stream.windowBytes = this.#initialWindow;
+  }
+
   #repay(bytes: number): number {
     const paid = Math.min(bytes, this.#lent);
     this.#lent -= paid;
@@ -367,8 +396,9 @@ export abstract class H2Connection<Out extends Head, In extends Head>
 
   protected openStreamWindow(stream: H2Stream<Out, In>): void {
     if (stream.remoteDone || stream.dead) return;
-    writeWindowUpdate(this.sender.out, stream.id, stream.owed);
-    stream.receiveWindow += stream.owed;
+    const by = stream.owed + this.#growth(stream);
+    writeWindowUpdate(this.sender.out, stream.id, by);
+    stream.receiveWindow += by;
     stream.owed = 0;
     this.wake();
   }

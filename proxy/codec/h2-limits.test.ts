@@ -193,6 +193,40 @@ describe('a stream whose bytes do not move', () => {
     expect(session.closing).toBe(false);
   });
 
+  it('gives back what it received whole and nobody wanted', () => {
+    const { session, stream } = client({}, { connectionWindowBytes: 100_000 });
+    const head = headers(1, FLAG.endHeaders, ':status', '200');
+    const body = Array.from({ length: 8 }, (_, i) =>
+      frame(0, i < 7 ? 0 : 1, 1, Buffer.alloc(10_000)),
+    );
+    session.receive(Buffer.concat([head, ...body]), 0);
+    expect(session).toMatchObject({ openStreams: 0, capacity: 0 });
+    stream.reset('cancelled');
+    stream.reset('cancelled');
+    stream.consumed(80_000);
+    expect(session.capacity).toBeGreaterThan(0);
+    const updates = take(session).filter(({ type }) => type === FRAME.windowUpdate);
+    expect(updates.map(({ id, payload }) => [id, payload.readUInt32BE(0)])).toEqual([[0, 80_000]]);
+  });
+
+  it('has a small window; one that moves has a larger one', () => {
+    const { session, exchanges } = server();
+    session.receive(Buffer.concat([OPEN_POST, headers(3, FLAG.endHeaders, ...POST)]), 0);
+    const granted = [131_072, 131_072];
+    const send = (at: number): void => {
+      session.receive(frame(0, 0, 2 * at + 1, Buffer.alloc(16_000)), 0);
+      if (at === 0) exchanges[0]!.stream.consumed(16_000);
+      for (const { type, id, payload } of take(session))
+        if (type === FRAME.windowUpdate && id === 2 * at + 1)
+          granted[at]! += payload.readUInt32BE(0);
+    };
+    for (let i = 0; i < 8; i++) send(1);
+    for (let i = 0; i < 200; i++) send(0);
+    expect(granted[1]).toBe(131_072);
+    expect(granted[0]! - 200 * 16_000).toBeGreaterThan(400_000);
+    expect(granted[0]! - 200 * 16_000).toBeLessThanOrEqual(1_048_576);
+  });
+
   it('has the others lent what it holds, up to a bound, and then paid back', () => {
     const options = { connectionWindowBytes: 80_000, connectionLoanBytes: 30_000 };
     const { session, exchanges } = server(options);

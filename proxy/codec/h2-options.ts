@@ -7,7 +7,11 @@ export interface H2Options {
   maxHeaderListBytes: number;
   /** How many streams the peer may have open (server), or this side opens at most (client). */
   maxConcurrentStreams: number;
-  /** What the peer may send before it is consumed: per stream, and in all. */
+  /**
+   * What the peer may send before it is consumed: on a stream at first, on one whose receiver keeps up, and in all. All
+   * streams together grow by no more than the last. So 192 slow receivers hold the window and its loan together.
+   */
+  initialStreamWindowBytes: number;
   streamWindowBytes: number;
   connectionWindowBytes: number;
   /** So much more is granted while slow receivers hold the window of the connection: the others have to go on. */
@@ -53,6 +57,7 @@ export interface H2Options {
 export const H2_DEFAULTS: Omit<H2Options, 'slabs'> = {
   maxHeaderListBytes: 65536,
   maxConcurrentStreams: 1000,
+  initialStreamWindowBytes: 131072,
   streamWindowBytes: 1048576,
   connectionWindowBytes: 8388608,
   connectionLoanBytes: 25165824,

@@ -78,11 +78,16 @@ export class PeerSettings {
   }
 }
 
+/** Of each stream that the peer sends on. */
+export function initialWindow(options: H2Options): number {
+  return Math.min(options.initialStreamWindowBytes, options.streamWindowBytes);
+}
+
 /** This side's SETTINGS, and the connection's window, which only WINDOW_UPDATE can open (RFC 9113 §6.9.2). */
 export function writeGreeting(out: Output, options: H2Options, isServer: boolean): void {
   const pairs: number[] = [];
   pairs.push(SETTING.headerTableSize, options.headerTableBytes);
-  pairs.push(SETTING.initialWindowSize, options.streamWindowBytes);
+  pairs.push(SETTING.initialWindowSize, initialWindow(options));
   pairs.push(SETTING.maxFrameSize, options.maxFrameBytes);
   pairs.push(SETTING.maxHeaderListSize, options.maxHeaderListBytes);
   if (isServer) {

@@ -14,6 +14,8 @@ export interface StreamHost<Out extends Head, In extends Head> {
   sendTrailers(stream: H2Stream<Out, In>, fields: Fields, never: readonly string[] | null): void;
   resetByUser(stream: H2Stream<Out, In>, reason: ResetReason): void;
   consumed(stream: H2Stream<Out, In>, bytes: number): void;
+  /** Ended both ways, and what it received is wanted no more. */
+  forget(stream: H2Stream<Out, In>): void;
   sendDone(stream: H2Stream<Out, In>): void;
 }
 
@@ -38,6 +40,8 @@ export class H2Stream<Out extends Head, In extends Head>
   resetWhenDone = false;
   /** What the peer may still send; what it sent and was not consumed; what was consumed and it was not told. */
   receiveWindow: number;
+  /** What the peer may send at most before it is consumed: more for streams that are consumed at once. */
+  windowBytes: number;
   unconsumed = 0;
   owed = 0;
   /** Declared body length of the message coming in, -1 where none counts; and what came. */
@@ -61,6 +65,7 @@ export class H2Stream<Out extends Head, In extends Head>
     this.id = id;
     this.queue = new H2SendQueue(id, this, windows.send);
     this.receiveWindow = windows.receive;
+    this.windowBytes = windows.receive;
     this.listener = listener;
   }
 
@@ -87,6 +92,7 @@ export class H2Stream<Out extends Head, In extends Head>
 
   reset(reason: ResetReason): void {
     if (!this.dead) this.#host.resetByUser(this, reason);
+    else if (!this.wasReset) this.#host.forget(this);
   }
 
   /** Also after both ends are done: what was received still counts against the connection. */

@@ -93,7 +93,11 @@ describe('an HTTP/2 client and server session', () => {
   });
 
   it('give every stream its turn', () => {
-    const { exchanges, open, s, c, go } = pair(undefined, {}, { batchBytes: 100_000 });
+    const { exchanges, open, s, c, go } = pair(
+      undefined,
+      { initialStreamWindowBytes: 1_048_576 },
+      { batchBytes: 100_000 },
+    );
     const big = open({ method: 'POST', path: '/big' }, false);
     big.stream.sendData(Buffer.alloc(1_000_000), true);
     c.takeOutput().forEach((chunk) => s.receive(chunk, 0));
