@@ -16,8 +16,10 @@ export interface Outcome {
   closed: boolean;
 }
 
-/** Long enough for all peers on a busy machine, since a silent one costs this much. */
+/** Long enough for most on a busy machine, since a silent peer costs this much. */
 const QUIET_MS = 700;
+/** For a second look at what may have been a hiccup of the machine. */
+export const PATIENT_MS = 3500;
 
 const FOLLOWER = 'sentinel';
 
@@ -29,11 +31,21 @@ export function withId(raw: string, id: string): string {
   return raw.replaceAll('ID', id);
 }
 
-export async function ask(proxy: Proxy, id: string, raw: string): Promise<Outcome> {
+export async function ask(
+  proxy: Proxy,
+  id: string,
+  raw: string,
+  quietMs = QUIET_MS,
+): Promise<Outcome> {
   const follower = `GET /${id}/${FOLLOWER} HTTP/1.1\r\nHost: ${id}.test\r\n\r\n`;
   const isFollower = (one: Recorded): boolean => one.target === `/${id}/${FOLLOWER}`;
   const answered = (): boolean => proxy.recorder.of(id).some(isFollower);
-  const { received, closed } = await talk(proxy.port, withId(raw, id) + follower, answered);
+  const { received, closed } = await talk(
+    proxy.port,
+    withId(raw, id) + follower,
+    answered,
+    quietMs,
+  );
   const all = proxy.recorder.of(id);
   return {
     forwarded: all.filter((one) => !isFollower(one)).map((one) => ({ ...one })),
@@ -48,11 +60,12 @@ export function talk(
   port: number,
   text: string,
   done: () => boolean,
+  quietMs = QUIET_MS,
 ): Promise<{ received: string; closed: boolean }> {
   return new Promise((resolve) => {
     let received = '';
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    let quiet = setTimeout(() => finish(false), QUIET_MS);
+    let quiet = setTimeout(() => finish(false), quietMs);
     const finish = (closed: boolean): void => {
       clearTimeout(quiet);
       socket.destroy();
@@ -63,7 +76,7 @@ export function talk(
       received += chunk.toString('latin1');
       clearTimeout(quiet);
       // The answer to the last request may come before an earlier one is seen to be wrong.
-      quiet = setTimeout(() => finish(false), done() ? QUIET_MS / 8 : QUIET_MS);
+      quiet = setTimeout(() => finish(false), done() ? quietMs / 8 : quietMs);
     });
     socket.on('end', () => finish(true));
     socket.on('error', () => finish(true));

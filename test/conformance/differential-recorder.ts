@@ -163,7 +163,7 @@ function framingOf(head: string): Framing {
     );
   const lengths = values('content-length');
   const codings = values('transfer-encoding');
-  const odd = /[^\r]\n|\r[^\n]|[\t ]:|\r\n[\t ]|\0/.test(head);
+  const odd = /[^\r]\n|\r[^\n]|\n[^:\r\n]*[\t ]:|\r\n[\t ]|\0/.test(head);
   if (odd || lengths.length > 1 || codings.length > 1 || lengths.length + codings.length > 1) {
     return { kind: 'ambiguous' };
   }
