@@ -1,6 +1,10 @@
 // What one HTTP/2 stream still has to send, and how much of it the peer's window lets through. A queue, no frames.
 import type { Fields } from './session.ts';
 
+const GONE = Buffer.alloc(0);
+/** Places of chunks that went, before they are taken out together. */
+const MOST_GONE = 64;
+
 /** Hears from the sender what became of the queue. */
 export interface SendQueueOwner {
   /** END_STREAM was written. */
@@ -68,11 +72,12 @@ export class H2SendQueue {
     this.wantsDrain = false;
   }
 
+  /** Lets the chunk go at once: under a steady sender the queue is never empty, and would hold all of a body. */
   #next(): void {
     this.#offset = 0;
-    this.#first++;
-    if (this.#first < this.#chunks.length) return;
-    this.#chunks.length = 0;
+    this.#chunks[this.#first++] = GONE;
+    if (this.#first < this.#chunks.length && this.#first < MOST_GONE) return;
+    this.#chunks.splice(0, this.#first);
     this.#first = 0;
   }
 }
