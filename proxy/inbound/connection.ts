@@ -15,7 +15,7 @@ import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
 import { logRefusedConnection, Tunnel } from '../exchange/tunnel.ts';
 import type { Identity } from '../identity/store.ts';
 import { resetLink, type Link, type PeerFacts } from '../net/link.ts';
-import { meshServer, peerFacts } from '../net/mesh-tls.ts';
+import { afterHandshake, meshServer, peerFacts } from '../net/mesh-tls.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
@@ -197,12 +197,13 @@ export class InboundConnection extends Deadline {
     const tls = meshServer(this.raw, own);
     this.tls = tls;
     io.wheel.schedule(this, io.clock.nowMs() + handshakeMs);
-    tls.once('secure', () => this.onSecure(tls, own));
+    afterHandshake(tls, 'secure', () => this.onSecure(tls, own));
     tls.on('error', (error) => this.onTlsError(error));
     tls.once('close', () => this.raw.destroy());
   }
 
   private onSecure(tls: TLSSocket, own: Identity): void {
+    if (tls.destroyed || this.raw.destroyed) return;
     this.deps.io.wheel.cancel(this);
     this.tls = null;
     try {

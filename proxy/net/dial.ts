@@ -7,7 +7,7 @@ import type { SpiffeId } from '../api/spiffe.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import type { Identity } from '../identity/store.ts';
 import { keepAliveIdleMs, socketBufferBytes, type Io, type Link } from './link.ts';
-import { meshClient, peerFacts } from './mesh-tls.ts';
+import { afterHandshake, meshClient, peerFacts } from './mesh-tls.ts';
 import { Deadline } from './timer-wheel.ts';
 
 export interface DialTarget {
@@ -74,7 +74,7 @@ export class Dial extends Deadline {
       return;
     }
     this.tls = meshClient(this.raw, mesh.identity, mesh.alpn);
-    this.tls.once('secureConnect', () => this.onSecure());
+    afterHandshake(this.tls, 'secureConnect', () => this.onSecure());
     this.tls.on('error', (error) => this.onError(error));
     this.tls.on('close', () => this.fail('tls-handshake-failed', `${this.where()}: closed`));
   }

@@ -34,6 +34,19 @@ export function meshClient(raw: Socket, identity: Identity, protocol: string): T
   });
 }
 
+/**
+ * Calls `run` once the handshake is over, and has been left: Node emits `secure` and `secureConnect` from
+ * within OpenSSL's read, and a socket whose TCP socket was closed before frees its TLS state at once. Who
+ * ended such a connection there (a certificate was renewed meanwhile) made OpenSSL read freed memory.
+ */
+export function afterHandshake(
+  socket: TLSSocket,
+  event: 'secure' | 'secureConnect',
+  run: () => void,
+): void {
+  socket.once(event, () => void setImmediate(run));
+}
+
 /** After the handshake: who is there. Throws a MeshTlsError in words where it is nobody of the mesh. */
 export function peerFacts(socket: TLSSocket, identity: Identity): PeerFacts {
   verifyChain(socket);
