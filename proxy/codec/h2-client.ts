@@ -67,7 +67,7 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
 
   /** Most of the connection's window is held by streams whose receivers are slow: others would wait for them. */
   get #isClogged(): boolean {
-    return this.heldBytes * 4 > this.options.connectionWindowBytes * 3;
+    return this.receiveWindow.held * 4 > this.options.connectionWindowBytes * 3;
   }
 
   override get hasOutput(): boolean {

@@ -2,14 +2,15 @@
 // its errors and its end, and what streams ask of it. Without I/O. The frames that come in are h2-core.ts.
 import { ClosedIds } from './h2-closed-ids.ts';
 import { COST, FloodBudget, GAIN } from './h2-flood.ts';
-import { DEFAULT_WINDOW, H2_ERROR } from './h2-frames.ts';
+import { H2_ERROR } from './h2-frames.ts';
 import { writeGoaway, writePing, writeRstStream, writeWindowUpdate } from './h2-frames.ts';
 import { H2FrameReader } from './h2-frame-reader.ts';
 import type { H2FrameSink } from './h2-frame-reader.ts';
 import type { H2Options } from './h2-options.ts';
 import { DEAF, RESET_CODES } from './h2-reasons.ts';
+import { ReceiveWindow } from './h2-receive-window.ts';
 import { H2Sender } from './h2-sender.ts';
-import { PeerSettings, initialWindow, writeGreeting } from './h2-settings.ts';
+import { PeerSettings, writeGreeting } from './h2-settings.ts';
 import type { H2Stream, StreamHost } from './h2-stream.ts';
 import { H2Timers, SWEEPS } from './h2-timers.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
@@ -35,14 +36,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   protected readonly timers: H2Timers;
   protected nowMs = 0;
   protected readonly isServer: boolean;
-  /** What the peer may still send on the connection, and what it was not told that was consumed. */
-  protected receiveWindow: number;
-  protected owed = 0;
-  /** Of what the peer may send, so much is beyond the window. */
-  #lent = 0;
-  /** By how much the windows of all streams are larger than at first. */
-  #grown = 0;
-  readonly #initialWindow: number;
+  protected readonly receiveWindow: ReceiveWindow;
   readonly #reader: H2FrameReader;
   #awake = false;
   /** Sweeps since the transport last took output. */
@@ -51,12 +45,11 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   constructor(options: H2Options, isServer: boolean) {
     this.options = options;
     this.isServer = isServer;
-    this.#initialWindow = initialWindow(options);
     this.sender = new H2Sender(options);
     this.flood = new FloodBudget(options.floodFactor);
     this.timers = new H2Timers(options);
     this.#reader = new H2FrameReader(this, options.maxFrameBytes, isServer);
-    this.receiveWindow = Math.max(DEFAULT_WINDOW, options.connectionWindowBytes);
+    this.receiveWindow = new ReceiveWindow(options);
   }
 
   get hasOutput(): boolean {
@@ -176,7 +169,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   }
 
   protected windows(): { send: number; receive: number } {
-    return { send: this.peer.initialWindowSize, receive: this.#initialWindow };
+    return { send: this.peer.initialWindowSize, receive: this.receiveWindow.streamBytes };
   }
 
   protected wake(): void {
@@ -238,7 +231,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   #bury(stream: H2Stream<Out, In>): void {
     stream.dead = true;
     stream.wasReset = true;
-    this.#shrink(stream);
+    this.receiveWindow.shrink(stream);
     this.sender.clear(stream.queue);
   }
 
@@ -250,7 +243,7 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   protected closeIfDone(stream: H2Stream<Out, In>): void {
     if (!stream.localDone || !stream.remoteDone || stream.dead) return;
     stream.dead = true;
-    this.#shrink(stream);
+    this.receiveWindow.shrink(stream);
     this.streams.delete(stream.id);
     this.closedIds.add(stream.id, false);
     this.flood.gain(GAIN.streamDone);
@@ -338,9 +331,9 @@ export abstract class H2Connection<Out extends Head, In extends Head>
   }
 
   protected creditConnection(bytes: number): void {
-    if (this.#lent > 0) bytes -= this.#repay(bytes);
-    this.owed += bytes;
-    if (this.owed > this.receiveWindow) this.openWindow();
+    const window = this.receiveWindow;
+    window.consume(bytes);
+    if (window.owed > window.left) this.openWindow();
   }
 
   /**
@@ -349,54 +342,21 @@ export abstract class H2Connection<Out extends Head, In extends Head>
    */
   protected openWindow(): void {
     if (this.closing) return;
-    writeWindowUpdate(this.sender.out, 0, this.owed);
-    this.receiveWindow += this.owed;
-    this.owed = 0;
+    writeWindowUpdate(this.sender.out, 0, this.receiveWindow.pay());
     this.wake();
-  }
-
-  /** Received and not consumed: memory. */
-  protected get heldBytes(): number {
-    return this.options.connectionWindowBytes + this.#lent - this.receiveWindow - this.owed;
   }
 
   /** Little is left, because receivers are slow. Their streams have windows of their own, so they cannot take it all. */
   protected lend(): void {
-    const { connectionWindowBytes, connectionLoanBytes } = this.options;
-    const bytes = Math.min(connectionWindowBytes / 4, connectionLoanBytes - this.#lent) >>> 0;
-    if (bytes <= 0 || this.closing) return;
-    this.#lent += bytes;
+    const bytes = this.closing ? 0 : this.receiveWindow.lend();
+    if (bytes === 0) return;
     writeWindowUpdate(this.sender.out, 0, bytes);
-    this.receiveWindow += bytes;
     this.wake();
-  }
-
-  /** Doubles the window of a stream whose receiver keeps up: a slow one, and many that slow down, shall not hold much. */
-  #growth(stream: H2Stream<Out, In>): number {
-    const { windowBytes } = stream;
-    if (stream.unconsumed * 4 > windowBytes) return 0;
-    const { streamWindowBytes, connectionWindowBytes } = this.options;
-    const left = connectionWindowBytes - this.#grown;
-    const by = Math.min(windowBytes, streamWindowBytes - windowBytes, left);
-    stream.windowBytes += by;
-    this.#grown += by;
-    return by;
-  }
-
-  #shrink(stream: H2Stream<Out, In>): void {
-    this.#grown -= stream.windowBytes - this.#initialWindow;
-    stream.windowBytes = this.#initialWindow;
-  }
-
-  #repay(bytes: number): number {
-    const paid = Math.min(bytes, this.#lent);
-    this.#lent -= paid;
-    return paid;
   }
 
   protected openStreamWindow(stream: H2Stream<Out, In>): void {
     if (stream.remoteDone || stream.dead) return;
-    const by = stream.owed + this.#growth(stream);
+    const by = stream.owed + this.receiveWindow.growth(stream);
     writeWindowUpdate(this.sender.out, stream.id, by);
     stream.receiveWindow += by;
     stream.owed = 0;

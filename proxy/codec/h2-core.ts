@@ -31,11 +31,9 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
   #dataStream: H2Stream<Out, In> | null = null;
   #dataEnd = false;
   #first = true;
-  readonly #lowWindow: number;
 
   constructor(options: H2Options, isServer: boolean) {
     super(options, isServer);
-    this.#lowWindow = options.connectionWindowBytes / 8;
     this.builder = new H2HeadBuilder(options.maxHeaderListBytes);
     this.#decoder = new HpackDecoder(options.headerTableBytes, this.builder);
     this.#block = new HeaderBlock(options.maxHeaderListBytes + BLOCK_SLACK_BYTES);
@@ -62,10 +60,11 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
     this.#dataEnd = end;
     if (!this.#inOrder(FRAME.data)) return;
     if (id === 0 || this.isIdle(id)) return this.fail(H2_ERROR.protocol, 'DATA without a stream');
-    if (length > this.receiveWindow) return this.fail(H2_ERROR.flowControl, 'connection window');
-    this.receiveWindow -= length;
-    if (this.owed > this.receiveWindow) this.openWindow();
-    if (this.receiveWindow < this.#lowWindow) this.lend();
+    const window = this.receiveWindow;
+    if (length > window.left) return this.fail(H2_ERROR.flowControl, 'connection window');
+    window.left -= length;
+    if (window.owed > window.left) this.openWindow();
+    if (window.left < window.low) this.lend();
     if (length === 0 && !end && !this.spend(COST.emptyFrame, 'empty DATA frames')) return;
     const stream = this.streams.get(id);
     if (stream === undefined) return this.#dataAfterEnd(id);
