@@ -51,7 +51,13 @@ export function resetLink(link: Link): void {
     if (isEnding(socket) || isEnding(raw)) raw.destroy();
     else reset(raw);
   }
-  if (socket !== raw) socket.destroy();
+  // Not now: this may run within a callback of OpenSSL (handshake done, session ticket). With the handle below it
+  // gone, Node frees the TLS state at the end of that very callback, and OpenSSL goes on in freed memory.
+  if (socket !== raw) setImmediate(destroy, socket);
+}
+
+function destroy(socket: Socket): void {
+  socket.destroy();
 }
 
 function isEnding({ writableEnded, writableFinished }: Socket): boolean {
