@@ -11,6 +11,7 @@ import { createInbound } from './inbound/inbound.ts';
 import type { Clock } from './net/clock.ts';
 import { Flusher } from './net/flusher.ts';
 import { SocketReader } from './net/socket-reader.ts';
+import { SocketWriter } from './net/socket-writer.ts';
 import type { Io } from './net/link.ts';
 import type { ReadOriginalDestination } from './net/original-destination.ts';
 import { TimerWheel } from './net/timer-wheel.ts';
@@ -59,6 +60,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     wheel: new TimerWheel(deps.clock),
     flusher: new Flusher(),
     reader: new SocketReader(),
+    writer: new SocketWriter(),
   };
   const sessions = createSessions();
   const pool = new HttpPool({ io, identity: deps.holder, sessions });

@@ -27,6 +27,9 @@ interface LoadFigures {
 
 const SECONDS = 15;
 
+const SERVICES = 1000;
+const SERVICES_NAMESPACE = 'bench-services';
+
 /** Deploys both pairs and measures them, at a fixed rate first, then as fast as it goes. */
 export async function benchLoad(): Promise<string[]> {
   const bench = await setUp();
@@ -38,18 +41,53 @@ export async function benchLoad(): Promise<string[]> {
     }
   }
   const rows = [memoryRow('sidecar idle', memoryOf(await sidecarOf(bench, 'client')))];
-  for (const rate of [1000, 0]) {
+  for (const pace of ['bursts', 'even', 'full speed'] as const) {
     for (const connections of [4, 16, 64]) {
-      const options = { connections, rate, seconds: SECONDS };
+      const options = { connections, pace, seconds: SECONDS };
       rows.push(figuresRow(PLAIN, options, await load(bench, { namespace: PLAIN, ...options })));
       rows.push(figuresRow(MESHED, options, await load(bench, { namespace: MESHED, ...options })));
     }
   }
   rows.push(memoryRow('sidecar after load', memoryOf(await sidecarOf(bench, 'client'))));
+  rows.push(...(await besideManyServices(bench)));
   for (const namespace of [PLAIN, MESHED]) {
     await bench.kubectl(['delete', 'namespace', namespace, '--wait=false']);
   }
   return rows;
+}
+
+/** A sidecar holds what its pod talks to: other Services cost it nothing. */
+async function besideManyServices(bench: Bench): Promise<string[]> {
+  await freshNamespace(bench, SERVICES_NAMESPACE, false);
+  const items = Array.from({ length: SERVICES }, (_, index) => serviceWithEndpoints(index)).flat();
+  await step(`${SERVICES} Services with two endpoints each`, async () => {
+    const list = { apiVersion: 'v1', kind: 'List', items };
+    await bench.kubectl(['create', '-f', '-'], JSON.stringify(list));
+  });
+  const client = await podOf(bench, MESHED, 'client');
+  const options = { namespace: MESHED, connections: 16, pace: 'bursts', seconds: SECONDS } as const;
+  await fortio(bench, client, options);
+  const memory = memoryOf(await sidecarOf(bench, 'client'));
+  await bench.kubectl(['delete', 'namespace', SERVICES_NAMESPACE, '--wait=false']);
+  return [memoryRow(`sidecar after load, ${SERVICES} Services in the cluster`, memory)];
+}
+
+function serviceWithEndpoints(index: number): object[] {
+  const metadata = { name: `service-${index}`, namespace: SERVICES_NAMESPACE };
+  const address = (host: number) => `10.200.${index >> 7}.${((index & 127) << 1) + host}`;
+  const labels = { 'kubernetes.io/service-name': metadata.name };
+  const ports = [{ name: 'http', port: 80 }];
+  return [
+    { apiVersion: 'v1', kind: 'Service', metadata, spec: { ports } },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { ...metadata, labels },
+      addressType: 'IPv4',
+      endpoints: [0, 1].map((host) => ({ addresses: [address(host)] })),
+      ports,
+    },
+  ];
 }
 
 export function memoryRow(what: string, { rssMb, pssMb, privateMb }: Memory): string {
@@ -59,10 +97,10 @@ export function memoryRow(what: string, { rssMb, pssMb, privateMb }: Memory): st
 
 function figuresRow(
   namespace: string,
-  options: { readonly connections: number; readonly rate: number },
+  options: { readonly connections: number; readonly pace: Pace },
   figures: LoadFigures,
 ): string {
-  const rate = options.rate === 0 ? 'full speed' : `${options.rate}/s`;
+  const rate = paceWords(options.pace);
   const where = namespace === MESHED ? 'mesh' : 'no mesh';
   const cpu = figures.cpuMicrosecondsPerRequest.map((value) => `${value} µs`).join(' and ');
   const { requestsPerSecond, p50Ms, p99Ms, failed } = figures;
@@ -74,12 +112,25 @@ function figuresRow(
   );
 }
 
+/** All connections at one instant (fortio's default), or spread over time: 1,000/s both; or all it takes. */
+type Pace = 'bursts' | 'even' | 'full speed';
+
+/** In steps of 10 µs, where fortio's default is 1 ms. */
+const paceFlags: Readonly<Record<Pace, readonly string[]>> = {
+  bursts: ['-qps', '1000', '-r', '0.00001'],
+  even: ['-qps', '1000', '-uniform', '-r', '0.00001'],
+  'full speed': ['-qps', '0', '-r', '0.00001'],
+};
+
 interface LoadOptions {
   readonly namespace: string;
   readonly connections: number;
-  /** Requests per second; 0: as fast as it goes. */
-  readonly rate: number;
+  readonly pace: Pace;
   readonly seconds: number;
+}
+
+function paceWords(pace: Pace): string {
+  return pace === 'full speed' ? pace : `1,000/s ${pace}`;
 }
 
 interface FortioResult {
@@ -92,12 +143,12 @@ interface FortioResult {
 }
 
 async function load(bench: Bench, options: LoadOptions): Promise<LoadFigures> {
-  const { namespace, connections, rate, seconds } = options;
+  const { namespace, connections, pace, seconds } = options;
   const pids =
     namespace === MESHED
       ? [await sidecarOf(bench, 'client'), await sidecarOf(bench, 'server')]
       : [];
-  const name = `${namespace}: ${rate === 0 ? 'full speed' : `${rate}/s`}, ${connections} connections`;
+  const name = `${namespace}: ${paceWords(pace)}, ${connections} connections`;
   const client = await podOf(bench, namespace, 'client');
   // Warm: compiled code and open connections are what lasts.
   await fortio(bench, client, { ...options, seconds: 3 });
@@ -118,10 +169,8 @@ async function load(bench: Bench, options: LoadOptions): Promise<LoadFigures> {
 }
 
 async function fortio(bench: Bench, client: Pod, options: LoadOptions): Promise<FortioResult> {
-  const { namespace, connections, rate, seconds } = options;
-  // Spread evenly, where fortio sends in bursts by default; in steps of 10 µs, where its default is 1 ms.
-  const pace = ['-uniform', '-r', '0.00001', '-qps', String(rate)];
-  const flags = [...pace, '-json', '-', '-quiet', '-p', '50,99'];
+  const { namespace, connections, pace, seconds } = options;
+  const flags = [...paceFlags[pace], '-json', '-', '-quiet', '-p', '50,99'];
   const size = ['-c', String(connections), '-t', `${seconds}s`];
   const target = 'http://server:8080/echo?size=1024';
   const exec = ['-n', namespace, 'exec', client.name, '-c', 'app', '--', '/fortio', 'load'];

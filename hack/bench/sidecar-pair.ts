@@ -9,7 +9,7 @@ import { loadAuthority, createRoot } from '../../operator/ca/authority.ts';
 import { identityKeys } from '../../proxy/api/constants.ts';
 import type { DestinationResource, Resource, WorkloadResource } from '../../proxy/api/resources.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
-import { nodeFlags } from '../images/definitions.ts';
+import { environments, nodeFlags } from '../images/definitions.ts';
 import { repository } from '../lib/paths.ts';
 
 export interface PortPlan {
@@ -72,7 +72,7 @@ export async function timeToReady(): Promise<number> {
 function startSidecar(configFile: string): ChildProcess {
   const bundle = join(repository, 'dist/proxy/main.mjs');
   return spawn(process.execPath, [...(nodeFlags.proxy ?? []), bundle], {
-    env: { PATH: process.env['PATH'], TSMESH_CONFIG_FILE: configFile },
+    env: { PATH: process.env['PATH'], ...environments.proxy, TSMESH_CONFIG_FILE: configFile },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }

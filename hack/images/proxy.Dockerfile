@@ -10,5 +10,6 @@ RUN npm ci && PATH="$PWD/node_modules/.bin:$PATH" node hack/images.ts --only pro
 FROM scratch
 COPY --from=build /rootfs/ /
 ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin
+ENV MALLOC_ARENA_MAX=1
 USER 15086:15086
-ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=2", "/app/main.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=2", "--no-maglev", "/app/main.mjs"]

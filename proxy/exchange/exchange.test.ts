@@ -12,6 +12,7 @@ import type {
 import type { Clock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
+import { SocketWriter } from '../net/socket-writer.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
@@ -228,6 +229,7 @@ class Stage {
       wheel: new TimerWheel(this.clock),
       flusher: new Flusher((run) => run()),
       reader: new SocketReader(),
+      writer: new SocketWriter(),
     };
     return {
       deps: {

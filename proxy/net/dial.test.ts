@@ -14,6 +14,7 @@ import { Flusher } from './flusher.ts';
 import { resetLink } from './link.ts';
 import { meshServer } from './mesh-tls.ts';
 import { SocketReader } from './socket-reader.ts';
+import { SocketWriter } from './socket-writer.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
 it('a connection may be reset as soon as it is handed over', async () => {
@@ -30,7 +31,13 @@ it('a connection may be reset as soon as it is handed over', async () => {
   const { address, port } = server.address() as AddressInfo;
   const wheel = new TimerWheel(systemClock);
   const reader = new SocketReader();
-  const io = { clock: systemClock, wheel, flusher: new Flusher(), reader };
+  const io = {
+    clock: systemClock,
+    wheel,
+    flusher: new Flusher(),
+    reader,
+    writer: new SocketWriter(),
+  };
   const closed: boolean[] = [];
   const mesh = { identity: own, expected: peer.spiffeId, alpn: alpn.http };
   for (let n = 0; n < 20; n += 1) {

@@ -6,6 +6,7 @@ import type { SpiffeId } from '../api/spiffe.ts';
 import type { Clock } from './clock.ts';
 import type { Flusher } from './flusher.ts';
 import type { SocketReader } from './socket-reader.ts';
+import type { SocketWriter } from './socket-writer.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What everything that does input or output shares; made once in the composition root. */
@@ -14,6 +15,7 @@ export interface Io {
   readonly wheel: TimerWheel;
   readonly flusher: Flusher;
   readonly reader: SocketReader;
+  readonly writer: SocketWriter;
 }
 
 /** What mutual TLS proved. */

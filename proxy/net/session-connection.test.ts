@@ -6,6 +6,7 @@ import type { RequestHead, StreamListener } from '../codec/session.ts';
 import { systemClock } from './clock.ts';
 import { Flusher } from './flusher.ts';
 import { SocketReader } from './socket-reader.ts';
+import { SocketWriter } from './socket-writer.ts';
 import type { Io } from './link.ts';
 import { SessionConnection } from './session-connection.ts';
 import { TimerWheel } from './timer-wheel.ts';
@@ -74,6 +75,7 @@ function setup(failAt: number, answers: boolean) {
     wheel: new TimerWheel(systemClock),
     flusher: new Flusher(),
     reader: new SocketReader(),
+    writer: new SocketWriter(),
   };
   const socket = new FaultySocket(failAt);
   const session = createH1ServerSession();

@@ -13,8 +13,6 @@ export interface ConnectionOwner {
   onClosed(): void;
 }
 
-/** Below this, copying the pieces together is cheaper than a vectored write (one TLS record anyway). */
-const joinBelowBytes = 32 * 1024;
 /** How long the peer may take to send its FIN after ours (RFC 9112 §9.6). */
 const lingerMs = 5_000;
 
@@ -87,20 +85,9 @@ export class SessionConnection extends Deadline implements Flushable {
   private write(): void {
     const { socket } = this.link;
     const pieces = this.session.takeOutput();
-    const first = pieces[0];
-    if (first === undefined || !socket.writable) return;
+    if (pieces.length === 0 || !socket.writable) return;
     this.writes += 1;
-    if (pieces.length === 1) socket.write(first);
-    else {
-      let bytes = 0;
-      for (const piece of pieces) bytes += piece.length;
-      if (bytes <= joinBelowBytes) socket.write(Buffer.concat(pieces, bytes));
-      else {
-        socket.cork();
-        for (const piece of pieces) socket.write(piece);
-        socket.uncork();
-      }
-    }
+    this.io.writer.write(this.link, pieces);
     this.blocked = socket.writableNeedDrain;
   }
 

@@ -9,6 +9,7 @@ import { createIdentityHolder } from '../identity/store.ts';
 import { systemClock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
+import { SocketWriter } from '../net/socket-writer.ts';
 import type { Io } from '../net/link.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -26,6 +27,7 @@ const io = (): Io => ({
   wheel: new TimerWheel(systemClock),
   flusher: new Flusher(),
   reader: new SocketReader(),
+  writer: new SocketWriter(),
 });
 
 const head: RequestHead = {

@@ -16,6 +16,7 @@ import { createInbound } from '../../proxy/inbound/inbound.ts';
 import { systemClock, type Clock } from '../../proxy/net/clock.ts';
 import { Flusher } from '../../proxy/net/flusher.ts';
 import { SocketReader } from '../../proxy/net/socket-reader.ts';
+import { SocketWriter } from '../../proxy/net/socket-writer.ts';
 import type { Io } from '../../proxy/net/link.ts';
 import type { OriginalDestination } from '../../proxy/net/original-destination.ts';
 import { TimerWheel } from '../../proxy/net/timer-wheel.ts';
@@ -86,6 +87,7 @@ function makeParts(h2: Partial<H2Options>) {
     wheel: new TimerWheel(clock),
     flusher: new Flusher(),
     reader: new SocketReader(),
+    writer: new SocketWriter(),
   };
   const store = createStore();
   const identity = createIdentityHolder();

@@ -8,7 +8,7 @@ import type {
   Resource,
   WorkloadResource,
 } from '../../../proxy/api/resources.ts';
-import { nodeFlags } from '../../images/definitions.ts';
+import { environments, nodeFlags } from '../../images/definitions.ts';
 import { configPath, type Peer } from './peer.ts';
 import { sidecarNode } from './tools.ts';
 import { trustDomain, type Lane, type PairPlan, type Side } from './plan.ts';
@@ -38,7 +38,7 @@ export function tsmesh(bundle: string, label = 'tsmesh', profiles: string | null
       return {
         program: sidecarNode,
         args: [...(nodeFlags.proxy ?? []), ...profilingOf(side), bundle],
-        env: { TSMESH_CONFIG_FILE: file },
+        env: { ...environments.proxy, TSMESH_CONFIG_FILE: file },
         ready: { url: `http://127.0.0.1:${plan.admin[side]}/ready` },
       };
     },
