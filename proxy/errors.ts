@@ -361,6 +361,23 @@ export function errorSpec(code: ProxyErrorCode): ErrorSpec {
   return proxyErrors[code];
 }
 
+/** For what the codec of HTTP/1.1 answers by itself, by the status it gives; 0 is HTTP/2, which gives none. */
+export function codeOfUnreadable(status: number): ProxyErrorCode {
+  switch (status) {
+    case 408:
+      return 'request-incomplete';
+    case 414:
+    case 431:
+      return 'head-too-large';
+    case 417:
+    case 501:
+    case 505:
+      return 'unsupported-protocol';
+    default:
+      return 'bad-request';
+  }
+}
+
 /** One line for bodies, gRPC messages and logs. `detail` names the policy, address or cause. */
 export function describeError(code: ProxyErrorCode, detail: string): string {
   const spec = errorSpec(code);

@@ -14,7 +14,7 @@ import { DEAF, H1Stream } from './h1-stream.ts';
 import { fieldLines, statusLine } from './h1-text.ts';
 import { keyOf } from './websocket-bridge.ts';
 import type { Fields, RequestHead, ResetReason, ResponseHead } from './session.ts';
-import type { ServerSession, ServerStream } from './session.ts';
+import type { Refusal, ServerSession, ServerStream } from './session.ts';
 
 export function createH1ServerSession(options: Partial<H1Options> = {}): ServerSession {
   return new H1ServerSession(h1Options(options));
@@ -58,6 +58,7 @@ class H1ServerStream extends H1Stream<RequestHead> implements ServerStream, Aske
 
 class H1ServerSession extends H1Session<H1ServerStream> implements ServerSession {
   onRequest: ServerSession['onRequest'] = () => DEAF;
+  refusal: Refusal | null = null;
   protected readonly parser: H1RequestParser;
   #draining = false;
   /** The deadline was set without knowing the time: it is moved once when it comes. */
@@ -155,6 +156,7 @@ class H1ServerSession extends H1Session<H1ServerStream> implements ServerSession
   onFault(fault: H1Fault): void {
     this.error = fault.text;
     const stream = this.stream;
+    if (stream === null) this.refusal = fault;
     const answered = stream !== null && stream.headSent;
     if (!answered) {
       const body = `${fault.status}: ${fault.text}\n`;

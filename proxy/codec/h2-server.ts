@@ -8,7 +8,7 @@ import type { H2Options } from './h2-options.ts';
 import { DEAF } from './h2-reasons.ts';
 import { H2Stream } from './h2-stream.ts';
 import type { Fields, RequestHead, ResponseHead } from './session.ts';
-import type { ServerSession } from './session.ts';
+import type { Refusal, ServerSession } from './session.ts';
 
 export function createH2ServerSession(options: Partial<H2Options> = {}): ServerSession {
   return new H2ServerSession(h2Options(options));
@@ -21,6 +21,7 @@ const STATUS_TEXT: readonly string[] = Array.from({ length: 1000 }, (_, status) 
 
 class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements ServerSession {
   onRequest: ServerSession['onRequest'] = () => DEAF;
+  refusal: Refusal | null = null;
   protected lastPeerId = 0;
   #drain: 'no' | 'announced' | 'final' = 'no';
 
@@ -37,6 +38,11 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
     writePing(this.sender.out, false, DRAIN_PING);
     this.timers.startDrain(this.nowMs);
     this.wake();
+  }
+
+  override fail(code: number, text: string): void {
+    if (!this.closing) this.refusal = { status: 0, text };
+    super.fail(code, text);
   }
 
   protected finalGoaway(): void {

@@ -145,8 +145,18 @@ export interface Session {
   readonly wantsRead: boolean;
 }
 
+/** Why a connection's requests are not read any more. */
+export interface Refusal {
+  /** What HTTP/1.1 answered, 400 or above; 0 where the end of the connection is the answer (HTTP/2). */
+  readonly status: number;
+  /** One line for a person. */
+  readonly text: string;
+}
+
 /** A connection on which the peer sends requests. */
 export interface ServerSession extends Session {
+  /** Set once the peer sent what cannot be read as a request, which no listener heard of. */
+  readonly refusal: Refusal | null;
   /**
    * Set once, before the first `receive`; returns the listener for the rest of the request. Called from
    * `receive`, or, for a pipelined HTTP/1.1 request, from the send call that completes the answer before it.

@@ -10,6 +10,7 @@ import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { sendLocalReply, sendRedirect } from './local-reply.ts';
 import type { Plan } from './plan.ts';
+import { logUnreadable } from './connection-log.ts';
 import { logRequest, notCarried } from './request-log.ts';
 
 type AnsweredPlan = Exclude<Plan, { type: 'forward' | 'unprocessed' }>;
@@ -58,6 +59,8 @@ export class Downstream implements ConnectionOwner {
   }
 
   onClosed(): void {
+    const { refusal } = this.session;
+    if (refusal !== null) logUnreadable(this.context, refusal);
     this.owner.onClosed(this);
   }
 

@@ -2,7 +2,7 @@
 
 import type { Counters, Direction } from '../telemetry/counters.ts';
 import { contextOf, type ExchangeDeps } from './context.ts';
-import { logRefusedConnection } from './tunnel.ts';
+import { logRefusedConnection } from './connection-log.ts';
 
 export function logOverload(
   deps: ExchangeDeps & { counters: Counters },

@@ -4,7 +4,7 @@
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 import { Relay } from '../net/relay.ts';
 import type { Link, PeerFacts } from '../net/link.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
+import { emptyEntry } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
 
 export interface TunnelOwner {
@@ -76,39 +76,4 @@ export class Tunnel {
       flag: code === null ? '' : errorSpec(code).flag,
     });
   }
-}
-
-/** A connection that was not carried. */
-export function logRefusedConnection(
-  context: ExchangeContext,
-  code: ProxyErrorCode,
-  detail: string,
-): void {
-  context.series.error(code);
-  const { accessLog } = context.deps;
-  if (!accessLog.wants(true)) return;
-  accessLog.write({ ...emptyEntry(context), flag: errorSpec(code).flag, detail });
-}
-
-function emptyEntry(context: ExchangeContext) {
-  return {
-    direction: context.direction,
-    destination: context.destination,
-    endpoint: '',
-    route: '',
-    method: '',
-    authority: '',
-    path: '',
-    status: 0,
-    grpcStatus: noGrpcStatus,
-    peer: context.peer,
-    mtls: false,
-    requestId: '',
-    durationMs: 0,
-    attempts: 1,
-    sentBytes: 0,
-    receivedBytes: 0,
-    flag: '',
-    detail: '',
-  };
 }

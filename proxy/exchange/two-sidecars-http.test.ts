@@ -122,6 +122,52 @@ describe('HTTP/1.1 through two sidecars', () => {
     expect(pair.caller.outbound.inFlight() + pair.callee.inbound.inFlight()).toBe(0);
   });
 
+  it.each([
+    {
+      what: 'no HTTP',
+      sent: 'GET / HTTP/1.1\r\nhost: a\r\nx y: 1\r\n\r\n',
+      status: 400,
+      flag: 'BR',
+    },
+    {
+      what: 'too long',
+      sent: `GET / HTTP/1.1\r\nhost: a\r\nx: ${'y'.repeat(200_000)}\r\n\r\n`,
+      status: 431,
+      flag: 'HL',
+    },
+    {
+      what: 'in a coding that nobody knows',
+      sent: 'POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n',
+      status: 501,
+      flag: 'UP',
+    },
+  ])('counts and logs a request that is $what', async ({ sent, status, flag }) => {
+    const pair = await pairFor(ok);
+    const socket = net.connect(port(pair), '127.0.0.1');
+    closers.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('data', () => undefined);
+    socket.write(sent);
+    await until('logged', () => pair.caller.log.length === 1);
+    expect(pair.caller.log[0]).toMatchObject({ status, flag, path: '', attempts: 0 });
+    expect(pair.caller.log[0]!.detail).toMatch(/RFC|head/);
+    expect(pair.caller.counters.totals('outbound')).toMatchObject({ requests: 1 });
+  });
+
+  it('counts and logs HTTP/2 that breaks the rules', async () => {
+    const pair = await pairFor(ok);
+    const socket = net.connect(port(pair), '127.0.0.1');
+    closers.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('data', () => undefined);
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    // DATA where SETTINGS must come.
+    socket.write(Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 1]));
+    await until('logged', () => pair.caller.log.length === 1);
+    expect(pair.caller.log[0]).toMatchObject({ status: 0, flag: 'BR' });
+    expect(pair.caller.counters.totals('outbound')).toMatchObject({ requests: 0 });
+  });
+
   it('carries trailers and chunked bodies', async () => {
     const pair = await pairFor((request, response) => {
       request.resume();

@@ -1,0 +1,62 @@
+// Access-log lines and counts of connections that were not carried as requests: opaque ones, refused ones, and
+// those on which something came that is no request. Requests are request-log.ts.
+
+import type { Refusal } from '../codec/session.ts';
+import { codeOfUnreadable, errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
+import type { ExchangeContext } from './context.ts';
+
+/** A connection that was not carried. */
+export function logRefusedConnection(
+  context: ExchangeContext,
+  code: ProxyErrorCode,
+  detail: string,
+): void {
+  context.series.error(code);
+  const { accessLog } = context.deps;
+  if (!accessLog.wants(true)) return;
+  accessLog.write({ ...emptyEntry(context), flag: errorSpec(code).flag, detail });
+}
+
+/** What came was no request that could be read: the codec answered, or ended the connection. */
+export function logUnreadable(context: ExchangeContext, { status, text }: Refusal): void {
+  const { series, deps } = context;
+  const code = codeOfUnreadable(status);
+  const mtls = context.peer !== '';
+  series.error(code);
+  if (status > 0) series.request({ status, grpcStatus: noGrpcStatus, latencyMs: 0, mtls });
+  if (!deps.accessLog.wants(true)) return;
+  const { flag } = errorSpec(code);
+  deps.accessLog.write({
+    ...emptyEntry(context),
+    status,
+    mtls,
+    attempts: 0,
+    flag,
+    detail: text,
+  });
+}
+
+/** The fields that say nothing. */
+export function emptyEntry(context: ExchangeContext) {
+  return {
+    direction: context.direction,
+    destination: context.destination,
+    endpoint: '',
+    route: '',
+    method: '',
+    authority: '',
+    path: '',
+    status: 0,
+    grpcStatus: noGrpcStatus,
+    peer: context.peer,
+    mtls: false,
+    requestId: '',
+    durationMs: 0,
+    attempts: 1,
+    sentBytes: 0,
+    receivedBytes: 0,
+    flag: '',
+    detail: '',
+  };
+}
