@@ -1,19 +1,17 @@
-// `node hack/bench/idle.ts [--connections 1000,10000]`: what an idle connection costs a sidecar in private
-// memory: kept HTTP/1.1 connections of apps, opaque tunnels, kept connections of callers without a sidecar.
+// What an idle connection costs a sidecar in private memory: kept HTTP/1.1 connections of apps, opaque tunnels,
+// kept connections of callers without a sidecar.
 
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startProcessPair, type ProcessPair } from '../../test/support/process-pair.ts';
 import { bundle } from '../images/bundle.ts';
 import { nodeFlags } from '../images/definitions.ts';
 import { repository } from '../lib/paths.ts';
 import { memoryOf, row } from './process-figures.ts';
 
-const { values } = parseArgs({ options: { connections: { type: 'string' } } });
-const counts = (values.connections ?? '1000,10000').split(',').map(Number);
+const counts = [1_000, 10_000];
 
 interface Kind {
   name: string;
@@ -71,7 +69,25 @@ async function open(port: number, count: number, say: string): Promise<Socket[]>
 /** Idle connections to the app end after 3 s; the heap is collected some time after. */
 const settleMs = 12_000;
 
-async function measure(kind: Kind, count: number): Promise<void> {
+/** What each connection costs that says nothing, by what it is. */
+export async function benchIdle(): Promise<string[]> {
+  await bundle('proxy/main.ts', 'proxy');
+  const heads = [
+    'connection',
+    'sidecar',
+    'count',
+    'private each',
+    'RSS MB',
+    'private MB',
+    'heap MB',
+  ];
+  const rows = [row(...heads), row(...heads.map(() => '---'))];
+  for (const count of counts) for (const kind of kinds) rows.push(...(await measure(kind, count)));
+  return rows;
+}
+
+async function measure(kind: Kind, count: number): Promise<string[]> {
+  const rows: string[] = [];
   const http = createHttpServer((_request, response) => void response.end('ok'));
   http.keepAliveTimeout = 3_600_000;
   const tcp = createServer((socket) => {
@@ -97,12 +113,13 @@ async function measure(kind: Kind, count: number): Promise<void> {
     const heapMb = (await pair[side].metric(heap)) / 2 ** 20;
     const { privateMb, rssMb } = after[side];
     const grown = each(privateMb - before[side].privateMb);
-    console.log(row(kind.name, side, String(count), grown, rssMb, privateMb, heapMb));
+    rows.push(row(kind.name, side, String(count), grown, rssMb, privateMb, heapMb));
   }
   for (const socket of [...sockets, ...warm]) socket.destroy();
   await pair.close();
   http.close();
   tcp.close();
+  return rows;
 }
 
 function settled(): Promise<void> {
@@ -112,10 +129,3 @@ function settled(): Promise<void> {
 function figures(pair: ProcessPair) {
   return { caller: memoryOf(pair.caller.pid), callee: memoryOf(pair.callee.pid) };
 }
-
-await bundle('proxy/main.ts', 'proxy');
-const heads = ['connection', 'sidecar', 'count', 'private each', 'RSS MB', 'private MB', 'heap MB'];
-console.log(row(...heads));
-console.log(row(...heads.map(() => '---')));
-for (const count of counts) for (const kind of kinds) await measure(kind, count);
-process.exit(0);

@@ -1,4 +1,4 @@
-// `node hack/bench/services.ts`: what known services cost a sidecar: the same requests with 10 and with 5,000
+// What known services cost a sidecar: the same requests with 10 and with 5,000
 // Destinations and Endpoints in its configuration. In a cluster a sidecar knows only those its pod talks to.
 
 import { Agent, createServer, get } from 'node:http';
@@ -55,7 +55,18 @@ async function askAll(port: number): Promise<void> {
   agent.destroy();
 }
 
-async function measure(count: number): Promise<void> {
+/** Ten services that a sidecar knows of, and five thousand; it talks to one. */
+export async function benchServices(): Promise<string[]> {
+  await bundle('proxy/main.ts', 'proxy');
+  const rows = [
+    row('known services', 'CPU per request of the caller', 'private MB', 'heap MB'),
+    row('---', '---', '---', '---'),
+  ];
+  for (const count of [10, 5_000]) rows.push(await measure(count));
+  return rows;
+}
+
+async function measure(count: number): Promise<string> {
   const app = createServer((_request, response) => void response.end('ok'));
   app.listen(0, '127.0.0.1');
   await once(app, 'listening');
@@ -72,13 +83,7 @@ async function measure(count: number): Promise<void> {
   }
   const { privateMb } = memoryOf(pair.caller.pid);
   const heapMb = (await pair.caller.metric('nodejs_heap_size_used_bytes')) / 2 ** 20;
-  console.log(row(String(count), `${median(each).toFixed(0)} µs`, privateMb, heapMb));
   await pair.close();
   app.close();
+  return row(String(count), `${median(each).toFixed(0)} µs`, privateMb, heapMb);
 }
-
-await bundle('proxy/main.ts', 'proxy');
-console.log(row('known services', 'CPU per request of the caller', 'private MB', 'heap MB'));
-console.log(row('---', '---', '---', '---'));
-for (const count of [10, 5_000]) await measure(count);
-process.exit(0);

@@ -12,4 +12,4 @@ COPY --from=build /rootfs/ /
 ENV PATH=/usr/sbin:/usr/bin:/sbin:/bin
 ENV MALLOC_ARENA_MAX=1
 USER 15086:15086
-ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=2", "--no-maglev", "/app/main.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--max-semi-space-size=2", "--no-maglev", "--expose-gc", "/app/main.mjs"]

@@ -75,6 +75,22 @@ describe('SocketReader', () => {
     expect(Buffer.concat(pieces).toString()).toBe('first second');
   });
 
+  it('collects what died young while bulk data comes, and not for a little', async () => {
+    let collected = 0;
+    const reader = new SocketReader(() => void (collected += 1));
+    const little = await pair();
+    const first = collect(reader, little.near);
+    little.far.end(Buffer.alloc(1024));
+    await first.ended;
+    expect(collected).toBe(0);
+    const bulk = await pair();
+    const second = collect(reader, bulk.near);
+    bulk.far.end(Buffer.alloc(64 * 1024 * 1024));
+    await second.ended;
+    expect(collected).toBeGreaterThanOrEqual(7);
+    expect(collected).toBeLessThanOrEqual(8);
+  });
+
   it('reads nothing while the socket is paused, so that the writer is held back', async () => {
     const { near, far } = await pair();
     const { pieces, ended } = collect(new SocketReader(), near);

@@ -8,6 +8,13 @@ import { Slabs } from './slabs.ts';
 /** As much as one read of a TCP socket takes; a TLS record brings 16 KiB at most. */
 const scratchBytes = 256 * 1024;
 const slabBytes = 64 * 1024;
+/**
+ * Bulk data makes much memory outside V8's heap and little within it, so V8 lets it grow to 64 MiB and then
+ * collects everything. Collecting what died young (0.3 ms) after so many bytes keeps to memory that the
+ * processor still has in its caches: 1 GiB through two sidecars takes 32 MB of private memory instead of 86,
+ * and up to a tenth less CPU.
+ */
+const collectAfterBytes = 8 * 1024 * 1024;
 
 /** What Node's option `onread` sets on a socket that it makes; accepted and TLS sockets have no such option. */
 interface UserBufferKeys {
@@ -26,6 +33,12 @@ export class SocketReader {
   private scratch: Buffer | null = null;
   private slab: Buffer = Buffer.alloc(0);
   private used = 0;
+  private allocated = 0;
+  private readonly collectYoung: () => void;
+
+  constructor(collectYoung: () => void = collectorOfYoung()) {
+    this.collectYoung = collectYoung;
+  }
 
   /**
    * Calls `onBytes` with all that the socket reads from now on. The bytes are the callee's for good. The socket
@@ -67,12 +80,12 @@ export class SocketReader {
   /** Into slabs that are written once and never again, so that a receiver may keep its part. */
   private copy(buffer: Buffer, length: number): Buffer {
     if (length > slabBytes / 4) {
-      const own = Buffer.allocUnsafeSlow(length);
+      const own = this.allocate(length);
       own.set(length === buffer.length ? buffer : buffer.subarray(0, length));
       return own;
     }
     if (this.slab.length - this.used < length) {
-      this.slab = Buffer.allocUnsafeSlow(slabBytes);
+      this.slab = this.allocate(slabBytes);
       this.used = 0;
     }
     const { slab, used } = this;
@@ -80,6 +93,21 @@ export class SocketReader {
     this.used = used + length;
     return slab.subarray(used, used + length);
   }
+
+  private allocate(bytes: number): Buffer {
+    this.allocated += bytes;
+    if (this.allocated > collectAfterBytes) {
+      this.allocated = 0;
+      this.collectYoung();
+    }
+    return Buffer.allocUnsafeSlow(bytes);
+  }
+}
+
+/** Nothing where Node runs without `--expose-gc`; the image has it. */
+function collectorOfYoung(): () => void {
+  const { gc } = globalThis as { gc?: (options: { type: 'minor' }) => void };
+  return gc === undefined ? () => undefined : () => gc({ type: 'minor' });
 }
 
 /** Null where this Node keeps them elsewhere: sockets then read as usual. */
