@@ -93,7 +93,7 @@ function besideLoad(mode: Mode, title: string): Load {
     lanes: ['bulk'],
     without: ['envoy-h1', 'nginx'],
     direct: true,
-    seconds: 4,
+    seconds: 2,
     warm: ({ target }) => transfer(target, mode, 256).then(() => undefined),
     measure: (round) => beside(round, mode),
     columns: [
