@@ -6,6 +6,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
 import { KubeConfig } from '@kubernetes/client-node';
 
@@ -37,6 +38,10 @@ export interface KubeTransport {
 
 /** No answer at all for so long: the connection is taken for dead. */
 const requestTimeoutMs = 10_000;
+/** A connection that is not there after so long never comes: the kernel alone would try for two minutes. */
+const defaultConnectTimeoutMs = 5_000;
+/** A peer that went without a word is noticed: after this time and then ten probes, one a second (libuv). */
+const keepAliveIdleMs = 15_000;
 /** The API server sends a bookmark about once a minute; twice that and some is silence. */
 const streamSilenceMs = 150_000;
 /** Credentials are read again this often: service account tokens are replaced on disk. */
@@ -53,6 +58,8 @@ export interface TransportOptions {
   /** A file, or undefined for the cluster that this process runs in. */
   kubeconfig: string | undefined;
   nowMs: () => number;
+  /** TCP and TLS; default 5 s. */
+  connectTimeoutMs?: number;
 }
 
 export function createTransport(options: TransportOptions): KubeTransport {
@@ -61,20 +68,22 @@ export function createTransport(options: TransportOptions): KubeTransport {
   else config.loadFromFile(options.kubeconfig);
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error('the kubeconfig names no current cluster');
-  return new HttpTransport(new URL(cluster.server), config, options.nowMs);
+  return new HttpTransport(new URL(cluster.server), config, options);
 }
 
 class HttpTransport implements KubeTransport {
   readonly #server: URL;
   readonly #config: KubeConfig;
   readonly #nowMs: () => number;
+  readonly #connectTimeoutMs: number;
   #credentials: Credentials | null = null;
   #agentKey = '';
 
-  constructor(server: URL, config: KubeConfig, nowMs: () => number) {
+  constructor(server: URL, config: KubeConfig, options: TransportOptions) {
     this.#server = server;
     this.#config = config;
-    this.#nowMs = nowMs;
+    this.#nowMs = options.nowMs;
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? defaultConnectTimeoutMs;
   }
 
   async send(request: KubeRequest): Promise<KubeResponse> {
@@ -88,9 +97,7 @@ class HttpTransport implements KubeTransport {
         headers: sent,
         agent,
       });
-      outgoing.setTimeout(requestTimeoutMs, () =>
-        outgoing.destroy(new Error(`no answer within ${requestTimeoutMs} ms`)),
-      );
+      boundSilence(outgoing, requestTimeoutMs, 'no answer');
       outgoing.on('error', reject);
       outgoing.on('response', (response) => collect(response, resolve, reject));
       outgoing.end(body);
@@ -105,9 +112,7 @@ class HttpTransport implements KubeTransport {
     const { headers, agent } = await this.#authenticate();
     return new Promise((resolve, reject) => {
       const outgoing = this.#request(path, { method: 'GET', headers, agent, signal });
-      outgoing.setTimeout(streamSilenceMs, () =>
-        outgoing.destroy(new Error(`watch silent for ${streamSilenceMs} ms`)),
-      );
+      boundSilence(outgoing, streamSilenceMs, 'the watch is silent');
       outgoing.on('error', reject);
       outgoing.on('response', (response) => {
         if (response.statusCode !== 200) {
@@ -127,7 +132,9 @@ class HttpTransport implements KubeTransport {
     this.#credentials?.agent.destroy();
   }
 
-  #request(path: string, options: https.RequestOptions): http.ClientRequest {
+  #request(path: string, rest: https.RequestOptions): http.ClientRequest {
+    // The option bounds connecting too, TLS included; a request's setTimeout begins only after that.
+    const options = { ...rest, timeout: this.#connectTimeoutMs };
     const url = new URL(this.#server.pathname.replace(/\/$/, '') + path, this.#server);
     return this.#server.protocol === 'http:'
       ? http.request(url, options)
@@ -168,6 +175,25 @@ class HttpTransport implements KubeTransport {
       ...(servername === undefined ? {} : { servername }),
     });
   }
+}
+
+/** Connecting has its own bound (the option `timeout`); from then on silence ends the request after `silenceMs`. */
+function boundSilence(outgoing: http.ClientRequest, silenceMs: number, what: string): void {
+  let reached = 'no connection in time';
+  const onConnected = (socket: Socket): void => {
+    reached = `${what} within ${silenceMs} ms`;
+    socket.setKeepAlive(true, keepAliveIdleMs);
+    socket.setTimeout(silenceMs);
+  };
+  outgoing.on('socket', (socket: Socket) => {
+    if (!socket.connecting && !('secureConnecting' in socket && socket.secureConnecting)) {
+      onConnected(socket);
+      return;
+    }
+    const event = 'encrypted' in socket ? 'secureConnect' : 'connect';
+    socket.once(event, () => onConnected(socket));
+  });
+  outgoing.on('timeout', () => outgoing.destroy(new Error(reached)));
 }
 
 /** Takes bytes, gives whole lines; what follows the last line feed is kept for later. */
