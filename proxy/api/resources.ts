@@ -1,6 +1,8 @@
 // What the operator tells a sidecar: three kinds of resource, each complete in itself and replaced
 // as a whole. The same shapes stand in the local file of a sidecar that runs without an operator.
 
+import type { Authorization } from './authorization.ts';
+
 /** How a port speaks. `auto` is found from the first bytes; `http2` includes gRPC. */
 export type Protocol = 'auto' | 'http1' | 'http2' | 'tcp';
 
@@ -42,6 +44,8 @@ export interface WorkloadResource {
     /** A destination not known yet while the operator cannot be asked. */
     whenDisconnected: 'pass' | 'refuse';
   };
+  /** Absent: everything is allowed. */
+  authorization?: Authorization;
   accessLog: 'off' | 'errors' | 'all';
   /** How often the sidecar reports its counters, in milliseconds. */
   statisticsIntervalMs: number;
