@@ -140,9 +140,24 @@ describe('an informer', () => {
     const lists = transport.requests.length;
     for (let i = 0; i < 6; i += 1) {
       transport.dropWatches(new Error('504: too large resource version'));
-      await clock.advance(20_000);
+      while (transport.openWatches === 0) await clock.advance(100);
     }
     expect(transport.requests.length).toBeGreaterThan(lists);
+    expectInStep();
+    await informer.stop();
+  });
+
+  it('comes back soon from each break of a watch that was good, however many there were', async () => {
+    const { transport, clock, informer, expectInStep } = watched();
+    informer.start();
+    await clock.advance(0);
+    for (let i = 0; i < 20; i += 1) {
+      await clock.advance(60_000);
+      transport.dropWatches(new Error('aborted'));
+      await clock.advance(300);
+      expect(transport.openWatches).toBe(1);
+      transport.put(`after-${i}`);
+    }
     expectInStep();
     await informer.stop();
   });

@@ -39,6 +39,8 @@ const backoff = { baseMs: 200, maxMs: 15_000 };
 const watchSeconds = { min: 300, spread: 300 };
 
 const relistAfterFailures = 4;
+/** A watch that was open so long was a good one: what breaks it is the first failure, not one more. */
+const goodWatchMs = 1_000;
 
 type WatchEnd = 'continue' | 'relist';
 
@@ -49,6 +51,8 @@ export class Informer<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #abort = new AbortController();
   #resourceVersion = '';
+  /** Of the watch that is open or was the last one; null before the server took it. */
+  #openedAtMs: number | null = null;
   #synced: () => void = () => {};
   #done: Promise<void> = Promise.resolve();
   /** Resolves after the first complete list. */
@@ -83,14 +87,14 @@ export class Informer<T extends KubeObject> {
     let failures = 0;
     while (!this.#abort.signal.aborted) {
       try {
+        this.#openedAtMs = null;
         if (this.#resourceVersion === '') await this.#relist();
-        const startedMs = clock.nowMs();
         const end = await this.#watch();
         if (end === 'relist') this.#resourceVersion = '';
         // A watch that ends as soon as it began would otherwise be a busy loop.
-        failures = clock.nowMs() - startedMs > 1_000 ? 0 : failures + 1;
+        failures = this.#wasGood() ? 0 : failures + 1;
       } catch (error) {
-        failures += 1;
+        failures = this.#wasGood() ? 1 : failures + 1;
         if (this.#abort.signal.aborted) break;
         // It may be the version that the server does not accept, such as one of a future it lost.
         if (failures >= relistAfterFailures) this.#resourceVersion = '';
@@ -107,6 +111,10 @@ export class Informer<T extends KubeObject> {
         await pause(clock, backoffMs(backoff, failures, random()), this.#abort.signal);
       }
     }
+  }
+
+  #wasGood(): boolean {
+    return this.#openedAtMs !== null && this.#deps.clock.nowMs() - this.#openedAtMs > goodWatchMs;
   }
 
   async #relist(): Promise<void> {
@@ -160,7 +168,9 @@ export class Informer<T extends KubeObject> {
       // Nothing that follows may be applied: it could lie behind a gap.
       if (failure !== null) stop.abort();
     };
-    const response = await this.#deps.transport.stream(path, onLine, signal).catch((error) => {
+    const onOpen = (): void => void (this.#openedAtMs = this.#deps.clock.nowMs());
+    const listener = { onOpen, onLine };
+    const response = await this.#deps.transport.stream(path, listener, signal).catch((error) => {
       if (failure === null) throw error;
       return { status: 200, body: '', retryAfterMs: 0 };
     });

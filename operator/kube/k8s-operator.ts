@@ -94,7 +94,7 @@ class MeshEvents extends Operator implements EventSource {
       const startedMs = clock.nowMs();
       try {
         const onLine = (line: string) => void this.#receive(line, plural, onEvent);
-        const { status } = await transport.stream(path, onLine, this.#abort.signal);
+        const { status } = await transport.stream(path, { onLine }, this.#abort.signal);
         if (status !== 200) throw new Error(`status ${status}`);
       } catch (error) {
         if (!this.#abort.signal.aborted) {

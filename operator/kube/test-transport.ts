@@ -2,7 +2,7 @@
 // and be away.
 
 import type { KubeObject } from '../resources/kubernetes.ts';
-import type { KubeRequest, KubeResponse, KubeTransport } from './transport.ts';
+import type { KubeRequest, KubeResponse, KubeTransport, StreamListener } from './transport.ts';
 
 interface OpenWatch {
   onLine: (line: string) => void;
@@ -79,7 +79,8 @@ export class MemoryTransport implements KubeTransport {
     return scripted ?? this.#list(request);
   }
 
-  stream(path: string, onLine: (line: string) => void, signal: AbortSignal): Promise<KubeResponse> {
+  stream(path: string, listener: StreamListener, signal: AbortSignal): Promise<KubeResponse> {
+    const { onLine } = listener;
     this.watchPaths.push(path);
     const version = Number(new URLSearchParams(path.split('?')[1]).get('resourceVersion'));
     if (version < this.#forgottenUpTo) {
@@ -90,6 +91,7 @@ export class MemoryTransport implements KubeTransport {
     return new Promise((resolve, reject) => {
       const watch: OpenWatch = { onLine, end: resolve, cut: reject };
       this.#watches.add(watch);
+      listener.onOpen?.();
       signal.addEventListener('abort', () => {
         this.#watches.delete(watch);
         reject(new Error('aborted'));

@@ -55,7 +55,7 @@ describe('a request to the API server', () => {
       const never = new AbortController().signal;
       const [send, stream] = await Promise.allSettled([
         transport.send({ method: 'GET', path: '/' }),
-        transport.stream('/?watch=true', () => undefined, never),
+        transport.stream('/?watch=true', { onLine: () => undefined }, never),
       ]);
       expect(send).toMatchObject({ reason: { message: 'no connection in time' } });
       expect(stream).toMatchObject({ reason: { message: 'no connection in time' } });
@@ -91,7 +91,8 @@ describe('a request to the API server', () => {
     const transport = await transportTo(`http://127.0.0.1:${port}`);
     const lines: string[] = [];
     const never = new AbortController().signal;
-    const { status } = await transport.stream('/?watch=true', (line) => lines.push(line), never);
+    const onLine = (line: string): unknown => lines.push(line);
+    const { status } = await transport.stream('/?watch=true', { onLine }, never);
     expect({ status, lines }).toEqual({ status: 200, lines: ['a', 'b'] });
     transport.close();
     server.close();

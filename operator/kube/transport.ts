@@ -25,14 +25,21 @@ export interface KubeResponse {
   retryAfterMs: number;
 }
 
+export interface StreamListener {
+  /** The server took the watch (status 200). */
+  onOpen?: () => void;
+  /** Each line as it comes. */
+  onLine: (line: string) => void;
+}
+
 export interface KubeTransport {
   /** Rejects when there was no complete answer. */
   send(request: KubeRequest): Promise<KubeResponse>;
   /**
-   * A watch: each line as it comes. Resolves with the status when the stream ends (its body where it is
-   * not 200), rejects when the connection breaks or is silent too long.
+   * A watch. Resolves with the status when the stream ends (its body where it is not 200), rejects when
+   * the connection breaks or is silent too long.
    */
-  stream(path: string, onLine: (line: string) => void, signal: AbortSignal): Promise<KubeResponse>;
+  stream(path: string, listener: StreamListener, signal: AbortSignal): Promise<KubeResponse>;
   close(): void;
 }
 
@@ -104,11 +111,7 @@ class HttpTransport implements KubeTransport {
     });
   }
 
-  async stream(
-    path: string,
-    onLine: (line: string) => void,
-    signal: AbortSignal,
-  ): Promise<KubeResponse> {
+  async stream(path: string, listener: StreamListener, signal: AbortSignal): Promise<KubeResponse> {
     const { headers, agent } = await this.#authenticate();
     return new Promise((resolve, reject) => {
       const outgoing = this.#request(path, { method: 'GET', headers, agent, signal });
@@ -119,8 +122,9 @@ class HttpTransport implements KubeTransport {
           collect(response, resolve, reject);
           return;
         }
+        listener.onOpen?.();
         response.on('error', reject);
-        response.on('data', lineSplitter(onLine));
+        response.on('data', lineSplitter(listener.onLine));
         response.on('end', () => resolve({ status: 200, body: '', retryAfterMs: 0 }));
         response.on('close', () => reject(new Error('the watch was cut off')));
       });
