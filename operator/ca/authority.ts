@@ -1,15 +1,12 @@
 // A certificate authority from PEM: makes a root, checks that key and certificates fit, issues leaves.
 // It keeps nothing outside of memory; Secrets are beside it.
 
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  X509Certificate,
-} from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, type X509Certificate } from 'node:crypto';
+import { curve, faultOfCa, selfSigned, trustDomainIn, type CaProblem } from './ca-checks.ts';
+import { readCertificates, readPrivateKey } from './pem.ts';
+import { fingerprintOf } from './trust.ts';
 import type { CertificateAuthority, LeafRequest, TlsMaterial } from './types.ts';
-import { backdateMs, minimumLifetimeMs } from './types.ts';
+import { backdateMs, minimumLifetimeMs, operatorDnsNames } from './types.ts';
 import { buildCertificate, issuerFromCertificate } from './x509.ts';
 
 /** PEM of a CA: issuing certificate (and those above it, but the root), its key, trusted roots. */
@@ -19,29 +16,12 @@ export interface CaPem {
   rootsPem: string;
 }
 
-/** Why a CA cannot issue. */
-export interface CaProblem {
-  reason:
-    | 'CASecretIncomplete'
-    | 'CASecretUnreadable'
-    | 'CAKeyMismatch'
-    | 'CANotAnAuthority'
-    | 'CAKeyUnsupported'
-    | 'CAExpired'
-    | 'CANotYetValid'
-    | 'CARootMissing';
-  message: string;
-}
-
 export type CaResult =
   { ok: true; authority: CertificateAuthority } | { ok: false; problem: CaProblem };
 
-const curve = 'prime256v1';
-const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-
 /** A new self-signed root. */
 export function createRoot(trustDomain: string, lifetimeMs: number, nowMs: number): CaPem {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: curve });
+  const { publicKey, privateKey } = createKeyPair();
   const { pem } = buildCertificate(
     {
       role: 'authority',
@@ -58,8 +38,12 @@ export function createRoot(trustDomain: string, lifetimeMs: number, nowMs: numbe
   return { chainPem: pem, keyPem: privateKeyPem(privateKey), rootsPem: pem };
 }
 
-/** Checks everything that would make sidecars refuse what this CA issues. */
-export function loadAuthority(pem: CaPem, nowMs: number): CaResult {
+/** Checks everything that would make sidecars refuse what this CA issues; `trustDomain` null: not known. */
+export function loadAuthority(
+  pem: CaPem,
+  nowMs: number,
+  trustDomain: string | null = null,
+): CaResult {
   const chain = readCertificates(pem.chainPem);
   const roots = readCertificates(pem.rootsPem);
   const key = readPrivateKey(pem.keyPem);
@@ -70,28 +54,14 @@ export function loadAuthority(pem: CaPem, nowMs: number): CaResult {
   if (key === null) {
     return problem('CASecretUnreadable', 'tls.key is not an unencrypted PEM private key');
   }
-  const fault =
-    faultOfKey(issuing, key) ?? faultOfTime(issuing, nowMs) ?? faultOfRoots(chain, roots, nowMs);
-  if (fault !== null) return { ok: false, problem: fault };
-  return { ok: true, authority: authorityOf(pem, chain, key) };
-}
-
-/** PEM certificates in order; null where there is none or one is malformed. */
-export function readCertificates(pem: string): X509Certificate[] | null {
-  const blocks = pem.match(certificateBlock);
-  if (blocks === null) return null;
+  const purpose = { trustDomain, dnsNames: operatorDnsNames };
   try {
-    return blocks.map((block) => new X509Certificate(block));
-  } catch {
-    return null;
-  }
-}
-
-export function readPrivateKey(pem: string): KeyObject | null {
-  try {
-    return createPrivateKey(pem);
-  } catch {
-    return null;
+    const fault = faultOfCa({ chain, roots, key }, purpose, nowMs);
+    if (fault !== null) return { ok: false, problem: fault };
+    return { ok: true, authority: authorityOf(pem, chain, key) };
+  } catch (error) {
+    // OpenSSL is laxer about DER than what reads the extensions here.
+    return problem('CASecretUnreadable', `tls.crt: ${(error as Error).message}`);
   }
 }
 
@@ -108,8 +78,8 @@ function authorityOf(pem: CaPem, chain: X509Certificate[], key: KeyObject): Cert
     rootsPem: pem.rootsPem,
     notBeforeMs: issuing.validFromDate.getTime(),
     notAfterMs,
-    trustDomain: trustDomainOf(issuing),
-    fingerprint: issuing.fingerprint256.replaceAll(':', ''),
+    trustDomain: trustDomainIn(issuing),
+    fingerprint: fingerprintOf(issuing),
     issue: (request, nowMs) => {
       const leaf = buildLeaf(request, nowMs, notAfterMs);
       const built = buildCertificate(leaf.parts, issuer);
@@ -129,7 +99,7 @@ function authorityOf(pem: CaPem, chain: X509Certificate[], key: KeyObject): Cert
 }
 
 function buildLeaf(request: LeafRequest, nowMs: number, caNotAfterMs: number) {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: curve });
+  const { publicKey, privateKey } = createKeyPair();
   const lifetimeMs = Math.max(request.lifetimeMs, minimumLifetimeMs);
   // X.509 times are whole seconds.
   const second = Math.floor(nowMs / 1000) * 1000;
@@ -152,75 +122,12 @@ function buildLeaf(request: LeafRequest, nowMs: number, caNotAfterMs: number) {
   };
 }
 
-function faultOfKey(issuing: X509Certificate, key: KeyObject): CaProblem | null {
-  if (key.asymmetricKeyType !== 'ec' || key.asymmetricKeyDetails?.namedCurve !== curve) {
-    return {
-      reason: 'CAKeyUnsupported',
-      message: `tls.key is ${describeKey(key)}; the mesh signs with ECDSA P-256 only`,
-    };
-  }
-  if (!issuing.checkPrivateKey(key)) {
-    return { reason: 'CAKeyMismatch', message: 'tls.key does not belong to tls.crt' };
-  }
-  if (!issuing.ca) {
-    return {
-      reason: 'CANotAnAuthority',
-      message: 'tls.crt may not issue certificates (basicConstraints CA or keyCertSign is missing)',
-    };
-  }
-  return null;
-}
-
-function faultOfTime(issuing: X509Certificate, nowMs: number): CaProblem | null {
-  if (issuing.validToDate.getTime() <= nowMs) {
-    const end = issuing.validToDate.toISOString();
-    return { reason: 'CAExpired', message: `the issuing certificate ended at ${end}` };
-  }
-  if (issuing.validFromDate.getTime() > nowMs) {
-    const begin = issuing.validFromDate.toISOString();
-    return { reason: 'CANotYetValid', message: `the issuing certificate begins at ${begin}` };
-  }
-  return null;
-}
-
-/** Sidecars verify up to `roots`: the chain has to reach one of them that is in force. */
-function faultOfRoots(
-  chain: X509Certificate[],
-  roots: X509Certificate[],
-  nowMs: number,
-): CaProblem | null {
-  const reached = chain.some((certificate) =>
-    roots.some(
-      (root) =>
-        root.validToDate.getTime() > nowMs &&
-        (root.fingerprint256 === certificate.fingerprint256 ||
-          (certificate.checkIssued(root) && certificate.verify(root.publicKey))),
-    ),
-  );
-  if (reached) return null;
-  return {
-    reason: 'CARootMissing',
-    message: 'no root in ca.crt that is still valid has issued tls.crt',
-  };
-}
-
-function trustDomainOf(certificate: X509Certificate): string | null {
-  return /URI:spiffe:\/\/([a-z0-9._-]+)(?:,|$)/.exec(certificate.subjectAltName ?? '')?.[1] ?? null;
-}
-
-function selfSigned(certificate: X509Certificate): boolean {
-  return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
-}
-
-function describeKey(key: KeyObject): string {
-  const publicKey = createPublicKey(key);
-  const details = publicKey.asymmetricKeyDetails;
-  const size = details?.namedCurve ?? details?.modulusLength;
-  return [publicKey.asymmetricKeyType, size].filter((part) => part !== undefined).join(' ');
-}
-
 function privateKeyPem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
+export function createKeyPair(): { publicKey: KeyObject; privateKey: KeyObject } {
+  return generateKeyPairSync('ec', { namedCurve: curve });
 }
 
 function problem(reason: CaProblem['reason'], message: string): CaResult {

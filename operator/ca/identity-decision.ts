@@ -5,7 +5,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { identityKeys, identitySecretType } from '../../proxy/api/constants.ts';
 import type { SpiffeId } from '../../proxy/api/spiffe.ts';
 import type { Secret } from '../resources/kubernetes.ts';
-import { readCertificates, readPrivateKey } from './authority.ts';
+import { readCertificates, readPrivateKey } from './pem.ts';
 import type { CertificateAuthority } from './types.ts';
 import { backdateMs, renewAnnotation } from './types.ts';
 

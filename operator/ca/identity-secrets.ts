@@ -8,7 +8,7 @@ import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
 import { ApiError } from '../resources/api-client.ts';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
-import { readCertificates } from './authority.ts';
+import { readCertificates } from './pem.ts';
 import { decideIdentitySecret, renewalTime, type IdentityDecision } from './identity-decision.ts';
 import { workloadLifetimeMs } from './lifetimes.ts';
 import { trustDomainOf } from './trust-domain.ts';

@@ -6,7 +6,7 @@ import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { trustDomainOf } from './trust-domain.ts';
 import type { CaSource, TlsMaterial } from './types.ts';
-import { defaultLifetimeMs } from './types.ts';
+import { defaultLifetimeMs, operatorDnsNames } from './types.ts';
 
 export interface OperatorIdentity {
   /** Null before the first; it outlives a CA that cannot issue any more. */
@@ -18,8 +18,6 @@ export interface OperatorIdentity {
 }
 
 export const operatorServiceAccount = 'tsmesh-operator';
-const service = `${operatorServiceAccount}.${systemNamespace}.svc`;
-const dnsNames = [service, `${service}.cluster.local`];
 const renewShare = 2 / 3;
 
 export function createOperatorIdentity(deps: {
@@ -47,7 +45,10 @@ export function createOperatorIdentity(deps: {
       if (good) return;
       const ref = { namespace: systemNamespace, serviceAccount: operatorServiceAccount };
       const uris = [formatSpiffeId({ trustDomain, ...ref })];
-      const material = authority.issue({ uris, dnsNames, lifetimeMs: defaultLifetimeMs }, nowMs);
+      const material = authority.issue(
+        { uris, dnsNames: [...operatorDnsNames], lifetimeMs: defaultLifetimeMs },
+        nowMs,
+      );
       held = { material, issuer: authority.fingerprint, trustDomain };
       for (const listener of listeners) listener(material);
     },

@@ -62,3 +62,8 @@ export const minimumLifetimeMs = 15 * 60_000;
 export const defaultLifetimeMs = 24 * 3_600_000;
 export const defaultRootLifetimeMs = 87_600 * 3_600_000;
 export const defaultTrustDomain = 'cluster.local';
+/** Names of the operator's own certificate. */
+export const operatorDnsNames = [
+  'tsmesh-operator.tsmesh-system.svc',
+  'tsmesh-operator.tsmesh-system.svc.cluster.local',
+] as const;

@@ -100,15 +100,41 @@ export function issuerFromCertificate(der: Buffer, key: KeyObject): Issuer {
 }
 
 function declaredKeyIdentifier(tbs: Node[]): string | null {
+  const content = extensionIn(tbs, oids.subjectKeyIdentifier);
+  return content === null ? null : (asn1.fromDer(content).value as string);
+}
+
+/** The DER within an extension of a certificate, as latin1; null where it has none of the kind. */
+export function contentOfExtension(der: Buffer, type: string): string | null {
+  return extensionIn(children(children(fromDer(der))[0]), type);
+}
+
+/** A piece of DER for reading: `bytes` of what is not constructed, as latin1. */
+export interface DerNode {
+  tag: number;
+  bytes: string;
+  children: DerNode[];
+}
+
+/** Throws where it is not DER. */
+export function readDer(content: string): DerNode {
+  return derNode(asn1.fromDer(content));
+}
+
+function derNode(node: Node): DerNode {
+  const bytes = typeof node.value === 'string' ? node.value : '';
+  return { tag: Number(node.type), bytes, children: children(node).map(derNode) };
+}
+
+function extensionIn(tbs: Node[], type: string): string | null {
   const holder = tbs.find(
     (n) => n.tagClass === asn1.Class.CONTEXT_SPECIFIC && Number(n.type) === 3,
   );
-  const oid = asn1.oidToDer(oids.subjectKeyIdentifier).getBytes();
-  for (const extension of children(children(holder)[0])) {
-    const parts = children(extension);
-    if (parts[0]?.value !== oid) continue;
+  const wanted = asn1.oidToDer(type).getBytes();
+  for (const one of children(children(holder)[0])) {
+    const parts = children(one);
     const content = parts.at(-1)?.value;
-    if (typeof content === 'string') return asn1.fromDer(content).value as string;
+    if (parts[0]?.value === wanted && typeof content === 'string') return content;
   }
   return null;
 }

@@ -11,11 +11,14 @@ const counters = {
   denied: 0,
   latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
 };
+/** As sidecars told it before they told of roots. */
+const certificate = { serial: 'AB', notAfterMs: 2 };
+const ofRoots = { notBeforeMs: 1, underRoot: 'CD', trustedRoots: ['CD', 'EF'] };
 const statistics = {
   startedAtMs: 1,
   inbound: counters,
   outbound: counters,
-  certificate: { serial: 'AB', notAfterMs: 2 },
+  certificate,
 };
 const hello = {
   pod: { namespace: 'shop', name: 'web', uid: 'u', ips: ['10.0.0.1'] },
@@ -32,6 +35,7 @@ describe('a message of a sidecar', () => {
     [{ ack: { nonce: '1', errors: [{ key: 'Workload/self', path: '/x', message: 'no' }] } }],
     [{ statistics }],
     [{ statistics: { ...statistics, certificate: null } }],
+    [{ statistics: { ...statistics, certificate: { ...certificate, ...ofRoots } } }],
     [{ draining: true }],
   ])('is taken as it is: %j', (message) => {
     expect(parseUpMessage(JSON.stringify(message))).toEqual(message);
@@ -50,9 +54,31 @@ describe('a message of a sidecar', () => {
     ['ack.nonce', { ack: { errors: [] } }],
     ['ack.errors.message', { ack: { nonce: '1', errors: [{ key: 'Workload/self', path: '' }] } }],
     ['statistics.startedAtMs', { statistics: { ...statistics, startedAtMs: -1 } }],
+    ['statistics.startedAtMs', { statistics: { ...statistics, startedAtMs: 8.65e15 } }],
+    [
+      'statistics.certificate.notAfterMs',
+      { statistics: { ...statistics, certificate: { serial: 'AB', notAfterMs: 1e300 } } },
+    ],
+    [
+      'statistics.inbound.requests',
+      { statistics: { ...statistics, inbound: { ...counters, requests: 1e13 } } },
+    ],
     [
       'statistics.inbound.latency',
       { statistics: { ...statistics, inbound: { ...counters, latency: [1] } } },
+    ],
+    [
+      'statistics.certificate.trustedRoots',
+      { statistics: { ...statistics, certificate: { ...certificate, trustedRoots: 'CD' } } },
+    ],
+    [
+      'statistics.certificate.trustedRoots',
+      {
+        statistics: {
+          ...statistics,
+          certificate: { ...certificate, trustedRoots: Array.from({ length: 21 }, () => 'CD') },
+        },
+      },
     ],
     [
       'statistics.outbound.denied',

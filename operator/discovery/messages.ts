@@ -1,9 +1,9 @@
 // What sidecars say, checked field by field before anything believes it. Every list has a bound. Pure.
 
 import type { Hello, ResourceError, UpMessage } from '../../proxy/api/discovery.ts';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, maxTrustedRoots } from '../../proxy/api/statistics.ts';
 import type { ResourceKey } from '../../proxy/api/resources.ts';
-import type { Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
+import type { CertificateFacts, Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
 import { parseDestinationName } from '../model/addresses.ts';
 
 /** Destinations of one sidecar; it holds fewer itself. */
@@ -13,6 +13,8 @@ const maxHeld = 4 * maxSubscriptions;
 const maxText = 1024;
 const maxErrors = 1000;
 const maxIps = 16;
+/** 10,000 requests/s for three years; 9,000 such sidecars still add up to an exact integer. */
+const maxCount = 1e12;
 
 export class MessageError extends Error {
   constructor(path: string, message: string) {
@@ -88,19 +90,29 @@ function statistics(value: unknown): Statistics {
   const given = record('statistics', value);
   const certificate = given['certificate'];
   return {
-    startedAtMs: count('statistics.startedAtMs', given['startedAtMs']),
+    startedAtMs: time('statistics.startedAtMs', given['startedAtMs']),
     inbound: counters('statistics.inbound', given['inbound']),
     outbound: counters('statistics.outbound', given['outbound']),
     certificate: certificate === null ? null : certificateFacts(certificate),
   };
 }
 
-function certificateFacts(value: unknown): NonNullable<Statistics['certificate']> {
-  const given = record('statistics.certificate', value);
+function certificateFacts(value: unknown): CertificateFacts {
+  const path = 'statistics.certificate';
+  const given = record(path, value);
+  const { notBeforeMs, underRoot, trustedRoots } = given;
   return {
-    serial: words('statistics.certificate.serial', given['serial']),
-    notAfterMs: count('statistics.certificate.notAfterMs', given['notAfterMs']),
+    serial: words(`${path}.serial`, given['serial']),
+    notAfterMs: count(`${path}.notAfterMs`, given['notAfterMs']),
+    ...(notBeforeMs !== undefined && { notBeforeMs: count(`${path}.notBeforeMs`, notBeforeMs) }),
+    ...(underRoot !== undefined && { underRoot: words(`${path}.underRoot`, underRoot) }),
+    ...(trustedRoots !== undefined && { trustedRoots: fingerprints(trustedRoots) }),
   };
+}
+
+function fingerprints(value: unknown): string[] {
+  const path = 'statistics.certificate.trustedRoots';
+  return list(path, value, maxTrustedRoots).map((one) => words(path, one));
 }
 
 function counters(path: string, value: unknown): TrafficCounters {
@@ -164,9 +176,19 @@ function clipped(path: string, value: unknown): string {
   return value.slice(0, maxText);
 }
 
+/** Of all sidecars together these are added up: sums must stay exact. */
 function count(path: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) {
-    throw new MessageError(path, 'must be a number, 0 or more');
+  return bounded(path, value, maxCount);
+}
+
+/** Milliseconds since 1970 that a Date can hold (ECMA-262, time values). */
+function time(path: string, value: unknown): number {
+  return bounded(path, value, 8.64e15);
+}
+
+function bounded(path: string, value: unknown, max: number): number {
+  if (typeof value !== 'number' || !(value >= 0 && value <= max)) {
+    throw new MessageError(path, `must be a number from 0 to ${max}`);
   }
   return value;
 }

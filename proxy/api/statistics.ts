@@ -28,6 +28,23 @@ export interface Statistics {
   startedAtMs: number;
   inbound: TrafficCounters;
   outbound: TrafficCounters;
-  /** The certificate in force, null before the first. */
-  certificate: { serial: string; notAfterMs: number } | null;
+  /** The certificate in force in every thread, null before the first. */
+  certificate: CertificateFacts | null;
 }
+
+/**
+ * What a sidecar tells of its certificate. The optional fields are absent where it is older than they
+ * are. Roots are upper-case hexadecimal SHA-256 fingerprints.
+ */
+export interface CertificateFacts {
+  serial: string;
+  notAfterMs: number;
+  notBeforeMs?: number;
+  /** The root that its chain ends in. */
+  underRoot?: string;
+  /** Roots that the sidecar accepts peers under: all of ca.crt, whether in force by time or not. */
+  trustedRoots?: string[];
+}
+
+/** Roots in one identity: rotation needs two or three. */
+export const maxTrustedRoots = 20;

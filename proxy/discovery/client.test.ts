@@ -41,6 +41,8 @@ function identity(serial: string): Omit<Identity, 'generation'> {
     notAfterMs: Number.MAX_SAFE_INTEGER,
     rootsPem: '',
     rootsNotAfterMs: Number.MAX_SAFE_INTEGER,
+    underRoot: 'AB',
+    trustedRoots: ['AB'],
   };
 }
 

@@ -3,6 +3,7 @@
 
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { formatSpiffeId, parseSpiffeId, type SpiffeId, type SpiffeParts } from '../api/spiffe.ts';
+import { maxTrustedRoots } from '../api/statistics.ts';
 
 export interface IdentityMaterial {
   chainPem: string;
@@ -17,13 +18,14 @@ export interface CheckedIdentity {
   notBeforeMs: number;
   notAfterMs: number;
   rootsNotAfterMs: number;
+  /** SHA-256 fingerprints, upper-case hexadecimal: the root that the chain ends in, and all of ca.crt. */
+  underRoot: string;
+  trustedRoots: string[];
 }
 
 export type IdentityVerdict =
   { ok: true; identity: CheckedIdentity } | { ok: false; reason: string };
 
-/** Certificates in a chain or in the roots: rotation needs a handful. */
-const maxCertificates = 20;
 const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
@@ -70,7 +72,8 @@ function verify(
   }
   const trusted = roots.filter((root) => isValidAt(root, now));
   if (trusted.length === 0) throw new Error('no root in ca.crt is valid now');
-  if (!chainsUp(chain, trusted, now)) {
+  const root = rootOf(chain, trusted, now);
+  if (root === null) {
     throw new Error('tls.crt was not issued under a root of ca.crt that is valid now');
   }
   return {
@@ -79,14 +82,16 @@ function verify(
     serial: leaf.serialNumber,
     notBeforeMs: leaf.validFromDate.getTime(),
     notAfterMs: leaf.validToDate.getTime(),
-    rootsNotAfterMs: Math.min(...trusted.map((root) => root.validToDate.getTime())),
+    rootsNotAfterMs: Math.min(...trusted.map((one) => one.validToDate.getTime())),
+    underRoot: fingerprintOf(root),
+    trustedRoots: roots.map(fingerprintOf),
   };
 }
 
 function parseCertificates(pem: string, file: string): X509Certificate[] {
   const blocks = pem.match(pemBlock) ?? [];
   if (blocks.length === 0) throw new Error(`${file} holds no certificate`);
-  if (blocks.length > maxCertificates) throw new Error(`${file} holds too many certificates`);
+  if (blocks.length > maxTrustedRoots) throw new Error(`${file} holds too many certificates`);
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -121,16 +126,25 @@ function isValidAt(certificate: X509Certificate, now: number): boolean {
 }
 
 /** Follows leaf and intermediates, in order, up to a root. */
-function chainsUp(chain: X509Certificate[], roots: X509Certificate[], now: number): boolean {
+function rootOf(
+  chain: X509Certificate[],
+  roots: X509Certificate[],
+  now: number,
+): X509Certificate | null {
   let current = chain[0]!;
   for (let next = 1; next <= chain.length; next += 1) {
-    if (roots.some((root) => isIssuedBy(current, root))) return true;
+    const root = roots.find((one) => isIssuedBy(current, one));
+    if (root !== undefined) return root;
     const issuer = chain[next];
     if (issuer === undefined || !isIssuedBy(current, issuer) || !isValidAt(issuer, now))
-      return false;
+      return null;
     current = issuer;
   }
-  return false;
+  return null;
+}
+
+function fingerprintOf(certificate: X509Certificate): string {
+  return certificate.fingerprint256.replaceAll(':', '');
 }
 
 function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {

@@ -17,6 +17,9 @@ export interface Identity {
   readonly rootsPem: string;
   /** Earliest end of a trusted root. */
   readonly rootsNotAfterMs: number;
+  /** Fingerprints (see `CertificateFacts`): the root that the chain ends in, and all of `rootsPem`. */
+  readonly underRoot: string;
+  readonly trustedRoots: readonly string[];
   /** Grows by one with each change: connections remember the one they were made with. */
   readonly generation: number;
 }

@@ -61,11 +61,13 @@ describe('merged counters', () => {
   it('become the statistics of one sidecar', () => {
     const a = countersWith((counters) => request(counters, 'cart', 1));
     const b = countersWith((counters) => request(counters, 'cart', 1));
-    expect(statisticsOf(merge(a, b), 5, { serial: 'AB', notAfterMs: 9 })).toMatchObject({
+    const identity = { serial: 'AB', notBeforeMs: 1, notAfterMs: 9 };
+    const roots = { underRoot: 'CD', trustedRoots: ['CD', 'EF'] };
+    expect(statisticsOf(merge(a, b), 5, { ...identity, ...roots })).toMatchObject({
       startedAtMs: 5,
       outbound: { requests: 2, mtlsRequests: 2 },
       inbound: { requests: 0 },
-      certificate: { serial: 'AB', notAfterMs: 9 },
+      certificate: { ...identity, ...roots },
     });
   });
 });

@@ -1,6 +1,12 @@
 // One set of counters from those of all threads: sums, also of the histograms. Pure.
 
-import { latencyBoundsMs, type Statistics, type TrafficCounters } from '../api/statistics.ts';
+import {
+  latencyBoundsMs,
+  type CertificateFacts,
+  type Statistics,
+  type TrafficCounters,
+} from '../api/statistics.ts';
+import type { Identity } from '../identity/store.ts';
 import type { Counters, Direction, SeriesSnapshot } from '../telemetry/counters.ts';
 import type { SeriesReport } from './messages.ts';
 
@@ -37,19 +43,28 @@ export function bothDirections(counters: CountersView): Record<Direction, Series
   return { inbound: reportOf(counters, 'inbound'), outbound: reportOf(counters, 'outbound') };
 }
 
-/** What a sidecar reports up its stream. */
+type CertificateSource = Pick<
+  Identity,
+  'serial' | 'notBeforeMs' | 'notAfterMs' | 'underRoot' | 'trustedRoots'
+>;
+
+/** What a sidecar reports up its stream: `identity` is swapped once all threads use it. */
 export function statisticsOf(
   counters: Pick<Counters, 'totals'>,
   startedAtMs: number,
-  identity: { serial: string; notAfterMs: number } | null,
+  identity: CertificateSource | null,
 ): Statistics {
   return {
     startedAtMs,
     inbound: counters.totals('inbound'),
     outbound: counters.totals('outbound'),
-    certificate:
-      identity === null ? null : { serial: identity.serial, notAfterMs: identity.notAfterMs },
+    certificate: identity === null ? null : factsOf(identity),
   };
+}
+
+function factsOf(identity: CertificateSource): CertificateFacts {
+  const { serial, notBeforeMs, notAfterMs, underRoot, trustedRoots } = identity;
+  return { serial, notBeforeMs, notAfterMs, underRoot, trustedRoots: [...trustedRoots] };
 }
 
 function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction): SeriesReport[] {
