@@ -103,8 +103,8 @@ function certificateFacts(value: unknown): CertificateFacts {
   const { notBeforeMs, underRoot, trustedRoots } = given;
   return {
     serial: words(`${path}.serial`, given['serial']),
-    notAfterMs: count(`${path}.notAfterMs`, given['notAfterMs']),
-    ...(notBeforeMs !== undefined && { notBeforeMs: count(`${path}.notBeforeMs`, notBeforeMs) }),
+    notAfterMs: time(`${path}.notAfterMs`, given['notAfterMs']),
+    ...(notBeforeMs !== undefined && { notBeforeMs: time(`${path}.notBeforeMs`, notBeforeMs) }),
     ...(underRoot !== undefined && { underRoot: words(`${path}.underRoot`, underRoot) }),
     ...(trustedRoots !== undefined && { trustedRoots: fingerprints(trustedRoots) }),
   };

@@ -1,8 +1,8 @@
 // A token bucket: how often a peer may speak. Pure; time comes in.
 
 export interface RateLimit {
-  /** False: too often. */
-  take(nowMs: number): boolean;
+  /** False: too often, or more at once than the burst. */
+  take(nowMs: number, cost?: number): boolean;
 }
 
 export function createRateLimit(
@@ -12,11 +12,11 @@ export function createRateLimit(
   let tokens = rate.burst;
   let last = startMs;
   return {
-    take(nowMs) {
+    take(nowMs, cost = 1) {
       tokens = Math.min(rate.burst, tokens + ((nowMs - last) / 1000) * rate.perSecond);
       last = nowMs;
-      if (tokens < 1) return false;
-      tokens -= 1;
+      if (tokens < cost) return false;
+      tokens -= cost;
       return true;
     },
   };

@@ -28,6 +28,10 @@ const ackTimeoutMs = 30_000;
 const replacedTimeoutMs = 5000;
 /** Subscriptions come one per new destination; many at start. */
 const messageRate = { perSecond: 100, burst: 2000 };
+/** Reading JSON is the operator's work: a full Hello (3 MiB) and some, then what statistics need and far more. */
+const byteRate = { perSecond: 256 << 10, burst: 16 << 20 };
+/** Each name asked for is translated: all that a sidecar may hold, twice, then what a crawler finds. */
+const nameRate = { perSecond: 500, burst: 2 * maxSubscriptions };
 
 /** What the streams of a server share. */
 export interface StreamHost {
@@ -46,7 +50,9 @@ export class SidecarStream implements CallHandlers {
   readonly #call: Call;
   readonly #clock: Clock;
   readonly #translations: Translations;
-  readonly #rate: RateLimit;
+  readonly #messages: RateLimit;
+  readonly #bytes: RateLimit;
+  readonly #names: RateLimit;
   readonly #connectedAtMs: number;
   #hello: Hello | null = null;
   #session: Session | null = null;
@@ -63,7 +69,10 @@ export class SidecarStream implements CallHandlers {
     this.#host = host;
     this.#clock = host.deps.clock;
     this.#translations = host.deps.translations;
-    this.#rate = createRateLimit(messageRate, this.#clock.nowMs());
+    const nowMs = this.#clock.nowMs();
+    this.#messages = createRateLimit(messageRate, nowMs);
+    this.#bytes = createRateLimit(byteRate, nowMs);
+    this.#names = createRateLimit(nameRate, nowMs);
     this.#connectedAtMs = this.#clock.wallTimeMs();
     const noHello = refusal('no-hello', 'the first message did not come in time');
     this.#arm(helloTimeoutMs, noHello);
@@ -127,13 +136,14 @@ export class SidecarStream implements CallHandlers {
   }
 
   onMessage(text: string): void {
-    if (!this.#rate.take(this.#clock.nowMs())) {
-      const { perSecond } = messageRate;
-      const words = `more than ${perSecond} messages per second`;
-      return this.end(refusal('too-many-messages', words));
-    }
+    const nowMs = this.#clock.nowMs();
+    if (!this.#messages.take(nowMs)) return this.end(tooOften(messageRate, 'messages'));
+    if (!this.#bytes.take(nowMs, text.length)) return this.end(tooOften(byteRate, 'bytes'));
     try {
-      this.#take(parseUpMessage(text));
+      const message = parseUpMessage(text);
+      const names = message.hello?.subscribe ?? message.subscribe ?? [];
+      if (!this.#names.take(nowMs, names.length)) return this.end(tooOften(nameRate, 'names'));
+      this.#take(message);
     } catch (error) {
       if (!(error instanceof MessageError)) throw error;
       this.end(refusal('malformed', error.message));
@@ -253,6 +263,10 @@ export class SidecarStream implements CallHandlers {
   #arm(delayMs: number, reason: Refusal): void {
     this.#timer ??= this.#clock.after(delayMs, () => this.end(reason));
   }
+}
+
+function tooOften(rate: { perSecond: number }, what: string): Refusal {
+  return refusal('too-many-messages', `more than ${rate.perSecond} ${what} per second`);
 }
 
 function tooMany(): Refusal {

@@ -49,7 +49,7 @@ export function createTables(): Tables {
     trafficPolicies: new CopyMap(),
     podsByIp: new Index(currentFirst),
     servicesByNamespace: new Index<Service>(oldestFirst),
-    servicePorts: new Index((a, b) => oldestFirst(a.service, b.service)),
+    servicePorts: new Index(ownersFirst),
     slicesByService: new Index<EndpointSlice>(byName),
     servicesByEndpoint: new Index(compareText),
     authByNamespace: new Index<PeerAuthentication>(oldestFirst),
@@ -61,6 +61,11 @@ export function createTables(): Tables {
 /** A pod that is going gives way to the one that took its address. */
 function currentFirst(a: PodEntry, b: PodEntry): number {
   return Number(a.terminating) - Number(b.terminating) || compareText(a.key, b.key);
+}
+
+/** Whoever was given the address before whoever only says that it leads to him. */
+function ownersFirst(a: ServicePortEntry, b: ServicePortEntry): number {
+  return Number(b.own) - Number(a.own) || oldestFirst(a.service, b.service);
 }
 
 type Setter = (tables: Tables, key: ObjectKey, object: KubeObject | null) => DependencyKey[];
@@ -152,10 +157,11 @@ function setService(tables: Tables, key: ObjectKey, next: Service | null): Depen
 
 function portEntries(service: Service): [string, ServicePortEntry][] {
   const ports = tcpPorts(service);
+  const own = new Set(clusterAddresses(service).map(canonicalAddress));
   return serviceAddresses(service).flatMap((address) =>
     ports.map((port): [string, ServicePortEntry] => [
       destinationName(address, port.port),
-      { service, port },
+      { service, port, own: own.has(address) },
     ]),
   );
 }
@@ -163,11 +169,14 @@ function portEntries(service: Service): [string, ServicePortEntry][] {
 /** ClusterIPs, external and load-balancer addresses. */
 function serviceAddresses(service: Service | null): string[] {
   if (service === null) return [];
-  const { clusterIP, clusterIPs, externalIPs = [] } = service.spec;
-  const cluster = clusterIPs ?? (clusterIP === undefined ? [] : [clusterIP]);
+  const { externalIPs = [] } = service.spec;
   const balanced = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []);
-  const all = [...cluster, ...externalIPs, ...balanced];
+  const all = [...clusterAddresses(service), ...externalIPs, ...balanced];
   return [...new Set(all.filter((ip) => ip !== '' && ip !== 'None').map(canonicalAddress))];
+}
+
+function clusterAddresses({ spec }: Service): string[] {
+  return spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP]);
 }
 
 function setSlice(tables: Tables, key: ObjectKey, next: EndpointSlice | null): DependencyKey[] {

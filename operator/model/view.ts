@@ -43,6 +43,8 @@ export interface PodEntry {
 export interface ServicePortEntry {
   readonly service: Service;
   readonly port: ServicePort;
+  /** The address is the Service's ClusterIP; else one that it only claims (externalIPs, load balancer). */
+  readonly own: boolean;
 }
 
 export interface View {
@@ -56,7 +58,7 @@ export interface View {
   readonly podsByIp: ReadonlyMap<string, readonly PodEntry[]>;
   readonly services: ReadonlyMap<ObjectKey, Service>;
   readonly servicesByNamespace: ReadonlyMap<string, readonly Service[]>;
-  /** By `destinationName(address, port)`; the oldest Service first. See `servicePortAt`. */
+  /** By `destinationName(address, port)`; ClusterIPs first, then the oldest. See `servicePortAt`. */
   readonly servicePorts: ReadonlyMap<string, readonly ServicePortEntry[]>;
   /** By Service; sorted by name. */
   readonly slices: ReadonlyMap<ObjectKey, readonly EndpointSlice[]>;
@@ -107,7 +109,11 @@ export function podAt(view: View, address: string): PodEntry | null {
   return view.podsByIp.get(address)?.[0] ?? null;
 }
 
-/** The Service port that this canonical address and port mean; of several, the oldest Service's. */
+/**
+ * The Service port that this canonical address and port mean. Anybody may write any address into the
+ * `externalIPs` of a Service of his own (CVE-2020-8554): never does such a claim take the ClusterIP of
+ * another Service or the address of a pod.
+ */
 export function servicePortAt(view: View, name: string): ServicePortEntry | null {
   return view.servicePorts.get(name)?.[0] ?? null;
 }

@@ -31,8 +31,11 @@ export function translateDestination(
   const name = destinationName(address, port);
   const byAddress = `address:${canonical}`;
   const entry = servicePortAt(view, destinationName(canonical, port));
-  if (entry !== null) return serviceDestination(view, name, entry, canonical);
   const pod = podAt(view, canonical);
+  // A claim does not take a pod's address.
+  if (entry !== null && (entry.own || pod === null)) {
+    return serviceDestination(view, name, entry, canonical);
+  }
   if (pod !== null) return podDestination(view, name, { pod, address: canonical, port });
   const content: Content = { kind: 'external', host: name, protocol: 'auto', routes: [], tcp: [] };
   return translated(name, content, [], [byAddress]);
