@@ -169,7 +169,8 @@ function closeSoon(stream: ServerHttp2Stream, clock: Clock): void {
 /** Who is on the other side, as its verified certificate says; null where it says nothing of the mesh. */
 export function peerOf(socket: TLSSocket): { peer: Peer; certificateEndsMs: number } | null {
   const certificate = socket.getPeerX509Certificate();
-  if (certificate === undefined) return null;
+  // X.509-SVID §5.2: an authority's certificate is nobody's identity.
+  if (certificate === undefined || certificate.ca) return null;
   const names = (certificate.subjectAltName ?? '').split(', ');
   const uris = names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4));
   // X.509-SVID §2: exactly one URI.

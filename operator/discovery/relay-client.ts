@@ -8,6 +8,7 @@ import { relayMethod } from '../../proxy/api/discovery.ts';
 import { operatorServiceAccount } from '../ca/operator-identity.ts';
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
+import { meshTls } from '../../proxy/api/tls.ts';
 import type { ObjectKey, View } from '../model/view.ts';
 import type { Timer } from '../resources/clock.ts';
 import { trustDomainOf } from '../translate/mesh-settings.ts';
@@ -80,10 +81,10 @@ export class RelayClient {
     const material = this.#deps.identity.current();
     if (material === null) return this.#retry('no certificate yet');
     const session = connect(`https://${this.#address}`, {
+      ...meshTls,
       cert: material.chainPem,
       key: material.keyPem,
       ca: material.rootsPem,
-      minVersion: 'TLSv1.3',
       servername: '',
       checkServerIdentity: (_host, certificate) => this.#checkLeader(certificate),
     });

@@ -7,6 +7,7 @@ import { Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { discoveryMethod, relayMethod } from '../../proxy/api/discovery.ts';
+import { meshTls } from '../../proxy/api/tls.ts';
 import type { Change, ObjectKey, View } from '../model/view.ts';
 import { objectKey } from '../model/view.ts';
 import type { Timer } from '../resources/clock.ts';
@@ -170,9 +171,8 @@ class Discovery implements DiscoveryServer {
 
   #secureContext(): object {
     const material = this.#deps.identity.current();
-    const fixed = { minVersion: 'TLSv1.3' };
-    if (material === null) return fixed;
-    return { ...fixed, cert: material.chainPem, key: material.keyPem, ca: material.rootsPem };
+    if (material === null) return meshTls;
+    return { ...meshTls, cert: material.chainPem, key: material.keyPem, ca: material.rootsPem };
   }
 
   #onSession(session: ServerHttp2Session): void {

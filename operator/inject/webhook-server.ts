@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { meshTls } from '../../proxy/api/tls.ts';
 import type { OperatorIdentity } from '../ca/operator-identity.ts';
 import type { TlsMaterial } from '../ca/types.ts';
 import type { Clock } from '../resources/clock.ts';
@@ -73,7 +74,7 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
 }
 
 function tlsOptions(material: TlsMaterial) {
-  return { cert: material.chainPem, key: material.keyPem, minVersion: 'TLSv1.2' as const };
+  return { ...meshTls, cert: material.chainPem, key: material.keyPem };
 }
 
 function listening(server: Server, port: number, host: string | undefined): Promise<void> {

@@ -7,7 +7,7 @@ import type { SpiffeId } from '../api/spiffe.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import type { Identity } from '../identity/store.ts';
 import { keepAliveIdleMs, socketBufferBytes, type Io, type Link } from './link.ts';
-import { afterHandshake, meshClient, peerFacts } from './mesh-tls.ts';
+import { afterHandshake, meshClient, peerFacts, tlsCause } from './mesh-tls.ts';
 import { Deadline } from './timer-wheel.ts';
 
 export interface DialTarget {
@@ -97,8 +97,7 @@ export class Dial extends Deadline {
 
   private onError(error: Error): void {
     const code = this.tls === null ? 'connect-failed' : 'tls-handshake-failed';
-    const cause = (error as NodeJS.ErrnoException).code ?? error.message;
-    this.fail(code, `${this.where()}: ${cause}`);
+    this.fail(code, `${this.where()}: ${tlsCause(error)}`);
   }
 
   private succeed(link: Link): void {

@@ -56,6 +56,8 @@ export function peerFacts(socket: TLSSocket, identity: Identity): PeerFacts {
     throw new MeshTlsError('the peer did not agree to the protocol of the mesh');
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw new MeshTlsError('the peer sent no certificate');
+  // X.509-SVID §5.2: who may issue identities proves none with the same certificate. OpenSSL does not ask.
+  if (certificate.ca) throw new MeshTlsError('the certificate of the peer is an authority’s');
   const id = spiffeIdOf(certificate.subjectAltName);
   if (id === null) throw new MeshTlsError('the certificate of the peer holds no SPIFFE id');
   const trustDomain = parseSpiffeId(id)?.trustDomain;
@@ -74,10 +76,16 @@ export function peerFacts(socket: TLSSocket, identity: Identity): PeerFacts {
 function verifyChain(socket: TLSSocket): void {
   if (socket.authorized) return;
   const { _handle: handle } = socket as unknown as {
-    _handle: { verifyError(): (Error & { code: string }) | null } | null;
+    _handle: { verifyError(): NodeJS.ErrnoException | null } | null;
   };
   if (handle === null) throw new MeshTlsError('the connection closed');
   const error = handle.verifyError();
   if (error !== null && error !== undefined)
-    throw new MeshTlsError(`certificate not accepted: ${error.code}`);
+    throw new MeshTlsError(`certificate not accepted: ${tlsCause(error)}`);
+}
+
+/** Words for logs: OpenSSL's code, and what it says where that is a certificate's fault (some share one code). */
+export function tlsCause({ code, message }: NodeJS.ErrnoException): string {
+  if (code === undefined) return message;
+  return code.startsWith('E') ? code : `${message} (${code})`;
 }

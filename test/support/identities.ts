@@ -1,9 +1,9 @@
 // Test support: identities under one test root, as the operator's CA would issue them.
 
-import { createSecureContext } from 'node:tls';
 import { createRoot, loadAuthority } from '../../operator/ca/authority.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import { checkIdentity } from '../../proxy/identity/certificate.ts';
+import { secureContextOf } from '../../proxy/identity/secure-context.ts';
 import type { Identity } from '../../proxy/identity/store.ts';
 
 const hourMs = 3_600_000;
@@ -25,12 +25,7 @@ export function testAuthority(trustDomain = 'cluster.local'): NewIdentity {
     return {
       ...identity,
       rootsPem: leaf.rootsPem,
-      secureContext: createSecureContext({
-        key: leaf.keyPem,
-        cert: leaf.chainPem,
-        ca: leaf.rootsPem,
-        minVersion: 'TLSv1.3',
-      }),
+      secureContext: secureContextOf(leaf),
     };
   };
 }

@@ -1,0 +1,224 @@
+// Certificates that no peer of the mesh may be believed with: each is shown to a sidecar by a peer that calls it and
+// by one that it calls, and must be refused with its reason in log and metrics, the sidecar going on as before.
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { call, until } from '../support/mesh-pair.ts';
+import {
+  authority,
+  newKey,
+  oddCertificate,
+  oddRoot,
+  type OddCertificate,
+  type OddParts,
+} from '../support/odd-certificates.ts';
+import { goodLeaf, idOf, proofOf, startOddMesh } from '../support/odd-mesh.ts';
+import type { OddMesh, Proof } from '../support/odd-mesh.ts';
+import type { TestSidecar } from '../support/sidecar.ts';
+
+const hourMs = 3_600_000;
+let mesh: OddMesh;
+
+beforeAll(async () => {
+  mesh = await startOddMesh();
+});
+afterAll(() => mesh.close());
+
+/** A leaf of the mesh's own root for this service account, but for the parts. */
+function leaf(serviceAccount: string, parts: OddParts, issuer = mesh.root): OddCertificate {
+  return oddCertificate({ names: [['uri', idOf(serviceAccount)]], ...parts }, issuer);
+}
+
+function intermediate(parts: OddParts = {}, issuer = mesh.root): OddCertificate {
+  return oddCertificate({ commonName: 'odd intermediate', ...authority, ...parts }, issuer);
+}
+
+/** `account` is the service account that the peer claims. */
+type Make = (account: string) => Proof;
+
+const under = (above: OddCertificate, account: string): Proof =>
+  proofOf(leaf(account, {}, above), above);
+
+/** Server and client take the same but for what a certificate may be used for. */
+const cases: readonly (readonly [what: string, words: string, make: Make])[] = [
+  [
+    'expired',
+    'CERT_HAS_EXPIRED',
+    (account) => proofOf(leaf(account, { notAfterMs: Date.now() - 1000 })),
+  ],
+  [
+    'not valid yet',
+    'CERT_NOT_YET_VALID',
+    (account) =>
+      proofOf(
+        leaf(account, { notBeforeMs: Date.now() + hourMs, notAfterMs: Date.now() + 2 * hourMs }),
+      ),
+  ],
+  [
+    'of another trust domain',
+    'is of another trust domain',
+    (account) =>
+      proofOf(leaf(account, { names: [['uri', `spiffe://other.example/ns/shop/sa/${account}`]] })),
+  ],
+  [
+    'with its SPIFFE id as a DNS name',
+    'holds no SPIFFE id',
+    (account) => proofOf(leaf(account, { names: [['dns', idOf(account)]] })),
+  ],
+  [
+    'with its SPIFFE id as an e-mail address',
+    'holds no SPIFFE id',
+    (account) => proofOf(leaf(account, { names: [['email', idOf(account)]] })),
+  ],
+  [
+    'with two SPIFFE ids',
+    'holds no SPIFFE id',
+    (account) =>
+      proofOf(
+        leaf(account, {
+          names: [
+            ['uri', idOf(account)],
+            ['uri', idOf('other')],
+          ],
+        }),
+      ),
+  ],
+  [
+    'with a SPIFFE id and another URI',
+    'holds no SPIFFE id',
+    (account) =>
+      proofOf(
+        leaf(account, {
+          names: [
+            ['uri', 'https://a.example/'],
+            ['uri', idOf(account)],
+          ],
+        }),
+      ),
+  ],
+  [
+    'with a SPIFFE id inside of a DNS name',
+    'holds no SPIFFE id',
+    (account) => proofOf(leaf(account, { names: [['dns', `x, URI:${idOf(account)}, DNS:y`]] })),
+  ],
+  [
+    'with something behind its SPIFFE id',
+    'holds no SPIFFE id',
+    (account) => proofOf(leaf(account, { names: [['uri', `${idOf(account)}\0.x`]] })),
+  ],
+  [
+    'with a SPIFFE id in capitals',
+    'holds no SPIFFE id',
+    (account) => proofOf(leaf(account, { names: [['uri', idOf(account).toUpperCase()]] })),
+  ],
+  ['without any name', 'holds no SPIFFE id', (account) => proofOf(leaf(account, { names: [] }))],
+  [
+    'signed by itself',
+    'DEPTH_ZERO_SELF_SIGNED_CERT',
+    (account) => proofOf(oddCertificate({ names: [['uri', idOf(account)]] }, null)),
+  ],
+  [
+    'of another root that has the name of the mesh’s',
+    'certificate not accepted: ',
+    (account) => proofOf(leaf(account, {}, oddRoot())),
+  ],
+  [
+    'of another root, which is sent along',
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    (account) => under(oddRoot({ commonName: 'another' }), account),
+  ],
+  [
+    'of an intermediate that is not sent',
+    'UNABLE_TO_',
+    (account) => proofOf(leaf(account, {}, intermediate())),
+  ],
+  [
+    'of an intermediate that has expired',
+    'CERT_HAS_EXPIRED',
+    (account) => under(intermediate({ notAfterMs: Date.now() - 1000 }), account),
+  ],
+  [
+    'of a leaf that plays authority',
+    'key usage does not include certificate signing',
+    (account) => under(goodLeaf('other', mesh.root), account),
+  ],
+  [
+    'of an authority that may not sign certificates',
+    'certificate not accepted: ',
+    (account) => under(intermediate({ usages: ['digitalSignature'] }), account),
+  ],
+  [
+    'of an authority for other names',
+    'permitted subtree violation',
+    (account) => under(intermediate({ permittedUriHost: 'other.example' }), account),
+  ],
+  [
+    'that is an authority itself',
+    'is an authority’s',
+    (account) => proofOf(leaf(account, { ca: true, usages: ['digitalSignature', 'keyCertSign'] })),
+  ],
+  [
+    'for signing code',
+    'INVALID_PURPOSE',
+    (account) => proofOf(leaf(account, { purposes: ['codeSigning'] })),
+  ],
+  [
+    'with a key that may not sign',
+    'certificate not accepted: ',
+    (account) => proofOf(leaf(account, { usages: ['keyCertSign'] })),
+  ],
+  [
+    'with an RSA key of 1024 bits',
+    'EE certificate key too weak',
+    (account) => proofOf(leaf(account, { key: newKey.rsa(1024) })),
+  ],
+  [
+    'of an intermediate with an RSA key of 1024 bits',
+    'CA certificate key too weak',
+    (account) => under(intermediate({ key: newKey.rsa(1024) }), account),
+  ],
+  [
+    'signed over SHA-1',
+    'signature digest algorithm too weak',
+    (account) => {
+      const above = intermediate({ key: newKey.rsa(2048) });
+      return proofOf(leaf(account, { sha1: true }, above), above);
+    },
+  ],
+];
+
+function errorsOf(sidecar: TestSidecar, direction: 'inbound' | 'outbound'): number {
+  let sum = 0;
+  for (const { errors } of sidecar.counters.snapshot(direction)) sum += errors.get('UTLS') ?? 0;
+  return sum;
+}
+
+describe('a peer that calls with a certificate', () => {
+  it.each(cases)('%s is refused, and the log says %s', async (_what, words, make) => {
+    const { callee } = mesh;
+    const [lines, errors, reached] = [
+      callee.log.length,
+      errorsOf(callee, 'inbound'),
+      mesh.reached(),
+    ];
+    const { text } = await mesh.connectAs(make('caller'));
+    await until('it was logged', () => callee.log.length > lines);
+    expect(callee.log.at(-1)).toMatchObject({ flag: 'UTLS', peer: '' });
+    expect(callee.log.at(-1)?.detail).toContain(words);
+    expect(errorsOf(callee, 'inbound')).toBe(errors + 1);
+    expect([text, mesh.reached()]).toEqual(['', reached]);
+  });
+});
+
+describe('a peer that is called with a certificate', () => {
+  it.each(cases)('%s is refused, and the caller is told %s', async (_what, words, make) => {
+    const { caller } = mesh;
+    const errors = errorsOf(caller, 'outbound');
+    await mesh.serveAs(make('callee'));
+    const answer = await call({ port: caller.outbound.address.port });
+    expect(answer.status).toBe(503);
+    expect(answer.body.toString()).toContain('UTLS');
+    expect(caller.log.at(-1)?.flag).toBe('UTLS');
+    expect(caller.log.at(-1)?.detail).toContain(words.replace('certificate not accepted: ', ''));
+    expect(errorsOf(caller, 'outbound')).toBe(errors + 1);
+  });
+});
