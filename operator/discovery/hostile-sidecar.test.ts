@@ -9,6 +9,7 @@ import {
   pod,
   service,
   slice,
+  trafficPolicy,
 } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -182,6 +183,28 @@ describe('a relay', () => {
     }
     expect(server.streams()).toEqual([]);
     expect(server.observed().size).toBe(0);
+  });
+});
+
+describe('a sidecar that asks for so much that others’ translations are forgotten', () => {
+  it('does not keep changes from the others', async () => {
+    const { port, model } = await bench.replica(objects, { maxKept: 50 });
+    const victim = bench.sidecar(port, { localAddress: '127.0.0.2' });
+    const me = helloAs(
+      { name: 'web-2', uid: 'uid-pod-shop-web-2' },
+      ['127.0.0.2'],
+      ['10.96.0.9:80'],
+    );
+    victim.send(me);
+    await victim.until(() => victim.held.size === 3);
+    const hostile = bench.sidecar(port);
+    const names = Array.from({ length: 200 }, (_, i) => `192.0.2.${i}:80`);
+    hostile.send(helloAs({}, ['127.0.0.1'], names));
+    await hostile.until(() => hostile.held.size > 200);
+    model.upsert('TrafficPolicy', trafficPolicy('bank/p', { service: { name: 'vault' } }));
+    await victim.until(() => victim.pushes.length === 2);
+    const pushed = victim.pushes[1]!.resources.map(({ resource }) => resource.name);
+    expect(pushed).toEqual(['10.96.0.9:80']);
   });
 });
 

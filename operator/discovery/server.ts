@@ -104,7 +104,8 @@ class Discovery implements DiscoveryServer {
 
   onView(view: View, change: Change): void {
     const touched = this.#deps.translations.advance(view, change);
-    const due = new Set<SidecarStream>();
+    // Of what was forgotten nobody can say whether it changed.
+    const due = new Set(this.#deps.translations.takeForgotten() ? this.#streams : []);
     for (const key of touched) {
       for (const stream of this.#interested.get(key) ?? []) due.add(stream);
     }

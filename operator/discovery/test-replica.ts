@@ -49,7 +49,13 @@ export class Bench {
 
   async replica(
     objects: Objects,
-    options: { name?: string; clock?: Clock; port?: number; maxConnections?: number } = {},
+    options: {
+      name?: string;
+      clock?: Clock;
+      port?: number;
+      maxConnections?: number;
+      maxKept?: number;
+    } = {},
   ): Promise<Replica> {
     const clock = options.clock ?? systemClock;
     const model = createModel({ clock, debounceMs: 1 });
@@ -65,7 +71,7 @@ export class Bench {
         },
       },
       clock,
-      translations: createTranslations(),
+      translations: createTranslations(options.maxKept),
       metrics,
       replica: options.name ?? 'operator-1',
       maxConnections: options.maxConnections ?? 100,

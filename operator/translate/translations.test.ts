@@ -134,6 +134,22 @@ describe('translations', () => {
     expect(again.version).toBe(first.version);
   });
 
+  it('say once that some were forgotten, of which no change will tell', () => {
+    const { translations } = setUp(100);
+    expect(translations.takeForgotten()).toBe(false);
+    for (let i = 0; i < 100; i += 1) translations.endpoints(`none/none:${i}`);
+    expect(translations.takeForgotten()).toBe(true);
+    expect(translations.takeForgotten()).toBe(false);
+  });
+
+  it('are forgotten by their size too, not by their number alone', () => {
+    const { translations } = setUp();
+    const first = translations.endpoints('shop/cart:80');
+    const long = 'x'.repeat(250_000);
+    for (let i = 0; i < 150; i += 1) translations.endpoints(`none/${long}:${i + 1}`);
+    expect(translations.endpoints('shop/cart:80')).not.toBe(first);
+  });
+
   it('do not move for a view that they have already', () => {
     const { translations } = setUp();
     const keys = new Set(['mesh']);

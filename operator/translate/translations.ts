@@ -32,6 +32,8 @@ export interface Translations {
   readonly view: View;
   /** To the next view. Answers which translations may now be different. */
   advance(view: View, change: Change): ReadonlySet<TranslationKey>;
+  /** Whether, since last asked, any were dropped for want of room: no later `advance` names these. */
+  takeForgotten(): boolean;
   /** Null for a pod that the view does not have. */
   workload(pod: ObjectKey): Versioned | null;
   /** `name` as in parseDestinationName; null where it is none. */
@@ -39,8 +41,12 @@ export interface Translations {
   endpoints(name: string): Versioned;
 }
 
-/** Of some kilobytes each at most. */
 const defaultMaxKept = 100_000;
+/** A third of the heap that the operator's manifest gives it, whoever asks for the largest ones. */
+const maxKeptBytes = 128 << 20;
+/** Of a small translation beside its text; and an object costs some times its text (measured: 1.2 KB, 3). */
+const overheadBytes = 1000;
+const bytesPerCharacter = 4;
 
 export const translationKeys = {
   workload: (pod: ObjectKey): TranslationKey => `Workload|${pod}`,
@@ -64,6 +70,8 @@ class TranslationCache implements Translations {
   readonly #maxKept: number;
   readonly #kept = new Map<TranslationKey, Kept>();
   readonly #dependents = new Map<DependencyKey, Set<TranslationKey>>();
+  #bytes = 0;
+  #forgotten = false;
 
   constructor(maxKept: number) {
     this.#maxKept = maxKept;
@@ -78,6 +86,12 @@ class TranslationCache implements Translations {
     }
     for (const translation of touched) this.#drop(translation);
     return touched;
+  }
+
+  takeForgotten(): boolean {
+    const forgotten = this.#forgotten;
+    this.#forgotten = false;
+    return forgotten;
   }
 
   workload(pod: ObjectKey): Versioned | null {
@@ -108,8 +122,10 @@ class TranslationCache implements Translations {
   }
 
   #keep(key: TranslationKey, kept: Kept): void {
-    if (this.#kept.size >= this.#maxKept) this.#dropOldestHalf();
+    const full = this.#kept.size >= this.#maxKept || this.#bytes > maxKeptBytes;
+    if (full) this.#dropOldestHalf();
     this.#kept.set(key, kept);
+    this.#bytes += bytesOf(kept);
     for (const dependency of kept.dependsOn) {
       const dependents = this.#dependents.get(dependency);
       if (dependents === undefined) this.#dependents.set(dependency, new Set([key]));
@@ -118,17 +134,26 @@ class TranslationCache implements Translations {
   }
 
   #dropOldestHalf(): void {
-    for (const key of [...this.#kept.keys()].slice(0, this.#maxKept / 2)) this.#drop(key);
+    this.#forgotten = true;
+    for (const key of [...this.#kept.keys()].slice(0, Math.ceil(this.#kept.size / 2))) {
+      this.#drop(key);
+    }
   }
 
   #drop(key: TranslationKey): void {
-    for (const dependency of this.#kept.get(key)!.dependsOn) {
+    const kept = this.#kept.get(key)!;
+    this.#bytes -= bytesOf(kept);
+    for (const dependency of kept.dependsOn) {
       const dependents = this.#dependents.get(dependency);
       dependents?.delete(key);
       if (dependents?.size === 0) this.#dependents.delete(dependency);
     }
     this.#kept.delete(key);
   }
+}
+
+function bytesOf({ versioned }: Kept): number {
+  return overheadBytes + versioned.text.length * bytesPerCharacter;
 }
 
 function version(made: Translated): Versioned {
