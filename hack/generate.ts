@@ -1,5 +1,5 @@
-// Writes what is generated from other sources: the checking code of proxy/api/schema.ts, and reference
-// pages.
+// Writes what is generated from other sources: the checking code of proxy/api/schema.ts, the schemas that
+// the command line checks manifests by, and reference pages.
 // With --check it writes nothing and fails where a generated file is stale.
 
 import { readFile, mkdir, writeFile } from 'node:fs/promises';
@@ -10,6 +10,7 @@ import { build } from 'esbuild';
 import { format } from 'prettier';
 import { schemas } from '../proxy/api/schema.ts';
 import { annotationsPage } from './reference/annotations.ts';
+import { crdSchemasModule } from './reference/crd-schemas.ts';
 import { resourcesPage } from './reference/crds.ts';
 
 const root = dirname(import.meta.dirname);
@@ -71,6 +72,10 @@ export interface Validator {
 }
 `;
 
+function crdSchemas(): GeneratedFile[] {
+  return [{ path: 'operator/cli/generated/crd-schemas.ts', content: crdSchemasModule(root) }];
+}
+
 async function reference(): Promise<GeneratedFile[]> {
   const pages = {
     'docs/annotations.md': annotationsPage(),
@@ -100,7 +105,7 @@ async function store(file: GeneratedFile): Promise<void> {
 
 const checkOnly = process.argv.includes('--check');
 const stale: string[] = [];
-for (const file of [...(await validators()), ...(await reference())]) {
+for (const file of [...(await validators()), ...crdSchemas(), ...(await reference())]) {
   if (await isCurrent(file)) continue;
   stale.push(file.path);
   if (!checkOnly) await store(file);

@@ -14,6 +14,7 @@ const commands = {
   'test-unit': 'hack/verify.ts',
   check: 'hack/verify.ts',
   images: 'hack/images.ts',
+  cli: 'hack/cli.ts',
   bench: 'hack/bench.ts',
   fuzz: 'hack/fuzz.ts',
   generate: 'hack/generate.ts',

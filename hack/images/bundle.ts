@@ -27,10 +27,22 @@ const builtinsAsObjects: Plugin = {
   },
 };
 
-/** Writes the bundle of `entry` to `dist/NAME/main.mjs`; answers with its content. */
-export async function bundle(entry: string, name: string): Promise<Buffer> {
+export interface BundleOptions {
+  /** In `dist/NAME`; main.mjs by default. */
+  file?: string;
+  /** Lines before everything else, such as a hashbang. */
+  head?: string;
+}
+
+/** Writes the bundle of `entry` to `dist/NAME/FILE`; answers with its content. */
+export async function bundle(
+  entry: string,
+  name: string,
+  options: BundleOptions = {},
+): Promise<Buffer> {
   if (!existsSync(join(repository, entry))) throw new Error(`${entry} does not exist`);
-  const outfile = join(repository, 'dist', name, 'main.mjs');
+  const { file = 'main.mjs', head } = options;
+  const outfile = join(repository, 'dist', name, file);
   await build({
     absWorkingDir: repository,
     entryPoints: [entry],
@@ -46,7 +58,7 @@ export async function bundle(entry: string, name: string): Promise<Buffer> {
     legalComments: 'none',
     logLevel: 'error',
     plugins: [builtinsAsObjects],
-    banner: { js: banner },
+    banner: { js: head === undefined ? banner : `${head}\n${banner}` },
   });
   return readFileSync(outfile);
 }

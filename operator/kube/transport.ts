@@ -73,6 +73,14 @@ export function createTransport(options: TransportOptions): KubeTransport {
   const config = new KubeConfig();
   if (options.kubeconfig === undefined) config.loadFromCluster();
   else config.loadFromFile(options.kubeconfig);
+  return transportFor(config, options);
+}
+
+/** With the current context of a configuration that was loaded otherwise. */
+export function transportFor(
+  config: KubeConfig,
+  options: Omit<TransportOptions, 'kubeconfig'>,
+): KubeTransport {
   const cluster = config.getCurrentCluster();
   if (cluster === null) throw new Error('the kubeconfig names no current cluster');
   return new HttpTransport(new URL(cluster.server), config, options);
@@ -86,7 +94,7 @@ class HttpTransport implements KubeTransport {
   #credentials: Credentials | null = null;
   #agentKey = '';
 
-  constructor(server: URL, config: KubeConfig, options: TransportOptions) {
+  constructor(server: URL, config: KubeConfig, options: Omit<TransportOptions, 'kubeconfig'>) {
     this.#server = server;
     this.#config = config;
     this.#nowMs = options.nowMs;

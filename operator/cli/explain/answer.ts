@@ -1,0 +1,81 @@
+// What explain answers: plain data, which is also what `-o json` prints. Types only.
+
+import type { MtlsMode } from '../../../proxy/api/resources.ts';
+import type { Decision } from '../../../proxy/policy/authorization/types.ts';
+
+/** Why a call does not arrive, in the codes of proxy/errors.ts; `unreachable` is said of no pod at all. */
+export interface Refusal {
+  code: string;
+  /** Who refuses: `PeerAuthentication shop/strict`, `AuthorizationPolicy shop/cart, rule 0`. */
+  by: string;
+  /** HTTP status that the caller gets; 0 where it gets a reset. */
+  status: number;
+  message: string;
+}
+
+/** One policy that was looked at, and what its rules said. */
+export interface Considered {
+  policy: string;
+  action: string;
+  dryRun: boolean;
+  rules: { rule: string; matches: boolean; why: string }[];
+}
+
+/** What holds at pods that decide alike. */
+export interface PlaceAnswer {
+  /** `Deployment shop/cart`. */
+  workload: string;
+  pods: string[];
+  /** Of the pod. */
+  port: number;
+  allowed: boolean;
+  transport: 'mtls' | 'plaintext';
+  /** Null where no sidecar stands in front of the port. */
+  mtls: { mode: MtlsMode; decidedBy: string } | null;
+  /** Why no sidecar decides; empty where one does. */
+  unguarded: string;
+  refusal: Refusal | null;
+  /** A policy at this port looks at the caller's address. */
+  readsAddress: boolean;
+  /** Null where it was not asked: refused before, or no sidecar. */
+  authorization: AuthorizationAnswer | null;
+}
+
+export interface AuthorizationAnswer extends Decision {
+  considered: Considered[];
+  /** Ways in which apps may read the path; empty where there is one only. */
+  readings: string[];
+}
+
+export interface BackendAnswer {
+  /** `shop/cart:80`, `shop/cart:80/version=v2`. */
+  endpoints: string;
+  /** Percent. */
+  share: number;
+  places: PlaceAnswer[];
+}
+
+export interface RouteAnswer {
+  /** `TrafficPolicy shop/cart, route 0`; empty where the caller has no sidecar. */
+  name: string;
+  protocol: 'http' | 'tcp';
+  timeoutMs: number | null;
+  retries: number;
+  /** What the route changes of the request, in words. */
+  changes: string[];
+  redirect: { status: number; location: string } | null;
+  backends: BackendAnswer[];
+}
+
+export type Verdict = 'allowed' | 'denied' | 'mixed';
+
+export interface Answer {
+  verdict: Verdict;
+  from: { label: string; identity: string | null; address: string };
+  to: { label: string; address: string; port: number };
+  request: { method: string; path: string; host: string } | null;
+  /** Of the caller's own sidecar, or for want of anybody to call. */
+  refusal: Refusal | null;
+  route: RouteAnswer | null;
+  notes: string[];
+}

@@ -1,0 +1,112 @@
+// What the sidecar of the called pod does with the call: its configuration as the operator would send it,
+// prepared and judged by the sidecar's own code. Pure.
+
+import { ports as sidecarPorts } from '../../../proxy/api/constants.ts';
+import { parseSpiffeId } from '../../../proxy/api/spiffe.ts';
+import type { RequestHead } from '../../../proxy/codec/session.ts';
+import { describeError, errorSpec, type ProxyErrorCode } from '../../../proxy/errors.ts';
+import { refusalOf } from '../../../proxy/inbound/plan.ts';
+import type { PeerFacts } from '../../../proxy/net/link.ts';
+import type { PreparedWorkload } from '../../../proxy/state/prepared.ts';
+import { createStore } from '../../../proxy/state/store.ts';
+import { objectKey, podAt, type PodEntry, type View } from '../../model/view.ts';
+import { translateWorkload } from '../../translate/workload.ts';
+import { CliError } from '../errors.ts';
+import type { PlaceAnswer, Refusal } from './answer.ts';
+import { authorize } from './authorize.ts';
+import { labelOf } from './parties.ts';
+
+/** A connection as it arrives at a pod. */
+export interface Arrival {
+  address: string;
+  port: number;
+  podName: string;
+  /** Of whoever calls by mutual TLS; null: plaintext. */
+  peerIdentity: string | null;
+  peerAddress: string;
+  /** The caller is the pod itself. */
+  own: boolean;
+  /** As the caller's sidecar sends it; null: opaque TCP. */
+  request: RequestHead | null;
+}
+
+export function judgeArrival(view: View, namespace: string, arrival: Arrival): PlaceAnswer {
+  const pod = podAt(view, arrival.address) ?? view.pods.get(objectKey(namespace, arrival.podName));
+  const base = placeOf(pod ?? null, arrival);
+  const unguarded = whyUnguarded(pod ?? null, arrival);
+  if (pod === undefined || unguarded !== '') return { ...base, unguarded };
+  if (isCapturePort(arrival.port)) return refused(base, 'own-port', `port ${arrival.port}`, 0);
+  const workload = workloadOf(view, pod);
+  const port = workload.ports.get(arrival.port) ?? workload.otherPort;
+  const guarded = { ...base, mtls: { mode: port.mtls, decidedBy: port.decidedBy } };
+  const refusal = refusalOf(port, peerOf(arrival));
+  // Of plaintext the port's declaration says whether it is read; of mutual TLS the caller's sidecar did.
+  const opaque = arrival.peerIdentity === null && port.protocol === 'tcp';
+  const seen = opaque ? { ...arrival, request: null } : arrival;
+  if (refusal !== null) {
+    const status = seen.request === null ? 0 : errorSpec(refusal.code).httpStatus;
+    return refused(guarded, refusal.code, refusal.detail, status);
+  }
+  return authorize(view, pod, { place: guarded, workload, arrival: seen });
+}
+
+function placeOf(pod: PodEntry | null, arrival: Arrival): PlaceAnswer {
+  return {
+    workload: pod === null ? `address ${arrival.address}` : labelOf(pod),
+    pods: [arrival.podName === '' ? arrival.address : arrival.podName],
+    port: arrival.port,
+    allowed: true,
+    transport: arrival.peerIdentity === null ? 'plaintext' : 'mtls',
+    mtls: null,
+    unguarded: '',
+    refusal: null,
+    readsAddress: false,
+    authorization: null,
+  };
+}
+
+function whyUnguarded(pod: PodEntry | null, { port, own }: Arrival): string {
+  if (pod === null) return 'no pod of the cluster has this address';
+  if (own) return 'the pod calls itself, which no sidecar sees';
+  if (pod.hostNetwork) return "the pod uses the node's network";
+  if (!pod.meshed) return 'the pod has no sidecar';
+  if (pod.excludedInboundPorts.includes(port))
+    return `the pod's annotation tsmesh.dev/exclude-inbound-ports names port ${port}`;
+  return port === sidecarPorts.health ? `port ${port} is the sidecar's own, for probes` : '';
+}
+
+function isCapturePort(port: number): boolean {
+  return port === sidecarPorts.inboundCapture || port === sidecarPorts.outboundCapture;
+}
+
+/** `status` 0: the connection is reset. */
+export function refused(
+  place: PlaceAnswer,
+  code: ProxyErrorCode,
+  detail: string,
+  status: number,
+): PlaceAnswer {
+  return { ...place, allowed: false, refusal: refusalFrom(code, detail, status) };
+}
+
+export function refusalFrom(code: ProxyErrorCode, detail: string, status: number): Refusal {
+  return { code, by: detail, status, message: describeError(code, detail) };
+}
+
+/** Throws where the operator would send what the sidecar refuses, which is a defect, or a gap in the checks. */
+function workloadOf(view: View, pod: PodEntry): PreparedWorkload {
+  const store = createStore();
+  const { resource } = translateWorkload(view, pod.key)!;
+  const [error] = store.apply([{ version: '1', resource }], []);
+  if (error !== undefined) {
+    const what = `${error.path}: ${error.message}`;
+    throw new CliError('BadInput', `the sidecar of ${labelOf(pod)} would refuse this: ${what}`);
+  }
+  return store.snapshot().workload!;
+}
+
+function peerOf({ peerIdentity }: Arrival): PeerFacts | null {
+  if (peerIdentity === null || parseSpiffeId(peerIdentity) === null) return null;
+  const id = peerIdentity as PeerFacts['id'];
+  return { id, notAfterMs: Infinity, certificateHash: '', generation: 0, alpn: '' };
+}

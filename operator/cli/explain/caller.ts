@@ -1,0 +1,174 @@
+// What the caller's own sidecar does with the call: which route, which endpoints, what it changes. By the
+// sidecar's own code, from the configuration that the operator would send. Pure.
+
+import type { RequestHead } from '../../../proxy/codec/session.ts';
+import { errorSpec, type ProxyErrorCode } from '../../../proxy/errors.ts';
+import { planOutbound } from '../../../proxy/outbound/plan.ts';
+import { findRoute } from '../../../proxy/policy/route-match.ts';
+import type {
+  EndpointHandle,
+  PreparedBackends,
+  PreparedDestination,
+  PreparedRoute,
+  Snapshot,
+} from '../../../proxy/state/prepared.ts';
+import { createStore } from '../../../proxy/state/store.ts';
+import type { Resource } from '../../../proxy/api/resources.ts';
+import type { View } from '../../model/view.ts';
+import { translateDestination } from '../../translate/destination.ts';
+import { translateEndpoints } from '../../translate/endpoints.ts';
+import { CliError } from '../errors.ts';
+import type { Refusal, RouteAnswer } from './answer.ts';
+import { refusalFrom } from './callee.ts';
+import type { CallerParty, TargetParty } from './parties.ts';
+
+/** Endpoints that the call can go to, with the request as it is sent there. */
+export interface Way {
+  endpoints: string;
+  share: number;
+  handles: readonly EndpointHandle[];
+  request: RequestHead | null;
+}
+
+export interface Departure {
+  route: Omit<RouteAnswer, 'backends'>;
+  ways: Way[];
+  refusal: Refusal | null;
+}
+
+/** `head` null: opaque TCP. */
+export function depart(
+  view: View,
+  caller: CallerParty,
+  target: TargetParty,
+  head: RequestHead | null,
+): Departure {
+  if (caller.identity === null) return withoutSidecar(view, target, head);
+  const snapshot = snapshotFor(view, caller, target);
+  const destination = [...snapshot.destinations.values()][0]!;
+  if (head === null || destination.protocol === 'tcp')
+    return overTcp(snapshot, destination.tcp, destination.host);
+  return overHttp(snapshot, destination, head);
+}
+
+/** As Kubernetes does it: any ready pod, no route. */
+function withoutSidecar(view: View, target: TargetParty, head: RequestHead | null): Departure {
+  const store = createStore();
+  put(store, [translateEndpoints(view, target.endpoints).resource]);
+  const handles = store.snapshot().endpoints.get(target.endpoints)!.endpoints;
+  const ways = [{ endpoints: target.endpoints, share: 100, handles, request: head }];
+  return { route: emptyRoute('', head === null ? 'tcp' : 'http'), ways, refusal: empty(ways, '') };
+}
+
+function snapshotFor(view: View, caller: CallerParty, target: TargetParty): Snapshot {
+  const store = createStore(new Set(caller.pod?.ips ?? []));
+  const { resource } = translateDestination(view, caller.namespace, target.address, target.port);
+  const backends = [...resource.routes.flatMap((route) => route.backends), ...resource.tcp];
+  const names = [...new Set(backends.map((backend) => backend.endpoints))];
+  put(store, [resource, ...names.map((name) => translateEndpoints(view, name).resource)]);
+  return store.snapshot();
+}
+
+function put(store: ReturnType<typeof createStore>, resources: Resource[]): void {
+  const [error] = store.apply(
+    resources.map((resource) => ({ version: '1', resource })),
+    [],
+  );
+  if (error === undefined) return;
+  const what = `${error.key} ${error.path}: ${error.message}`;
+  throw new CliError('BadInput', `the caller's sidecar would refuse this: ${what}`);
+}
+
+function overTcp(snapshot: Snapshot, backends: PreparedBackends, host: string): Departure {
+  const ways = shares(backends).map(({ endpoints, share }) => {
+    const handles = snapshot.endpoints.get(endpoints)?.endpoints ?? [];
+    return { endpoints, share, handles, request: null };
+  });
+  const route = emptyRoute('', 'tcp');
+  if (ways.length === 0) return { route, ways, refusal: refusalOfPlan('no-backends', host, 0) };
+  return { route, ways, refusal: empty(ways, host, 0) };
+}
+
+function overHttp(
+  snapshot: Snapshot,
+  destination: PreparedDestination,
+  head: RequestHead,
+): Departure {
+  const found = findRoute(destination.routes, head);
+  const plan = planAt(snapshot, destination, head, 0);
+  const route = found === null ? emptyRoute('', 'http') : routeOf(found.route);
+  if (plan.type === 'redirect') {
+    const { status, location } = plan;
+    return { route: { ...route, redirect: { status, location } }, ways: [], refusal: null };
+  }
+  if (plan.type === 'refuse') {
+    const { code, detail } = plan.reply;
+    return { route, ways: [], refusal: refusalOfPlan(code, detail) };
+  }
+  const ways = shares(found!.route.backends).map(({ endpoints, share, random }): Way => {
+    const chosen = planAt(snapshot, destination, head, random);
+    if (chosen.type !== 'forward' || chosen.endpointsName !== endpoints)
+      throw new Error(`the plan for ${endpoints} leads elsewhere`);
+    return { endpoints, share, handles: chosen.endpoints, request: chosen.head };
+  });
+  return { route, ways, refusal: empty(ways, destination.host) };
+}
+
+/** The plan can change the head that it is given: it gets one of its own. */
+function planAt(
+  snapshot: Snapshot,
+  destination: PreparedDestination,
+  head: RequestHead,
+  random: number,
+) {
+  const own = { ...head, fields: [...head.fields] };
+  return planOutbound({ snapshot, destination, http2: false }, own, random, () => 'explain');
+}
+
+/** Each backend that gets a share, and a random number that picks it. */
+function shares(
+  backends: PreparedBackends,
+): { endpoints: string; share: number; random: number }[] {
+  let before = 0;
+  return backends.list.flatMap(({ endpoints, weight }) => {
+    const middle = (before + weight / 2) / backends.totalWeight;
+    before += weight;
+    if (weight === 0) return [];
+    return [{ endpoints, share: (100 * weight) / backends.totalWeight, random: middle }];
+  });
+}
+
+/** Null where any way leads somewhere. */
+function empty(ways: readonly Way[], detail: string, status?: number): Refusal | null {
+  if (ways.some((way) => way.handles.length > 0)) return null;
+  return refusalOfPlan('no-endpoints', detail, status);
+}
+
+function refusalOfPlan(code: ProxyErrorCode, detail: string, status?: number): Refusal {
+  return refusalFrom(code, detail, status ?? errorSpec(code).httpStatus);
+}
+
+function emptyRoute(name: string, protocol: 'http' | 'tcp'): Departure['route'] {
+  return { name, protocol, timeoutMs: null, retries: 0, changes: [], redirect: null };
+}
+
+function routeOf(route: PreparedRoute): Departure['route'] {
+  return {
+    ...emptyRoute(route.name, 'http'),
+    timeoutMs: route.timeoutMs,
+    retries: route.retry?.attempts ?? 0,
+    changes: changesOf(route),
+  };
+}
+
+function changesOf({ rewrite, requestHeaders }: PreparedRoute): string[] {
+  const changes: string[] = [];
+  const path = rewrite?.path ?? null;
+  if (path !== null)
+    changes.push('full' in path ? `path becomes ${path.full}` : `prefix becomes ${path.prefix}`);
+  if (rewrite?.host != null) changes.push(`host becomes ${rewrite.host}`);
+  for (const { name, value } of requestHeaders?.set ?? []) changes.push(`sets ${name}: ${value}`);
+  for (const { name, value } of requestHeaders?.add ?? []) changes.push(`adds ${name}: ${value}`);
+  for (const name of requestHeaders?.remove ?? []) changes.push(`removes ${name}`);
+  return changes;
+}

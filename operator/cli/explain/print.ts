@@ -1,0 +1,146 @@
+// An answer in words for a terminal: the verdict in the first line, then the way of the call from one side to
+// the other. Pure.
+
+import { isInvented } from '../files/expand.ts';
+import { hanging, type Style } from '../style.ts';
+import type { Answer, BackendAnswer, Considered, PlaceAnswer, RouteAnswer } from './answer.ts';
+import { percent, refusalsOf } from './judge.ts';
+
+const labels = { allowed: 'ALLOWED', denied: 'DENIED', mixed: 'PARTLY' } as const;
+const indent = 9;
+
+export function answerText(answer: Answer, style: Style): string {
+  const { route } = answer;
+  const lines = [
+    ...headline(answer, style),
+    '',
+    ...entry('Caller', callerWords(answer)),
+    ...(route === null ? [] : entry('Route', routeWords(route, answer))),
+    ...(route?.backends ?? []).flatMap((one) => backendLines(one, style)),
+    ...answer.notes.flatMap((note) => hanging(style.yellow('Note') + ' '.repeat(5), note, indent)),
+  ];
+  return lines.join('\n');
+}
+
+function headline(answer: Answer, style: Style): string[] {
+  const { verdict, route } = answer;
+  const paint = { allowed: style.green, denied: style.red, mixed: style.yellow }[verdict];
+  const label = labels[verdict].padEnd(indent);
+  const [first, ...rest] = hanging(label, `${callWords(answer)}${reasonWords(answer)}`, indent);
+  const coloured = paint(label.trimEnd()) + first!.slice(label.trimEnd().length);
+  const redirect = route?.redirect ?? null;
+  const more =
+    redirect === null
+      ? []
+      : entry('', `the caller is sent to ${redirect.location} (${redirect.status})`);
+  return [coloured, ...rest, ...more];
+}
+
+/** `Deployment shop/web may call Service shop/cart:80 with GET /items`. */
+export function callWords(answer: Answer): string {
+  const { from, to, request, verdict } = answer;
+  const may = { allowed: 'may call', denied: 'may not call', mixed: 'may call, in part,' }[verdict];
+  const what = request === null ? 'over TCP' : `with ${request.method} ${request.path}`;
+  return `${from.label} ${may} ${to.label} ${what}`;
+}
+
+/** `: AuthorizationPolicy shop/cart, rule 0`; empty where nothing refuses. */
+function reasonWords(answer: Answer): string {
+  const refusals = refusalsOf(answer);
+  if (refusals.length === 0) return '';
+  return `: ${refusals.map(({ code, by }) => (by === '' ? code : `${by} (${code})`)).join('; ')}`;
+}
+
+function callerWords({ from }: Answer): string {
+  const known = from.address !== '' && !isInvented(from.address);
+  const where = known ? ` at ${from.address}` : '';
+  if (from.identity === null) return `no sidecar, so plaintext without an identity${where}`;
+  return `${from.identity}${where}`;
+}
+
+function routeWords(route: RouteAnswer, { from }: Answer): string {
+  if (from.identity === null) return 'none: without a sidecar any ready pod is called';
+  const name = route.name === '' ? `connections over TCP` : route.name;
+  const limits = [
+    ...(route.timeoutMs === null ? [] : [`timeout ${route.timeoutMs} ms`]),
+    ...(route.retries === 0
+      ? []
+      : [`${route.retries} ${route.retries === 1 ? 'retry' : 'retries'}`]),
+    ...route.changes,
+  ];
+  return limits.length === 0 ? name : `${name}: ${limits.join(', ')}`;
+}
+
+function entry(label: string, text: string): string[] {
+  return hanging(label, text, indent);
+}
+
+function backendLines({ endpoints, share, places }: BackendAnswer, style: Style): string[] {
+  const head = share === 100 ? endpoints : `${endpoints} (${percent(share)} of the calls)`;
+  return [...entry('To', head), ...places.flatMap((place) => placeLines(place, style))];
+}
+
+function placeLines(place: PlaceAnswer, style: Style): string[] {
+  const { pods, workload, port } = place;
+  const count = pods.length === 1 ? '' : `, ${pods.length} pods`;
+  const mark = place.allowed ? style.green('✓') : style.red('✗');
+  const title = `  ${mark} ${style.bold(workload)}, port ${port}${count}`;
+  return [
+    title,
+    ...detail('mTLS', mtlsWords(place)),
+    ...policyLines(place),
+    ...(place.refusal === null ? [] : detail('answer', answerWords(place.refusal))),
+  ];
+}
+
+function detail(label: string, text: string): string[] {
+  return hanging(`    ${label}`, text, 13);
+}
+
+function mtlsWords({ mtls, transport, unguarded, refusal }: PlaceAnswer): string {
+  const how = transport === 'mtls' ? 'the call comes by mutual TLS' : 'the call comes in plaintext';
+  if (unguarded !== '') return `nobody decides: ${unguarded}; ${how}`;
+  if (mtls === null) return how;
+  const refused = refusal?.code === 'mtls-required' ? ', which is refused' : '';
+  return `${mtls.mode} by ${mtls.decidedBy}; ${how}${refused}`;
+}
+
+function answerWords({ message, status }: NonNullable<PlaceAnswer['refusal']>): string {
+  return status === 0
+    ? `the connection is reset; the sidecar logs: ${message}`
+    : `${status} ${message}`;
+}
+
+function policyLines({ authorization }: PlaceAnswer): string[] {
+  if (authorization === null) return [];
+  const { reason, by, considered, readings, remarks } = authorization;
+  const words = {
+    'no-policy': 'no AuthorizationPolicy is for this pod: everything is allowed',
+    'allow-rule': `allowed by ${by?.policy}, ${by?.rule}`,
+    'deny-rule': `denied by ${by?.policy}, ${by?.rule}`,
+    'no-allow-rule': `no rule of an ALLOW policy allows it (${by?.policy})`,
+    'ambiguous-path': 'apps may read this path differently, and the Mesh refuses such paths',
+  }[reason];
+  return [
+    ...detail('rules', words),
+    ...readings.flatMap((reading) => detail('', `path as an app may read it: ${reading}`)),
+    ...remarks.flatMap(({ kind, policy, rule }) =>
+      detail(
+        '',
+        `${kind === 'audit' ? 'audited' : 'dry run: would be denied'} by ${policy}${rule === '' ? '' : `, ${rule}`}`,
+      ),
+    ),
+    ...considered.flatMap(consideredLines),
+  ];
+}
+
+function consideredLines({ policy, action, dryRun, rules }: Considered): string[] {
+  const title = `${action} ${policy}${dryRun ? ' (dry run)' : ''}`;
+  if (rules.length === 0) return detail('', `${title}: has no rules, so matches nothing`);
+  return [
+    ...detail('', `${title}:`),
+    ...rules.flatMap(({ rule, matches, why }) =>
+      hanging(`               ${rule}: `, matches ? `matches` : why, 17),
+    ),
+  ];
+}

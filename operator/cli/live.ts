@@ -1,0 +1,109 @@
+// Objects of a live cluster, read with the user's own rights: only in the namespaces that a question names, so
+// that the rights to view them are enough.
+
+import { createUserClient, type UserClient } from '../kube/user-client.ts';
+import { ApiError, type Kind } from '../resources/api-client.ts';
+import type { KubeObject } from '../resources/kubernetes.ts';
+import { errorText } from '../resources/logger.ts';
+import { CliError } from './errors.ts';
+import type { World } from './world.ts';
+import type { LiveObjects } from './world-view.ts';
+
+export interface ClusterChoice {
+  kubeconfig?: string;
+  context?: string;
+}
+
+export interface OpenCluster {
+  /** Of the context. */
+  namespace: string;
+  /** Rejects with a CliError of code NoCluster or Forbidden. */
+  read(namespaces: readonly string[]): Promise<{ objects: LiveObjects; notes: string[] }>;
+  close(): void;
+}
+
+const listedKinds = ['Pod', 'Service', 'EndpointSlice'] as const satisfies readonly Kind[];
+const policyKinds = [
+  'PeerAuthentication',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+] as const satisfies readonly Kind[];
+
+export function openCluster(choice: ClusterChoice, world: World): OpenCluster {
+  const client = connect(choice, world);
+  return {
+    namespace: client.namespace,
+    read: (namespaces) => readCluster(client, namespaces),
+    close: () => client.close(),
+  };
+}
+
+function connect(choice: ClusterChoice, world: World): UserClient {
+  const { clock, random } = world;
+  const { kubeconfig, context } = choice;
+  try {
+    return createUserClient({ kubeconfig, context, clock, random });
+  } catch (error) {
+    throw new CliError('NoCluster', errorText(error));
+  }
+}
+
+interface Found {
+  kind: Kind;
+  objects: KubeObject[];
+  /** The cluster does not know the kind. */
+  unknown: boolean;
+}
+
+async function readCluster(
+  client: UserClient,
+  namespaces: readonly string[],
+): Promise<{ objects: LiveObjects; notes: string[] }> {
+  // One first: what cannot be reached is said once and soon.
+  const found = [await getOne(client, 'Mesh', 'default')];
+  const rest = namespaces.flatMap((namespace) => [
+    getOne(client, 'Namespace', namespace),
+    ...[...listedKinds, ...policyKinds].map((kind) => listIn(client, kind, namespace)),
+  ]);
+  found.push(...(await Promise.all(rest)));
+  const objects = new Map<Kind, KubeObject[]>();
+  for (const { kind, objects: some } of found)
+    objects.set(kind, [...(objects.get(kind) ?? []), ...some]);
+  const unknown = [...new Set(found.filter((one) => one.unknown).map(({ kind }) => kind))];
+  const notes = unknown.map((kind) => `the cluster does not know the kind ${kind}`);
+  const noMesh = found[0]!.objects.length === 0;
+  if (noMesh) notes.push('there is no Mesh default: its defaults are assumed');
+  return { objects, notes };
+}
+
+async function getOne(client: UserClient, kind: Kind, name: string): Promise<Found> {
+  const object = await asking(client, `get ${kind} ${name}`, () => client.api.get(kind, '', name));
+  return { kind, objects: object === null ? [] : [object], unknown: false };
+}
+
+async function listIn(client: UserClient, kind: Kind, namespace: string): Promise<Found> {
+  const what = `list ${kind} in namespace ${namespace}`;
+  const listed = await asking(client, what, async () => {
+    try {
+      return await client.api.list(kind, namespace);
+    } catch (error) {
+      // A namespace that is not there lists as empty; this is a kind that is not there.
+      if (error instanceof ApiError && error.code === 'NotFound') return null;
+      throw error;
+    }
+  });
+  return { kind, objects: listed ?? [], unknown: listed === null };
+}
+
+async function asking<T>(client: UserClient, what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const said = errorText(error);
+    if (error instanceof ApiError && error.code === 'Forbidden') {
+      const why = error.status === 401 ? `${client.server} does not know this user` : said;
+      throw new CliError('Forbidden', `the right is missing to ${what}: ${why}`);
+    }
+    throw new CliError('NoCluster', `cannot ${what} at ${client.server}: ${said}`);
+  }
+}

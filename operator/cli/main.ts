@@ -1,0 +1,28 @@
+// The process of `tsmesh` (and `kubectl tsmesh`): arguments, environment and terminal in, exit code out.
+
+import { basename } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { systemClock } from '../runtime/clock.ts';
+import { runCli } from './app.ts';
+import type { World } from './world.ts';
+
+const { env, stdout, stdin, argv } = process;
+
+const world: World = {
+  out: (line) => void stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  readStdin: () => text(stdin),
+  colour: stdout.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+  clock: systemClock,
+  random: Math.random,
+  program: basename(argv[1] ?? '').startsWith('kubectl-') ? 'kubectl tsmesh' : 'tsmesh',
+};
+
+// A reader that goes early (`| head`) is no error.
+stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
+
+// Set, not exited with: what was written to a pipe still has to leave.
+process.exitCode = await runCli(argv.slice(2), world);
