@@ -31,7 +31,7 @@ export async function dumpCluster(cluster: Cluster): Promise<void> {
     'objects.txt',
     await kubectl('get', everything, '-A', '-o', 'wide', '--sort-by=.metadata.creationTimestamp'),
   );
-  const own = 'meshes,meshstatuses,peerauthentications,trafficpolicies';
+  const own = 'meshes,meshstatuses,peerauthentications,trafficpolicies,authorizationpolicies';
   write('mesh.yaml', await kubectl('get', own, '-A', '-o', 'yaml'));
   write('pods.yaml', await kubectl('get', 'pods', '-A', '-o', 'yaml'));
   const pods = JSON.parse(await kubectl('get', 'pods', '-A', '-o', 'json')) as PodList;

@@ -32,7 +32,13 @@ interface Crd {
 }
 
 /** In the order of the page. */
-const files = ['meshes', 'peerauthentications', 'trafficpolicies', 'meshstatuses'];
+const files = [
+  'meshes',
+  'peerauthentications',
+  'authorizationpolicies',
+  'trafficpolicies',
+  'meshstatuses',
+];
 /** Written by the operator in the same form for every kind. */
 const notShown = ['apiVersion', 'kind', 'metadata', 'conditions'];
 

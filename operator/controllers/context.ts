@@ -1,6 +1,7 @@
 // What controllers are given: where they read, where they write, and the time. Interfaces only, so that
 // tests give their own.
 
+import type { PolicyRef } from '../../proxy/api/resources.ts';
 import type { CaSource } from '../ca/types.ts';
 import type { View } from '../model/view.ts';
 import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
@@ -8,6 +9,7 @@ import type { Clock } from '../resources/clock.ts';
 import type { Condition, KubeObject, Namespace } from '../resources/kubernetes.ts';
 import type { Logger } from '../resources/logger.ts';
 import type {
+  AuthorizationPolicy,
   ConditionsStatus,
   Mesh,
   MeshStatus,
@@ -27,6 +29,7 @@ export interface Stores {
   meshes: Store<Mesh>;
   peerAuthentications: Store<PeerAuthentication>;
   trafficPolicies: Store<TrafficPolicy>;
+  authorizationPolicies: Store<AuthorizationPolicy>;
   meshStatuses: Store<MeshStatus>;
   namespaces: Store<Namespace>;
   /** Those of the operator's own name only. */
@@ -42,7 +45,7 @@ export interface WebhookConfiguration extends KubeObject {
 /** What the control plane knows of the sidecars. */
 export interface MeshInsight {
   programmed(
-    kind: 'Mesh' | 'PeerAuthentication' | 'TrafficPolicy',
+    kind: PolicyRef['kind'],
     policy: KubeObject & { status?: ConditionsStatus },
   ): Pick<Condition, 'status' | 'reason' | 'message'>;
   statusRows(): MeshStatusRow[];

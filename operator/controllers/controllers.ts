@@ -10,6 +10,7 @@ import type { KubeObject, Secret } from '../resources/kubernetes.ts';
 import type { ConditionsStatus } from '../resources/tsmesh.ts';
 import { WorkQueue, type Again } from '../runtime/work-queue.ts';
 import type { ControllerContext } from './context.ts';
+import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
 import { meshName, reconcileMesh } from './mesh.ts';
 import { reconcileMeshStatuses } from './mesh-status.ts';
@@ -40,6 +41,12 @@ const sweepMs = 250;
 /** MeshStatus rows are written at most this often. */
 const meshStatusMs = 3_000;
 const separator = '/';
+const policyKinds: readonly Kind[] = [
+  'Mesh',
+  'PeerAuthentication',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+];
 
 type QueueName = 'policies' | 'namespaces' | 'identities' | 'webhooks' | 'mesh-status';
 
@@ -105,7 +112,7 @@ export class Controllers {
   onKey(kind: Kind, namespace: string, name: string): void {
     if (kind === 'Namespace') this.#queues.namespaces.add(name);
     if (kind === 'RoleBinding') this.#queues.namespaces.add(namespace);
-    if (kind === 'Mesh' || kind === 'PeerAuthentication' || kind === 'TrafficPolicy') {
+    if (policyKinds.includes(kind)) {
       this.#queues.policies.add([kind, namespace, name].join(separator));
     }
     if (webhookKinds.includes(kind as WebhookKind)) this.#queues.webhooks.add(kind);
@@ -214,7 +221,8 @@ export class Controllers {
 
   /** The Mesh is always among them, for it has to be made where there is none. */
   #policyKeys(filter: (object: Policy) => boolean = () => true): string[] {
-    const { meshes, peerAuthentications, trafficPolicies } = this.#context.stores;
+    const { meshes, peerAuthentications, trafficPolicies, authorizationPolicies } =
+      this.#context.stores;
     const mesh = meshes.get('', meshName);
     const keys =
       mesh === undefined || filter(mesh) ? [`Mesh${separator}${separator}${meshName}`] : [];
@@ -225,12 +233,16 @@ export class Controllers {
     };
     add('PeerAuthentication', peerAuthentications.list());
     add('TrafficPolicy', trafficPolicies.list());
+    add('AuthorizationPolicy', authorizationPolicies.list());
     return keys;
   }
 
   #policy(key: string): Promise<void> {
     const [kind, namespace = '', name = ''] = key.split(separator);
     if (kind === 'TrafficPolicy') return reconcileTrafficPolicy(this.#context, namespace, name);
+    if (kind === 'AuthorizationPolicy') {
+      return reconcileAuthorizationPolicy(this.#context, namespace, name);
+    }
     if (kind === 'PeerAuthentication') {
       return reconcilePeerAuthentication(this.#context, namespace, name);
     }

@@ -3,7 +3,13 @@
 
 import { objectKey, type View } from '../model/view.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
-import type { Mesh, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
+import { isDryRun } from '../resources/dry-run.ts';
+import type {
+  AuthorizationPolicy,
+  Mesh,
+  PeerAuthentication,
+  TrafficPolicy,
+} from '../resources/tsmesh.ts';
 
 export function meshInView(view: View, mesh: Mesh): boolean {
   return view.mesh !== null && isSame(view.mesh, mesh);
@@ -17,6 +23,12 @@ export function peerAuthenticationInView(view: View, policy: PeerAuthentication)
 export function trafficPolicyInView(view: View, policy: TrafficPolicy): boolean {
   const key = objectKey(policy.metadata.namespace ?? '', policy.spec.service.name);
   return (view.trafficPolicies.get(key) ?? []).some((other) => isSame(other, policy));
+}
+
+/** Its annotation too, which moves no generation. */
+export function authorizationPolicyInView(view: View, policy: AuthorizationPolicy): boolean {
+  const all = view.authorizationPolicies.get(policy.metadata.namespace ?? '') ?? [];
+  return all.some((other) => isSame(other, policy) && isDryRun(other) === isDryRun(policy));
 }
 
 function isSame(a: KubeObject, b: KubeObject): boolean {

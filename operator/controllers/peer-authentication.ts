@@ -6,11 +6,8 @@ import { isNamespaceWide, selectsPod, speakersFor } from '../translate/peer-auth
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 import { peerAuthenticationInView } from './in-view.ts';
-import { accepted, programmedVerdict, refused } from './verdicts.ts';
+import { accepted, countOf, listNames, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
-
-/** Pods are named up to here, then counted. */
-const namedPods = 3;
 
 export async function reconcilePeerAuthentication(
   context: ControllerContext,
@@ -61,12 +58,17 @@ function acceptForWorkloads(view: View, policy: PeerAuthentication): Verdict {
     lost.set(nameOf(winner), [...(lost.get(nameOf(winner)) ?? []), pod]);
   }
   const lostCount = [...lost.values()].reduce((sum, pods) => sum + pods.length, 0);
-  if (lostCount === 0) return accepted(`holds for ${count(selected.length)}`);
-  const who = [...lost].map(([winner, pods]) => `${winner} (${listPods(pods)})`).join(', ');
+  if (lostCount === 0) return accepted(`holds for ${countOf(selected.length, 'pod')}`);
+  const who = [...lost]
+    .map(([winner, pods]) => `${winner} (${listNames(pods.map((pod) => pod.name))})`)
+    .join(', ');
   const message = `older PeerAuthentications select the same pods and hold there: ${who}`;
   if (lostCount === selected.length) return refused('Conflicted', message);
   const kept = selected.length - lostCount;
-  return { ...accepted(`holds for ${count(kept)}; ${message}`), reason: 'PartlyOverridden' };
+  return {
+    ...accepted(`holds for ${countOf(kept, 'pod')}; ${message}`),
+    reason: 'PartlyOverridden',
+  };
 }
 
 function isSame(a: PeerAuthentication, b: PeerAuthentication): boolean {
@@ -75,14 +77,4 @@ function isSame(a: PeerAuthentication, b: PeerAuthentication): boolean {
 
 function nameOf(policy: PeerAuthentication): string {
   return `${policy.metadata.namespace}/${policy.metadata.name}`;
-}
-
-function listPods(pods: PodEntry[]): string {
-  const names = pods.map((pod) => pod.name).toSorted();
-  const rest = names.length - namedPods;
-  return names.slice(0, namedPods).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
-}
-
-function count(pods: number): string {
-  return pods === 1 ? '1 pod' : `${pods} pods`;
 }

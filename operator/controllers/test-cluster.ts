@@ -2,6 +2,7 @@
 // stores and view show, and every change wakes the controllers, as informers do.
 
 import { createRoot, loadAuthority } from '../ca/authority.ts';
+import type { Follower } from '../ca/rotation.ts';
 import type { CaSource } from '../ca/types.ts';
 import { createModel, type Model } from '../model/model.ts';
 import { ApiError, type ApiClient, type Kind, type PatchTarget } from '../resources/api-client.ts';
@@ -18,6 +19,7 @@ export class TestCluster implements ApiClient {
   /** What the control plane says of every policy. */
   programmed: ProgrammedResult = { status: 'True', reason: 'Programmed', message: 'in force' };
   rows: MeshStatusRow[] = [];
+  followers: Follower[] = [];
   onChange: (kind: Kind, object: KubeObject) => void = () => undefined;
   readonly #objects = new Map<string, KubeObject>();
   #version = 0;
@@ -97,6 +99,7 @@ export class TestCluster implements ApiClient {
       insight: {
         programmed: () => this.programmed,
         statusRows: () => this.rows,
+        followers: () => this.followers,
         beginTerm: () => undefined,
       },
     };
@@ -123,6 +126,7 @@ export class TestCluster implements ApiClient {
       meshes: store('Mesh'),
       peerAuthentications: store('PeerAuthentication'),
       trafficPolicies: store('TrafficPolicy'),
+      authorizationPolicies: store('AuthorizationPolicy'),
       meshStatuses: store('MeshStatus'),
       namespaces: store('Namespace'),
       roleBindings: store('RoleBinding'),

@@ -1,6 +1,7 @@
 // What every policy's conditions have in common: how Accepted shapes Programmed. Pure.
 
 import type { Condition, KubeObject } from '../resources/kubernetes.ts';
+import { isDryRun } from '../resources/dry-run.ts';
 import type { ConditionsStatus } from '../resources/tsmesh.ts';
 import type { ProgrammedResult } from '../telemetry/types.ts';
 import type { Verdict } from './conditions.ts';
@@ -11,6 +12,21 @@ export function accepted(message: string): Verdict {
 
 export function refused(reason: 'Invalid' | 'Conflicted', message: string): Verdict {
   return { type: 'Accepted', status: 'False', reason, message };
+}
+
+/** Names are listed up to here, then counted. */
+const listedNames = 3;
+
+/** `a, b, c and 4 more`, sorted. */
+export function listNames(names: readonly string[]): string {
+  const rest = names.length - listedNames;
+  const shown = names.toSorted().slice(0, listedNames).join(', ');
+  return rest > 0 ? `${shown} and ${rest} more` : shown;
+}
+
+/** `1 pod`, `2 pods`. */
+export function countOf(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 /** A policy that was not accepted is in force nowhere, whatever sidecars acknowledged. */
@@ -36,9 +52,17 @@ export function keepWhileConnecting(
   if (result.status !== 'Unknown') return result;
   const before = policy.status?.conditions?.find(isProgrammed);
   const holds =
-    before?.status === 'True' && before.observedGeneration === (policy.metadata.generation ?? 0);
+    before?.status === 'True' &&
+    before.observedGeneration === (policy.metadata.generation ?? 0) &&
+    dryRunIsKnown(policy);
   if (!holds) return result;
   return { status: before.status, reason: before.reason, message: before.message };
+}
+
+/** What the status says of the dry run is what the annotation says: it moves no generation. */
+function dryRunIsKnown(policy: KubeObject & { status?: ConditionsStatus }): boolean {
+  const said = policy.status?.conditions?.find(({ type }) => type === 'DryRun');
+  return (said?.status === 'True') === isDryRun(policy);
 }
 
 export function isProgrammed(condition: Condition): boolean {

@@ -1,7 +1,9 @@
 // What a replica that is not leader tells the leader of its streams: all of them at first, then what
 // changed. Only the operator's own identity may speak here, so shapes are checked only roughly.
 
+import type { PolicyRef } from '../../proxy/api/resources.ts';
 import type { Statistics } from '../../proxy/api/statistics.ts';
+import type { Trust } from '../ca/trust.ts';
 import type { ObjectKey, View } from '../model/view.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { policyKey, shapedBy } from '../translate/translated.ts';
@@ -14,6 +16,8 @@ export interface RelayMessage {
   gone?: ObjectKey[];
   /** Policies as this replica's view has them: `kind/namespace/name` → `uid@generation`. */
   observed?: Record<string, string>;
+  /** Of the replica's own certificate: told at first and after each change. */
+  trust?: Trust;
 }
 
 /** Streams in one message; a state is some kilobytes. */
@@ -32,7 +36,7 @@ export function parseRelayMessage(text: string): RelayMessage | null {
 /** Which policies a view has, and at which generation. */
 export function observedPolicies(view: View): Record<string, string> {
   const all: [string, string][] = [];
-  const note = (kind: 'Mesh' | 'PeerAuthentication' | 'TrafficPolicy', object: KubeObject) => {
+  const note = (kind: PolicyRef['kind'], object: KubeObject) => {
     const ref = shapedBy(kind, object);
     all.push([policyKey(ref), `${ref.uid}@${ref.generation}`]);
   };
@@ -42,6 +46,9 @@ export function observedPolicies(view: View): Record<string, string> {
   }
   for (const list of view.trafficPolicies.values()) {
     for (const one of list) note('TrafficPolicy', one);
+  }
+  for (const list of view.authorizationPolicies.values()) {
+    for (const one of list) note('AuthorizationPolicy', one);
   }
   return Object.fromEntries(all);
 }

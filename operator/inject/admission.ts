@@ -36,7 +36,7 @@ export const webhookPaths = {
   pods: '/mutate/pods',
   /** namespaces CREATE, UPDATE. */
   namespaces: '/mutate/namespaces',
-  /** Mesh, PeerAuthentication, TrafficPolicy CREATE, UPDATE. */
+  /** Mesh, PeerAuthentication, TrafficPolicy, AuthorizationPolicy CREATE, UPDATE. */
   validate: '/validate',
 } as const;
 

@@ -5,7 +5,15 @@
 import { newRootAcceptedAt } from '../ca/acceptance.ts';
 import { defaultTrustDomain, newRootAnnotation, renewAnnotation } from '../ca/types.ts';
 import { parseDuration } from '../resources/duration.ts';
-import type { Mesh, RouteSpec, TrafficPolicy, ValueMatchSpec } from '../resources/tsmesh.ts';
+import { meshWideNamespace } from '../translate/authorization.ts';
+import { authorizationFaults } from '../translate/authorization-validity.ts';
+import type {
+  AuthorizationPolicy,
+  Mesh,
+  RouteSpec,
+  TrafficPolicy,
+  ValueMatchSpec,
+} from '../resources/tsmesh.ts';
 import type { AdmissionHandler, HandlerDeps } from './admission.ts';
 import { parseQuantity } from './quantity.ts';
 import { minimumMemoryBytes } from './settings.ts';
@@ -29,6 +37,9 @@ export function createValidateHandler(deps: Pick<HandlerDeps, 'ca' | 'clock'>): 
 }
 
 export function validateResource(kind: string, object: unknown): Findings {
+  if (kind === 'AuthorizationPolicy') {
+    return validateAuthorizationPolicy(object as AuthorizationPolicy);
+  }
   if (kind === 'TrafficPolicy') return validateTrafficPolicy(object as TrafficPolicy);
   if (kind === 'Mesh')
     return {
@@ -36,6 +47,36 @@ export function validateResource(kind: string, object: unknown): Findings {
       warnings: [],
     };
   return { faults: [], warnings: [] };
+}
+
+function validateAuthorizationPolicy(policy: AuthorizationPolicy): Findings {
+  const faults = authorizationFaults(policy).map(({ path, message }) => `${path}: ${message}`);
+  return { faults, warnings: faults.length === 0 ? authorizationWarnings(policy) : [] };
+}
+
+/** What is valid and seldom what is meant. */
+function authorizationWarnings({ metadata, spec }: AuthorizationPolicy): string[] {
+  const { action = 'ALLOW', rules = [] } = spec;
+  const warnings: string[] = [];
+  if (metadata.namespace === meshWideNamespace) {
+    warnings.push(
+      `in namespace ${meshWideNamespace} it holds for selected pods of every namespace`,
+    );
+  }
+  if (action === 'ALLOW' && rules.length === 0) {
+    warnings.push(
+      'an ALLOW policy without rules matches nothing: whatever no other ALLOW policy matches is refused',
+    );
+  }
+  if (action === 'DENY' && rules.some((rule) => Object.keys(rule).every((key) => key === 'name'))) {
+    warnings.push('a DENY rule without from, to and when refuses everything');
+  }
+  if (rules.some((rule) => (rule.from ?? []).some((one) => one.ipBlocks ?? one.notIpBlocks))) {
+    warnings.push(
+      'ipBlocks look at the peer address of the connection: where a node or a load balancer stands between, it is theirs',
+    );
+  }
+  return warnings;
 }
 
 function validateTrafficPolicy(policy: TrafficPolicy): Findings {

@@ -85,7 +85,7 @@ describe('the library behind its adapter', () => {
   it('outlives a kind that does not exist, and its own end', async () => {
     server.missing = [policies];
     await source.start();
-    await until('the watches of the other kinds', () => server.openWatches === 2);
+    await until('the watches of the other kinds', () => server.openWatches === 3);
     source.stop();
     await until('the end of all watches', () => server.openWatches === 0);
   });

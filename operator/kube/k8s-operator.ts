@@ -31,7 +31,12 @@ export interface EventSource {
   stop(): void;
 }
 
-export const sourceKinds = ['Mesh', 'PeerAuthentication', 'TrafficPolicy'] as const;
+export const sourceKinds = [
+  'Mesh',
+  'PeerAuthentication',
+  'TrafficPolicy',
+  'AuthorizationPolicy',
+] as const;
 
 const backoff = { baseMs: 500, maxMs: 30_000 };
 const { default: Operator, ResourceMetaImpl } = K8sOperator;

@@ -17,6 +17,7 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
   Mesh: { ...tsmesh, plural: 'meshes', namespaced: false },
   PeerAuthentication: { ...tsmesh, plural: 'peerauthentications', namespaced: true },
   TrafficPolicy: { ...tsmesh, plural: 'trafficpolicies', namespaced: true },
+  AuthorizationPolicy: { ...tsmesh, plural: 'authorizationpolicies', namespaced: true },
   MeshStatus: { ...tsmesh, plural: 'meshstatuses', namespaced: false },
   Namespace: { ...core, plural: 'namespaces', namespaced: false },
   Pod: { ...core, plural: 'pods', namespaced: true },

@@ -13,6 +13,7 @@ export const modelKinds = [
   'Mesh',
   'PeerAuthentication',
   'TrafficPolicy',
+  'AuthorizationPolicy',
   'Namespace',
   'Pod',
   'Service',

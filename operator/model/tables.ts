@@ -9,7 +9,13 @@ import type {
   Pod,
   Service,
 } from '../resources/kubernetes.ts';
-import type { Mesh, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
+import { isDryRun } from '../resources/dry-run.ts';
+import type {
+  AuthorizationPolicy,
+  Mesh,
+  PeerAuthentication,
+  TrafficPolicy,
+} from '../resources/tsmesh.ts';
 import { canonicalAddress } from './addresses.ts';
 import { CopyMap, Index } from './copy-map.ts';
 import { byName, canonicalJson, compareText, oldestFirst } from './order.ts';
@@ -35,6 +41,7 @@ export interface Tables {
   servicesByEndpoint: Index<ObjectKey>;
   authByNamespace: Index<PeerAuthentication>;
   trafficByService: Index<TrafficPolicy>;
+  authorizationByNamespace: Index<AuthorizationPolicy>;
   /** What each object was when it last touched something. */
   fingerprints: Map<string, string>;
 }
@@ -54,6 +61,7 @@ export function createTables(): Tables {
     servicesByEndpoint: new Index(compareText),
     authByNamespace: new Index<PeerAuthentication>(oldestFirst),
     trafficByService: new Index<TrafficPolicy>(oldestFirst),
+    authorizationByNamespace: new Index<AuthorizationPolicy>(oldestFirst),
     fingerprints: new Map(),
   };
 }
@@ -95,6 +103,12 @@ export const setters = {
     tables.trafficByService.replace(key, next === null ? [] : [[targetOf(next)[0]!, next]]);
     return targets.map((service) => `traffic:${service}`);
   },
+  AuthorizationPolicy: (tables, key, object) => {
+    const next = object as AuthorizationPolicy | null;
+    const namespace = namespacePart(key);
+    tables.authorizationByNamespace.replace(key, next === null ? [] : [[namespace, next]]);
+    return [`authorization:${namespace}`];
+  },
 } satisfies Record<string, Setter>;
 
 /** Null removes. Answers what was touched. */
@@ -119,7 +133,7 @@ function fingerprint(kind: keyof typeof setters, object: KubeObject): string {
   const rest: Record<string, unknown> = { ...object };
   if (kind !== 'Service') delete rest['status'];
   delete rest['metadata'];
-  const noted = kind === 'Namespace' ? annotations : undefined;
+  const noted = kind === 'Namespace' ? annotations : isDryRun(object);
   return canonicalJson([uid, generation, creationTimestamp, labels, noted, rest]);
 }
 
@@ -233,5 +247,6 @@ export function takeView(tables: Tables, revision: number): View {
     slices: tables.slicesByService.snapshot(),
     peerAuthentications: tables.authByNamespace.snapshot(),
     trafficPolicies: tables.trafficByService.snapshot(),
+    authorizationPolicies: tables.authorizationByNamespace.snapshot(),
   };
 }

@@ -8,7 +8,12 @@ import type {
   Service,
   ServicePort,
 } from '../resources/kubernetes.ts';
-import type { Mesh, PeerAuthentication, TrafficPolicy } from '../resources/tsmesh.ts';
+import type {
+  AuthorizationPolicy,
+  Mesh,
+  PeerAuthentication,
+  TrafficPolicy,
+} from '../resources/tsmesh.ts';
 
 /** `namespace/name`. */
 export type ObjectKey = string;
@@ -66,13 +71,16 @@ export interface View {
   readonly peerAuthentications: ReadonlyMap<string, readonly PeerAuthentication[]>;
   /** By Service; the oldest first, then by name. */
   readonly trafficPolicies: ReadonlyMap<ObjectKey, readonly TrafficPolicy[]>;
+  /** By namespace; the oldest first, then by name. */
+  readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
 }
 
 /**
  * Something that a translation read and that can change:
  * `mesh` · `namespace:<name>` · `pod:<ns>/<name>` · `address:<ip>` (what an address is) ·
  * `service:<ns>/<name>` (the object) · `services:<ns>` (any of them) · `endpoints:<ns>/<name>`
- * (slices of a Service, or the pods in them) · `peerauth:<ns>` · `traffic:<ns>/<service>`.
+ * (slices of a Service, or the pods in them) · `peerauth:<ns>` · `traffic:<ns>/<service>` ·
+ * `authorization:<ns>`.
  */
 export type DependencyKey = string;
 
@@ -130,4 +138,5 @@ export const emptyView: View = {
   slices: new Map(),
   peerAuthentications: new Map(),
   trafficPolicies: new Map(),
+  authorizationPolicies: new Map(),
 };

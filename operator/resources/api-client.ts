@@ -8,6 +8,7 @@ export type Kind =
   | 'Mesh'
   | 'PeerAuthentication'
   | 'TrafficPolicy'
+  | 'AuthorizationPolicy'
   | 'MeshStatus'
   | 'Namespace'
   | 'Pod'

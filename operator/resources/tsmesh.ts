@@ -1,6 +1,12 @@
 // The tsmesh.dev/v1alpha1 resources as TypeScript: the same shapes as crds/, which is the source of
 // truth and adds the limits. Durations are Go duration strings (`500ms`, `1h30m`).
 
+import type {
+  AuthorizationAction,
+  AuthorizationCondition,
+  AuthorizationOperation,
+  AuthorizationSource,
+} from '../../proxy/api/authorization.ts';
 import type { Condition, KubeObject } from './kubernetes.ts';
 
 export type Duration = string;
@@ -36,6 +42,10 @@ export interface MeshSpec {
   accessLog?: 'none' | 'errors' | 'all';
   /** For Services without a TrafficPolicy that says otherwise. */
   defaults?: { timeout?: Duration; retries?: RetrySpec };
+  authorization?: {
+    /** Paths that apps may read in several ways: judge each reading (default), or refuse them. */
+    ambiguousPaths?: 'AllReadings' | 'Refuse';
+  };
 }
 
 export interface Mesh extends KubeObject {
@@ -134,6 +144,27 @@ export interface TrafficPolicySpec {
 
 export interface TrafficPolicy extends KubeObject {
   spec: TrafficPolicySpec;
+  status?: ConditionsStatus;
+}
+
+export interface AuthorizationRuleSpec {
+  name?: string;
+  from?: AuthorizationSource[];
+  to?: AuthorizationOperation[];
+  when?: AuthorizationCondition[];
+}
+
+export interface AuthorizationPolicySpec {
+  selector?: { matchLabels?: Record<string, string> };
+  /** Default ALLOW. */
+  action?: AuthorizationAction;
+  /** None: matches nothing. */
+  rules?: AuthorizationRuleSpec[];
+}
+
+/** Annotation `tsmesh.dev/dry-run`: see dry-run.ts. */
+export interface AuthorizationPolicy extends KubeObject {
+  spec: AuthorizationPolicySpec;
   status?: ConditionsStatus;
 }
 

@@ -4,9 +4,13 @@ import type { PolicyRef, Resource } from '../../proxy/api/resources.ts';
 import { namespaceOf } from '../model/view.ts';
 import type { DependencyKey } from '../model/view.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
+import { isDryRun } from '../resources/dry-run.ts';
 import { compareText } from '../model/order.ts';
 
-/** A policy at a generation; the uid tells a deleted and recreated one apart. */
+/**
+ * A policy at a generation. The uid tells a deleted and recreated one apart, and carries a mark where the
+ * policy is in dry run: an annotation that says so moves no generation.
+ */
 export interface ShapedBy extends PolicyRef {
   readonly uid: string;
 }
@@ -20,7 +24,8 @@ export interface Translated<R extends Resource = Resource> {
 
 export function shapedBy(kind: PolicyRef['kind'], object: KubeObject): ShapedBy {
   const { name, generation = 0, uid = '' } = object.metadata;
-  return { kind, namespace: namespaceOf(object), name, generation, uid };
+  const mark = isDryRun(object) ? '+dry-run' : '';
+  return { kind, namespace: namespaceOf(object), name, generation, uid: `${uid}${mark}` };
 }
 
 /** Sorted, each once. */

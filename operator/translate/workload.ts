@@ -3,6 +3,7 @@
 
 import type { InboundPort, Protocol, WorkloadResource } from '../../proxy/api/resources.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
+import { authorizationFor, authorizationPoliciesFor, meshWideNamespace } from './authorization.ts';
 import { meshRefs, statisticsIntervalMs, trustDomainOf } from './mesh-settings.ts';
 import {
   defaultMode,
@@ -13,7 +14,7 @@ import {
 } from './peer-authentication.ts';
 import type { Speakers } from './peer-authentication.ts';
 import { podPortProtocols } from './protocol.ts';
-import { distinctPolicies, withoutUids } from './translated.ts';
+import { distinctPolicies, shapedBy, withoutUids } from './translated.ts';
 import type { Translated } from './translated.ts';
 
 /** Null for a pod that the view does not have. */
@@ -24,7 +25,12 @@ export function translateWorkload(
   const pod = view.pods.get(podKey);
   if (pod === undefined) return null;
   const speakers = speakersFor(view, pod);
-  const policies = distinctPolicies([...meshRefs(view), ...speakerRefs(speakers)]);
+  const authorization = authorizationFor(view, pod);
+  const policies = distinctPolicies([
+    ...meshRefs(view),
+    ...speakerRefs(speakers),
+    ...authorizationPoliciesFor(view, pod).map((one) => shapedBy('AuthorizationPolicy', one)),
+  ]);
   const resource: WorkloadResource = {
     type: 'Workload',
     name: 'self',
@@ -33,6 +39,7 @@ export function translateWorkload(
     serviceAccount: pod.serviceAccount,
     inbound: inbound(view, pod, speakers),
     outbound: outbound(view),
+    ...(authorization === undefined ? {} : { authorization }),
     accessLog: accessLogOf(view),
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
@@ -41,7 +48,14 @@ export function translateWorkload(
   return {
     resource,
     shapedBy: policies,
-    dependsOn: ['mesh', `pod:${podKey}`, `peerauth:${namespace}`, `services:${namespace}`],
+    dependsOn: [
+      'mesh',
+      `pod:${podKey}`,
+      `peerauth:${namespace}`,
+      `services:${namespace}`,
+      `authorization:${namespace}`,
+      `authorization:${meshWideNamespace}`,
+    ],
   };
 }
 

@@ -31,6 +31,8 @@ describe('the CRDs', () => {
   it('take every sample, and applying them again changes nothing', async () => {
     const files = ['peer-authentication-namespace', 'peer-authentication-port'];
     files.push('traffic-policy-canary', 'traffic-policy-paths');
+    files.push('authorization-audit', 'authorization-callers');
+    files.push('authorization-deny-all', 'authorization-dry-run');
     for (const file of files) {
       const apply = async (): Promise<string> => {
         const path = `config/samples/${file}.yaml`;
@@ -71,7 +73,7 @@ describe('the CRDs', () => {
   it('fill in the defaults that they promise', async () => {
     const { spec } = await getJson<{ spec: object }>('mesh', 'default');
     expect(spec).toMatchObject({ trustDomain: 'cluster.local', mtls: {}, certificates: {} });
-    await kubectl('get', 'msh,pa,tp,ms', '-n', namespace);
+    await kubectl('get', 'msh,pa,tp,ap,ms', '-n', namespace);
     await kubectl('get', 'tsmesh', '-n', namespace);
   });
 
