@@ -1,6 +1,9 @@
 // A load generator over keep-alive connections that counts what it saw: the yardstick that the
 // mesh's own numbers are compared with.
 import { Agent, request as httpRequest } from 'node:http';
+import { grpcCall, tcpCall } from './client.ts';
+
+const timeoutMs = 20_000;
 
 export interface LoadOptions {
   /** Ends after this many seconds, or after `requests`, whichever is given (0: not). */
@@ -104,13 +107,30 @@ function until(instant: number): Promise<void> {
   return wait <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, wait));
 }
 
-function once(url: string, agent: Agent, header: string[]): Promise<Answer> {
+/** `tcp://host:port` is a line said on a connection of its own, `grpc://host:port` a server stream on one. */
+async function once(url: string, agent: Agent, header: string[]): Promise<Answer> {
+  if (url.startsWith('tcp://')) {
+    const { received, error } = await tcpCall(url.slice('tcp://'.length), '!load', timeoutMs);
+    const good = received.endsWith(' load\r\n');
+    return { status: good ? 200 : 0, body: '', error: error ?? `received ${received}` };
+  }
+  if (url.startsWith('grpc://')) {
+    const call = { method: 'ServerStream', text: 'load', timeoutMs };
+    const { grpcStatus, messages, error } = await grpcCall(url.slice('grpc://'.length), call);
+    const good = grpcStatus === '0' && messages.length === 5;
+    const words = error ?? `gRPC status ${grpcStatus} after ${messages.length} messages`;
+    return { status: good ? 200 : 0, body: messages[0] ?? '', error: words };
+  }
+  return await httpOnce(url, agent, header);
+}
+
+function httpOnce(url: string, agent: Agent, header: string[]): Promise<Answer> {
   const headers = Object.fromEntries(
     header.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
   );
   return new Promise((resolve) => {
     const fail = (error: Error): void => resolve({ status: 0, body: '', error: String(error) });
-    const request = httpRequest(url, { agent, headers, timeout: 20_000 }, (response) => {
+    const request = httpRequest(url, { agent, headers, timeout: timeoutMs }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (text: string) => (body += text));

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import { grpcCall, httpCall, tcpCall, watch } from './client.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { serveHttp } from './http-server.ts';
+import { holdGrpc, holdTcp } from './hold.ts';
 import { load } from './load.ts';
 import { runJob, serveCart, serveWeb } from './shop.ts';
 import { serveTcp } from './tcp-server.ts';
@@ -12,7 +13,8 @@ import { whoAmI } from './who.ts';
 const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
-clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle`;
+clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle,
+         hold-tcp HOST:PORT, hold-grpc HOST:PORT`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -91,6 +93,10 @@ async function runClient(role: string): Promise<void> {
           header: options.header,
         }),
       );
+    case 'hold-tcp':
+      return print(await holdTcp(target, Number(options.seconds)));
+    case 'hold-grpc':
+      return print(await holdGrpc(target, Number(options.seconds)));
     case 'watch':
       return await watch(target, print);
     case 'job':

@@ -1,5 +1,6 @@
 // Calls from inside pods: the clients of the test application, run by kubectl exec in a pod's app container.
 import type { GrpcAnswer, HttpAnswer, TcpAnswer } from '../apps/client.ts';
+import type { HoldResult } from '../apps/hold.ts';
 import type { LoadResult } from '../apps/load.ts';
 import { podsOf } from './namespaces.ts';
 import { kubectl, startKubectl } from './kubectl.ts';
@@ -55,6 +56,16 @@ export function grpc(
 
 export function tcp(caller: Caller, target: string, ...more: string[]): Promise<TcpAnswer> {
   return call<TcpAnswer>(caller, ['tcp', target, ...more]);
+}
+
+/** Holds one connection or stream open for so many seconds, a message each second. */
+export function hold(
+  caller: Caller,
+  kind: 'tcp' | 'grpc',
+  target: string,
+  seconds: number,
+): Promise<HoldResult> {
+  return call<HoldResult>(caller, [`hold-${kind}`, target, '--seconds', String(seconds)]);
 }
 
 export interface RunningLoad {

@@ -6,6 +6,11 @@ export const samples = {
   connectCases: { what: 'cases of connectconformance', sample: 3069, whole: 71_550 },
   differentialRequests: { what: 'odd requests of the differential test', sample: 118, whole: 353 },
   h2PeerFloods: { what: 'floods of HTTP/2 by peers of the mesh', sample: 2, whole: 9 },
+  heldStreamMinutes: {
+    what: 'minutes that a TCP connection and a gRPC stream live across renewals',
+    sample: 3,
+    whole: 60,
+  },
   largeBodyMebibytes: {
     what: 'MiB in each large body of the HTTP semantics',
     sample: 64,
