@@ -118,11 +118,6 @@ class App implements Operator {
       this.#onObject(kind, object, event),
     );
     this.#stores = storesOf(this.#caches);
-    this.#insight = createInsight({
-      translations: this.#translations,
-      discovery: () => this.#discovery,
-      clock,
-    });
     this.#keeper = createCaKeeper({
       api: this.#api,
       events: this.#events,
@@ -132,6 +127,13 @@ class App implements Operator {
     this.#identity = createOperatorIdentity({
       ca: this.#keeper,
       getMesh: () => this.#mesh(),
+    });
+    this.#insight = createInsight({
+      translations: this.#translations,
+      discovery: () => this.#discovery,
+      clock,
+      replica: config.podName,
+      identity: this.#identity,
     });
     this.#leadership = this.#createLeadership();
     this.#source = createEventSource({

@@ -19,7 +19,14 @@ export interface ExpositionSources {
   residentBytes: number;
 }
 
-const queues = ['policies', 'namespaces', 'identities', 'webhooks', 'mesh-status'] as const;
+const queues = [
+  'policies',
+  'namespaces',
+  'identities',
+  'webhooks',
+  'mesh-status',
+  'authority',
+] as const;
 
 /** Brings the gauges up to date. */
 export function updateGauges(sources: ExpositionSources): void {

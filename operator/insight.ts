@@ -1,10 +1,13 @@
 // What controllers ask the control plane: is a policy in force, and what do the MeshStatus rows say. The
 // index behind the first question is made once for each state of view and streams.
 
+import type { OperatorIdentity } from './ca/operator-identity.ts';
+import { trustOf } from './ca/trust.ts';
 import type { MeshInsight } from './controllers/context.ts';
 import { keepWhileConnecting } from './controllers/verdicts.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
 import type { Clock } from './resources/clock.ts';
+import { followersOf } from './telemetry/followers.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
 import { TrafficObserver } from './telemetry/traffic.ts';
@@ -16,6 +19,9 @@ export interface InsightDeps {
   /** Null before it serves. */
   discovery: () => DiscoveryServer | null;
   clock: Clock;
+  /** This replica: its name and its certificate. */
+  replica: string;
+  identity: Pick<OperatorIdentity, 'current'>;
 }
 
 export interface Insight extends MeshInsight {
@@ -51,6 +57,16 @@ export function createInsight(deps: InsightDeps): Insight {
     beginTerm() {
       termBeganMs = deps.clock.nowMs();
       traffic = new TrafficObserver(deps.clock.wallTimeMs());
+    },
+    followers() {
+      const discovery = deps.discovery();
+      const material = deps.identity.current();
+      return followersOf({
+        view: deps.translations.view,
+        streams: discovery?.streams() ?? [],
+        self: { name: deps.replica, trust: material === null ? null : trustOf(material) },
+        replicas: discovery?.replicaTrust() ?? new Map(),
+      });
     },
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();

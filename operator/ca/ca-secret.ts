@@ -9,7 +9,9 @@ import type { Mesh } from '../resources/tsmesh.ts';
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { newRootAcceptedAt } from './acceptance.ts';
 import { createRoot, loadAuthority, type CaPem, type CaResult } from './authority.ts';
+import { contentOf, withContent, type CaContent } from './ca-content.ts';
 import { rootLifetimeMs } from './lifetimes.ts';
+import { trustOf } from './trust.ts';
 import type { CaCondition, CaSource, CertificateAuthority } from './types.ts';
 import {
   backdateMs,
@@ -46,7 +48,7 @@ interface Problem {
 interface State {
   /** The last CA that was found good: what a vanished Secret is restored from. */
   held: CertificateAuthority | null;
-  heldPem: CaPem | null;
+  heldContent: CaContent | null;
   problem: Problem | null;
 }
 
@@ -65,7 +67,7 @@ const newRootHint = `to begin with a new root (every sidecar must then be restar
 export function createCaKeeper(deps: CaKeeperDeps): CaKeeper {
   const state: State = {
     held: null,
-    heldPem: null,
+    heldContent: null,
     problem: { reason: 'CANotLoaded', message: `${where} has not been read yet` },
   };
   return {
@@ -84,7 +86,7 @@ async function sync(deps: CaKeeperDeps, state: State, nowMs: number): Promise<vo
     if (secret !== null) return adopt(deps, state, secret, nowMs);
     const made = await replacement(deps, state, nowMs);
     if (made === null) return;
-    if (await createSecret(deps.api, made.pem)) {
+    if (await createSecret(deps.api, made.content)) {
       deps.events.event(target, made.isNew ? 'Normal' : 'Warning', made.event, made.message);
     }
     // Read back: another replica may have been first, and its CA is then the one that counts.
@@ -95,15 +97,15 @@ async function sync(deps: CaKeeperDeps, state: State, nowMs: number): Promise<vo
 /** What to write where there is no Secret; null: nothing may be written, and the state says why. */
 async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
   const accepted = acceptsNewRoot(deps.getMesh(), state.held, nowMs);
-  if (state.heldPem !== null && !accepted) {
+  if (state.heldContent !== null && !accepted) {
     return {
-      pem: state.heldPem,
+      content: state.heldContent,
       isNew: false,
       event: 'CARestored',
       message: `${where} was gone and has been restored from the operator's memory`,
     };
   }
-  const lost = state.heldPem === null && !accepted && (await deps.knownRoots()) !== null;
+  const lost = state.heldContent === null && !accepted && (await deps.knownRoots()) !== null;
   if (lost) {
     setProblem(deps, state, {
       reason: 'CAKeyLost',
@@ -112,8 +114,10 @@ async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
     return null;
   }
   const mesh = deps.getMesh();
+  const trustDomain = mesh?.spec.trustDomain ?? defaultTrustDomain;
+  const pem = createRoot(trustDomain, rootLifetimeMs(mesh), nowMs);
   return {
-    pem: createRoot(mesh?.spec.trustDomain ?? defaultTrustDomain, rootLifetimeMs(mesh), nowMs),
+    content: { pem, next: null, rotation: null, issuedBy: null },
     isNew: true,
     event: 'CACreated',
     message: 'A new root was made: the mesh had none, or a new one was asked for',
@@ -121,37 +125,47 @@ async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
 }
 
 async function adopt(deps: CaKeeperDeps, state: State, secret: Secret, nowMs: number) {
-  const pem = pemOf(secret);
-  const result = checkSecret(secret, pem, nowMs);
+  const content = contentOf(secret);
+  const result = checkSecret(secret, content.pem, { mesh: deps.getMesh(), nowMs });
   if (!result.ok) return setProblem(deps, state, result.problem);
-  const trusted = state.heldPem?.rootsPem ?? (await deps.knownRoots());
   const accepted = acceptsNewRoot(deps.getMesh(), state.held, nowMs);
-  if (trusted !== null && !accepted && !reaches(pem, trusted, nowMs)) {
+  if (!accepted && !(await isTrusted(deps, state, content.pem))) {
     return setProblem(deps, state, {
       reason: 'CARootChanged',
       message: `${where} holds a CA under a root that sidecars do not trust yet: put back the former one (delete the Secret, and a running operator restores it), or add the new root to ca.crt first and let it spread; ${newRootHint}`,
     });
   }
   state.held = result.authority;
-  state.heldPem = pem;
+  state.heldContent = content;
   if (state.problem !== null && state.problem.reason !== 'CANotLoaded') {
     deps.events.event(target, 'Normal', 'CAReady', `${where} is valid again: issuing goes on`);
   }
   state.problem = null;
 }
 
-function checkSecret(secret: Secret, pem: CaPem, nowMs: number): CaResult {
+function checkSecret(
+  secret: Secret,
+  pem: CaPem,
+  { mesh, nowMs }: { mesh: Mesh | null; nowMs: number },
+): CaResult {
   const missing = ['tls.crt', 'tls.key'].filter((key) => !secret.data?.[key]);
   if (missing.length > 0) {
     const message = `has no ${missing.join(' and no ')}`;
     return { ok: false, problem: { reason: 'CASecretIncomplete', message } };
   }
-  return loadAuthority(pem, nowMs);
+  return loadAuthority(pem, nowMs, mesh?.spec.trustDomain ?? null);
 }
 
-/** True where peers that trust `rootsPem` accept what this CA issues. */
-function reaches(pem: CaPem, rootsPem: string, nowMs: number): boolean {
-  return loadAuthority({ ...pem, rootsPem }, nowMs).ok;
+/**
+ * True where peers accept what this CA issues: by the roots of the CA before, or, for a replica that missed
+ * a step of a rotation, by those that the webhooks have meanwhile. A first CA has nobody to ask.
+ */
+async function isTrusted(deps: CaKeeperDeps, state: State, pem: CaPem): Promise<boolean> {
+  const reaches = (rootsPem: string) => trustOf({ ...pem, rootsPem }).underRoot !== null;
+  const held = state.heldContent?.pem.rootsPem ?? null;
+  if (held !== null && reaches(held)) return true;
+  const known = await deps.knownRoots();
+  return known === null ? held === null : reaches(known);
 }
 
 function setProblem(deps: CaKeeperDeps, state: State, problem: Problem): void {
@@ -181,9 +195,9 @@ function conditionOf(state: State, nowMs: number): CaCondition {
 }
 
 /** False where another replica was first. */
-async function createSecret(api: ApiClient, pem: CaPem): Promise<boolean> {
+async function createSecret(api: ApiClient, content: CaContent): Promise<boolean> {
   try {
-    await api.create<Secret>('Secret', {
+    const secret: Secret = {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: {
@@ -192,24 +206,13 @@ async function createSecret(api: ApiClient, pem: CaPem): Promise<boolean> {
         labels: { 'app.kubernetes.io/part-of': 'tsmesh', 'app.kubernetes.io/component': 'ca' },
       },
       type: caSecretType,
-      data: {
-        'tls.crt': encode(pem.chainPem),
-        'tls.key': encode(pem.keyPem),
-        'ca.crt': encode(pem.rootsPem),
-      },
-    });
+    };
+    await api.create('Secret', withContent(secret, content));
     return true;
   } catch (error) {
     if (error instanceof ApiError && error.code === 'AlreadyExists') return false;
     throw error;
   }
-}
-
-function pemOf(secret: Secret): CaPem {
-  const chainPem = decode(secret.data?.['tls.crt']);
-  // A CA that somebody brought along without ca.crt is its own root.
-  const rootsPem = decode(secret.data?.['ca.crt']) || chainPem;
-  return { chainPem, keyPem: decode(secret.data?.['tls.key']), rootsPem };
 }
 
 /** The user's word does not count for what was made after it. */
@@ -220,12 +223,4 @@ function acceptsNewRoot(
 ): boolean {
   const saidMs = newRootAcceptedAt(mesh, nowMs);
   return saidMs !== null && (held === null || held.notBeforeMs + backdateMs < saidMs);
-}
-
-function encode(text: string): string {
-  return Buffer.from(text).toString('base64');
-}
-
-function decode(text: string | undefined): string {
-  return Buffer.from(text ?? '', 'base64').toString();
 }

@@ -5,11 +5,12 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { identityKeys, identitySecretType } from '../../proxy/api/constants.ts';
 import type { SpiffeId } from '../../proxy/api/spiffe.ts';
 import type { Secret } from '../resources/kubernetes.ts';
-import { readCertificates, readPrivateKey } from './pem.ts';
+import { decode, readCertificates, readPrivateKey } from './pem.ts';
+import { trustOf } from './trust.ts';
 import type { CertificateAuthority } from './types.ts';
 import { backdateMs, renewAnnotation } from './types.ts';
 
-export type RenewReason = 'Due' | 'Requested' | 'RequestedForAll';
+export type RenewReason = 'Due' | 'Requested' | 'RequestedForAll' | 'IssuerChanged';
 export type RestoreReason =
   'Corrupted' | 'WrongIdentity' | 'UntrustedIssuer' | 'Expired' | 'NotYetValid';
 
@@ -71,7 +72,7 @@ function faultOf(
   if (names !== `URI:${facts.identity}`) {
     return restore('WrongIdentity', `its certificate is for ${names}, not URI:${facts.identity}`);
   }
-  if (facts.authority !== null && !trusted(facts.authority, leaf)) {
+  if (facts.authority !== null && !trusted(facts.authority, facts.existing!)) {
     return restore('UntrustedIssuer', 'its certificate was not issued by a root of this mesh');
   }
   if (leaf.validToDate.getTime() <= nowMs) {
@@ -94,6 +95,10 @@ function renewalOf(facts: IdentityFacts, leaf: X509Certificate, nowMs: number): 
   if (before !== null && before <= nowMs && issuedMs < before) {
     return renew('RequestedForAll', `Mesh default asks for it (${renewAnnotation})`);
   }
+  // Another key issues now: a root that rotates, or an intermediate that was replaced.
+  if (facts.authority !== null && !facts.authority.issued(leaf.toString())) {
+    return renew('IssuerChanged', 'the mesh issues with another certificate now');
+  }
   const renewAtMs = renewalTime(`${metadata.namespace}/${metadata.name}`, leaf);
   if (nowMs >= renewAtMs) return renew('Due', 'two thirds of its life are over');
   const roots = Buffer.from(data?.[identityKeys.roots] ?? '', 'base64').toString();
@@ -104,10 +109,10 @@ function renewalOf(facts: IdentityFacts, leaf: X509Certificate, nowMs: number): 
 }
 
 /** Issued by the CA in force, or by another root that the mesh still trusts (while roots rotate). */
-function trusted(authority: CertificateAuthority, leaf: X509Certificate): boolean {
-  if (authority.issued(leaf.toString())) return true;
-  const roots = readCertificates(authority.rootsPem) ?? [];
-  return roots.some((root) => leaf.checkIssued(root) && leaf.verify(root.publicKey));
+function trusted(authority: CertificateAuthority, secret: Secret): boolean {
+  const chainPem = decode(secret.data?.[identityKeys.chain]);
+  if (authority.issued(chainPem)) return true;
+  return trustOf({ chainPem, rootsPem: authority.rootsPem }).underRoot !== null;
 }
 
 /** The leaf, or what is wrong with the Secret's content. */

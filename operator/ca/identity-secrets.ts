@@ -8,7 +8,7 @@ import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
 import { ApiError } from '../resources/api-client.ts';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
-import { readCertificates } from './pem.ts';
+import { decode, encode, readCertificates } from './pem.ts';
 import { decideIdentitySecret, renewalTime, type IdentityDecision } from './identity-decision.ts';
 import { workloadLifetimeMs } from './lifetimes.ts';
 import { trustDomainOf } from './trust-domain.ts';
@@ -101,8 +101,9 @@ async function settle(
     const decision = decide(deps, ref, { existing, nowMs: mode.nowMs });
     if (decision.action === 'keep') return { ...decision, secretName };
     if (decision.action === 'blocked') throw blocked(deps, ref, decision.message);
-    const bearable = decision.action === 'renew' || decision.action === 'trust';
-    if (bearable && !mode.renew) return outcomeOf(decision, existing!);
+    if (!mode.renew && isBearable(deps, decision, { existing, nowMs: mode.nowMs })) {
+      return outcomeOf(decision, existing!);
+    }
     try {
       const written = await write(deps, ref, { existing, decision, nowMs: mode.nowMs });
       return outcomeOf(decision, written);
@@ -113,6 +114,21 @@ async function settle(
   }
   const place = `Secret ${ref.namespace}/${secretName}`;
   throw new ApiError('Conflict', 409, `${place} changed ${attempts} times while it was written`);
+}
+
+/**
+ * Whether a pod may start with what is there until the leader renews it. Not with other roots than the
+ * mesh's: peers may be under a root already that it would not know before the kubelet's next look.
+ */
+function isBearable(
+  deps: IdentityDeps,
+  decision: IdentityDecision,
+  seen: { existing: Secret | null; nowMs: number },
+): boolean {
+  if (decision.action !== 'renew') return false;
+  const roots = decode(seen.existing?.data?.[identityKeys.roots]);
+  const rootsPem = deps.ca.current(seen.nowMs)?.rootsPem ?? roots;
+  return roots === rootsPem;
 }
 
 function blocked(deps: IdentityDeps, ref: ServiceAccountRef, message: string): IdentityError {
@@ -262,8 +278,4 @@ function outcomeOf(decision: IdentityDecision, secret: Secret): IdentityOutcome 
 function isRace(error: unknown): boolean {
   if (!(error instanceof ApiError)) return false;
   return ['AlreadyExists', 'Conflict', 'NotFound'].includes(error.code);
-}
-
-function encode(text: string): string {
-  return Buffer.from(text).toString('base64');
 }

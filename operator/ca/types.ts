@@ -56,6 +56,8 @@ export const caSecretType = 'tsmesh.dev/ca';
 export const renewAnnotation = 'tsmesh.dev/renew';
 /** On Mesh `default`, RFC 3339: in the hour that follows, a lost or foreign CA may be replaced. */
 export const newRootAnnotation = 'tsmesh.dev/new-root';
+/** On Mesh `default`, RFC 3339: a root that was made before is followed by a new one, in steps. */
+export const rotateRootAnnotation = 'tsmesh.dev/rotate-root';
 /** Certificates begin this long before they are made, for clocks that are behind. */
 export const backdateMs = 5 * 60_000;
 export const minimumLifetimeMs = 15 * 60_000;

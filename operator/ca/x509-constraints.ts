@@ -39,7 +39,7 @@ export function constraintsOf(der: Buffer): Constraints {
 function pathLengthOf(content: string | null): number | null {
   const integer = content === null ? undefined : readDer(content).children[1];
   if (integer === undefined) return null;
-  return [...integer.bytes].reduce((number, byte) => number * 256 + byte.charCodeAt(0), 0);
+  return Buffer.from(integer.bytes, 'latin1').reduce((number, byte) => number * 256 + byte, 0);
 }
 
 /** NameConstraints ::= SEQUENCE { permittedSubtrees [0], excludedSubtrees [1] }, each a list. */

@@ -2,6 +2,7 @@
 // tests give their own.
 
 import type { PolicyRef } from '../../proxy/api/resources.ts';
+import type { Follower } from '../ca/rotation.ts';
 import type { CaSource } from '../ca/types.ts';
 import type { View } from '../model/view.ts';
 import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
@@ -49,6 +50,8 @@ export interface MeshInsight {
     policy: KubeObject & { status?: ConditionsStatus },
   ): Pick<Condition, 'status' | 'reason' | 'message'>;
   statusRows(): MeshStatusRow[];
+  /** Who has to follow when roots change. */
+  followers(): Follower[];
   /** This replica leads from now on: totals count from here. */
   beginTerm(): void;
 }

@@ -2,13 +2,14 @@
 // them. Events only enqueue; every reconciliation reads the state of the world anew.
 
 import { serviceAccountOf } from '../ca/identity-secrets.ts';
-import { renewAnnotation } from '../ca/types.ts';
+import { renewAnnotation, rotateRootAnnotation } from '../ca/types.ts';
 import type { Change } from '../model/view.ts';
 import type { Kind } from '../resources/api-client.ts';
 import type { Timer } from '../resources/clock.ts';
 import type { KubeObject, Secret } from '../resources/kubernetes.ts';
 import type { ConditionsStatus } from '../resources/tsmesh.ts';
 import { WorkQueue, type Again } from '../runtime/work-queue.ts';
+import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
@@ -16,6 +17,7 @@ import { meshName, reconcileMesh } from './mesh.ts';
 import { reconcileMeshStatuses } from './mesh-status.ts';
 import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
+import { reconcileRootRotation } from './root-rotation.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
 import { isProgrammed } from './verdicts.ts';
 import {
@@ -41,6 +43,7 @@ const sweepMs = 250;
 /** MeshStatus rows are written at most this often. */
 const meshStatusMs = 3_000;
 const separator = '/';
+const rotationKey = 'root-rotation';
 const policyKinds: readonly Kind[] = [
   'Mesh',
   'PeerAuthentication',
@@ -48,7 +51,8 @@ const policyKinds: readonly Kind[] = [
   'AuthorizationPolicy',
 ];
 
-type QueueName = 'policies' | 'namespaces' | 'identities' | 'webhooks' | 'mesh-status';
+type QueueName =
+  'policies' | 'namespaces' | 'identities' | 'webhooks' | 'mesh-status' | 'authority';
 
 export class Controllers {
   readonly #context: ControllerContext;
@@ -59,6 +63,8 @@ export class Controllers {
   #meshedNamespaces = new Set<string>();
   /** What of the Mesh concerns every certificate, as last seen. */
   #meshState = '';
+  /** What Mesh status says of root rotation; undefined: not looked at yet. */
+  #rotationVerdict: Verdict | null | undefined = undefined;
   #sweep: Timer | null = null;
   #resync: Timer | null = null;
   #stopped = false;
@@ -72,6 +78,7 @@ export class Controllers {
       identities: this.#queue('identities', 4, (key) => this.#identity(key)),
       webhooks: this.#queue('webhooks', 1, (key) => this.#webhook(key as WebhookKind)),
       'mesh-status': this.#queue('mesh-status', 1, () => this.#meshStatus()),
+      authority: this.#queue('authority', 1, () => this.#rotation()),
     };
   }
 
@@ -105,6 +112,7 @@ export class Controllers {
     }
     if (kind === 'Mesh' && this.#meshState !== meshState(object)) {
       this.#meshState = meshState(object);
+      this.#queues.authority.add(rotationKey);
       this.#allIdentities();
     }
   }
@@ -137,6 +145,7 @@ export class Controllers {
 
   /** The CA, or what it says of itself, has changed. */
   onCaChanged(): void {
+    this.#queues.authority.add(rotationKey);
     for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
     this.#queues.policies.add(['Mesh', '', meshName].join(separator));
     this.#allIdentities();
@@ -169,6 +178,7 @@ export class Controllers {
     for (const kind of webhookKinds) this.#queues.webhooks.add(kind);
     this.#newIdentities();
     this.#queues['mesh-status'].add('rows');
+    this.#queues.authority.add(rotationKey);
     this.#namespacesWithPods();
     this.#resync = this.#context.clock.after(resyncMs, () => this.#all());
   }
@@ -246,7 +256,9 @@ export class Controllers {
     if (kind === 'PeerAuthentication') {
       return reconcilePeerAuthentication(this.#context, namespace, name);
     }
-    return name === meshName ? reconcileMesh(this.#context) : Promise.resolve();
+    return name === meshName
+      ? reconcileMesh(this.#context, this.#rotationVerdict)
+      : Promise.resolve();
   }
 
   async #namespace(name: string): Promise<void> {
@@ -262,6 +274,17 @@ export class Controllers {
     return reconcileWebhookConfiguration(this.#context, kind, this.#hooks.rootsPem());
   }
 
+  async #rotation(): Promise<Again | undefined> {
+    const outcome = await reconcileRootRotation(this.#context);
+    if (outcome === null) return undefined;
+    const before = this.#rotationVerdict;
+    this.#rotationVerdict = outcome.verdict;
+    if (before?.message !== outcome.verdict?.message || before === undefined) {
+      this.#queues.policies.add(['Mesh', '', meshName].join(separator));
+    }
+    return outcome.again;
+  }
+
   async #meshStatus(): Promise<Again> {
     await reconcileMeshStatuses(this.#context);
     return { afterMs: meshStatusMs };
@@ -270,7 +293,8 @@ export class Controllers {
 
 /** Status changes of the Mesh concern no certificate. */
 function meshState(mesh: KubeObject): string {
-  return `${mesh.metadata.generation}/${mesh.metadata.annotations?.[renewAnnotation]}`;
+  const { generation, annotations = {} } = mesh.metadata;
+  return [generation, annotations[renewAnnotation], annotations[rotateRootAnnotation]].join('/');
 }
 
 type Policy = KubeObject & { status?: ConditionsStatus };

@@ -11,7 +11,11 @@ import { writeConditions } from './write-status.ts';
 
 export const meshName = 'default';
 
-export async function reconcileMesh(context: ControllerContext): Promise<void> {
+/** `rotation`: what is to be said of root rotation; undefined: as before, until somebody has looked. */
+export async function reconcileMesh(
+  context: ControllerContext,
+  rotation: Verdict | null | undefined,
+): Promise<void> {
   const mesh = context.stores.meshes.get('', meshName);
   if (mesh === undefined) {
     await createDefaultMesh(context);
@@ -22,7 +26,10 @@ export async function reconcileMesh(context: ControllerContext): Promise<void> {
   const acceptance = acceptMesh(mesh);
   const ca: Verdict = { type: 'CAReady', ...context.ca.condition(context.clock.wallTimeMs()) };
   const programmed = programmedVerdict(acceptance, () => context.insight.programmed('Mesh', mesh));
-  await writeConditions(context, 'Mesh', mesh, [acceptance, ca, programmed]);
+  const before = mesh.status?.conditions?.find(({ type }) => type === 'RootRotation');
+  const roots = rotation === undefined ? before : rotation;
+  const verdicts = [acceptance, ca, programmed, ...(roots == null ? [] : [roots])];
+  await writeConditions(context, 'Mesh', mesh, verdicts);
 }
 
 /** Pure. */

@@ -2,6 +2,7 @@
 // server.ts makes it.
 
 import type { OperatorIdentity } from '../ca/operator-identity.ts';
+import type { Trust } from '../ca/trust.ts';
 import type { Change, View } from '../model/view.ts';
 import type { Clock } from '../resources/clock.ts';
 import type { Translations } from '../translate/translations.ts';
@@ -39,6 +40,8 @@ export interface DiscoveryServer {
   streams(): StreamState[];
   /** Views of the other replicas that relay to this one, by replica. */
   observed(): ReadonlyMap<string, ObservedPolicies>;
+  /** Which roots the other replicas that relay to this one trust and use, by replica; null: not told yet. */
+  replicaTrust(): ReadonlyMap<string, Trust | null>;
   /**
    * Called (gathered, some ms late) after acknowledgements, refusals, connects, disconnects; not for
    * statistics, which come all the time and are read when wanted.

@@ -6,6 +6,8 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import type { PeerCertificate } from 'node:tls';
 import { relayMethod } from '../../proxy/api/discovery.ts';
 import { operatorServiceAccount } from '../ca/operator-identity.ts';
+import { trustOf } from '../ca/trust.ts';
+import type { TlsMaterial } from '../ca/types.ts';
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
 import { meshTls } from '../../proxy/api/tls.ts';
@@ -40,6 +42,8 @@ export class RelayClient {
   #timer: Timer | null = null;
   #gather: Timer | null = null;
   #observed = '';
+  /** The certificate of which the leader was told. */
+  #told: TlsMaterial | null = null;
   #closed = false;
   readonly #dirty = new Map<ObjectKey, 'resources' | 'statistics'>();
 
@@ -53,6 +57,10 @@ export class RelayClient {
   /** The stream of this pod changed, or ended. */
   changed(pod: ObjectKey, what: 'resources' | 'statistics'): void {
     if (this.#dirty.get(pod) !== 'resources') this.#dirty.set(pod, what);
+    this.#soon();
+  }
+
+  identityChanged(): void {
     this.#soon();
   }
 
@@ -125,6 +133,7 @@ export class RelayClient {
     this.#retryMs = firstRetryMs;
     this.#dirty.clear();
     this.#observed = '';
+    this.#told = null;
     const own = [...this.#source.own().values()];
     for (let at = 0; at < own.length; at += streamsPerMessage) {
       this.#send({ streams: own.slice(at, at + streamsPerMessage) });
@@ -173,7 +182,15 @@ export class RelayClient {
     const text = JSON.stringify(observed);
     if (text !== this.#observed) message.observed = observed;
     this.#observed = text;
+    this.#addTrust(message);
     this.#send(message);
+  }
+
+  #addTrust(message: RelayMessage): void {
+    const material = this.#deps.identity.current();
+    if (material === null) return;
+    if (material !== this.#told) message.trust = trustOf(material);
+    this.#told = material;
   }
 
   #send(message: RelayMessage): void {

@@ -42,8 +42,9 @@ export class RelayStream implements CallHandlers {
     if (message.hello !== undefined) return this.#begin(String(message.hello.replica));
     if (this.#replica === null) return this.end(refusal('malformed', 'hello must come first'));
     this.#host.table.take(this.#replica, message);
-    const { streams = [], gone = [], observed } = message;
-    if (streams.length + gone.length > 0 || observed !== undefined) this.#host.onChanged();
+    const { streams = [], gone = [], observed, trust } = message;
+    const changed = streams.length + gone.length > 0 || observed !== undefined;
+    if (changed || trust !== undefined) this.#host.onChanged();
   }
 
   onPeerEnd(): void {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { DestinationResource, EndpointsResource } from '../../proxy/api/resources.ts';
+import { trustOf } from '../ca/trust.ts';
 import { mesh, pod, service, slice, trafficPolicy } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
 import { Bench, changed, leaf, newAuthority } from './test-replica.ts';
@@ -309,8 +310,25 @@ describe('what the operator knows of its streams', () => {
       subscriptions: ['10.96.0.7:80'],
     });
     expect(leader.server.observed().get('operator-2')?.get('Mesh//default')).toBe('uid-mesh@1');
+    const root = trustOf(leaf(ca, 'shop', 'web')).underRoot;
+    const trust = { underRoot: root, trustedRoots: [root] };
+    expect(leader.server.replicaTrust().get('operator-2')).toEqual(trust);
     one.close();
     await changed(leader.server, () => leader.server.streams().length === 0);
+  });
+});
+
+describe('a replica', () => {
+  it('tells the leader when it trusts another root', async () => {
+    const leader = await replica(shop(), 'operator-1');
+    const follower = await replica(shop(), 'operator-2');
+    follower.server.setLeader({ self: false, address: `127.0.0.1:${leader.port}` });
+    const trusted = () => leader.server.replicaTrust().get('operator-2')?.trustedRoots.length;
+    await changed(leader.server, () => trusted() === 1);
+    const own = leaf(ca, 'tsmesh-system', 'tsmesh-operator');
+    follower.setIdentity({ ...own, rootsPem: own.rootsPem + newAuthority().rootsPem });
+    await changed(leader.server, () => trusted() === 2);
+    expect(leader.server.replicaTrust().get('operator-2')?.underRoot).toBe(trustOf(own).underRoot);
   });
 });
 

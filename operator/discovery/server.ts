@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { discoveryMethod, relayMethod } from '../../proxy/api/discovery.ts';
 import { meshTls } from '../../proxy/api/tls.ts';
+import type { Trust } from '../ca/trust.ts';
 import type { Change, ObjectKey, View } from '../model/view.ts';
 import { objectKey } from '../model/view.ts';
 import type { Timer } from '../resources/clock.ts';
@@ -126,6 +127,10 @@ class Discovery implements DiscoveryServer {
 
   observed(): ReadonlyMap<string, ReadonlyMap<string, string>> {
     return this.#table.observed();
+  }
+
+  replicaTrust(): ReadonlyMap<string, Trust | null> {
+    return this.#table.trust();
   }
 
   onStreamsChanged(listener: () => void): () => void {

@@ -1,6 +1,7 @@
 // All streams that this replica knows of: its own, and those that other replicas relay to it. A pod counts
 // once, where it connected last.
 
+import type { Trust } from '../ca/trust.ts';
 import type { ObjectKey } from '../model/view.ts';
 import { objectKey } from '../model/view.ts';
 import type { RelayMessage } from './relay-messages.ts';
@@ -9,6 +10,7 @@ import type { StreamState } from './stream-state.ts';
 interface Replica {
   streams: Map<ObjectKey, StreamState>;
   observed: ReadonlyMap<string, string>;
+  trust: Trust | null;
 }
 
 export class StreamTable {
@@ -16,7 +18,7 @@ export class StreamTable {
 
   /** A replica relays (again): what it said before is void. */
   begin(replica: string): void {
-    this.#replicas.set(replica, { streams: new Map(), observed: new Map() });
+    this.#replicas.set(replica, { streams: new Map(), observed: new Map(), trust: null });
   }
 
   end(replica: string): void {
@@ -35,10 +37,16 @@ export class StreamTable {
     if (message.observed !== undefined) {
       known.observed = new Map(Object.entries(message.observed));
     }
+    if (message.trust !== undefined) known.trust = message.trust;
   }
 
   observed(): Map<string, ReadonlyMap<string, string>> {
     return new Map([...this.#replicas].map(([name, { observed }]) => [name, observed]));
+  }
+
+  /** Of the other replicas; null: not told yet. */
+  trust(): Map<string, Trust | null> {
+    return new Map([...this.#replicas].map(([name, { trust }]) => [name, trust]));
   }
 
   relayed(): StreamState[] {

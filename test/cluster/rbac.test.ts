@@ -51,7 +51,7 @@ describe("the operator's rights", () => {
     ['read Secrets of a namespace that is not meshed', ['list', 'secrets', '-n', other]],
     ['read Secrets of kube-system', ['get', 'secrets', '-n', 'kube-system']],
     ['list the Secrets of its own namespace', ['list', 'secrets', '-n', 'tsmesh-system']],
-    ['change the CA', ['update', 'secrets/tsmesh-ca', '-n', 'tsmesh-system']],
+    ['delete the CA', ['delete', 'secrets/tsmesh-ca', '-n', 'tsmesh-system']],
     ['change pods', ['update', 'pods', '-n', meshed]],
     ['make pods', ['create', 'pods', '-n', meshed]],
     ['run commands in pods', ['create', 'pods/exec', '-n', meshed]],
