@@ -10,6 +10,8 @@ import type {
   ServicePort,
 } from '../resources/kubernetes.ts';
 import type {
+  AuthorizationPolicy,
+  AuthorizationPolicySpec,
   Mesh,
   MeshSpec,
   PeerAuthentication,
@@ -128,6 +130,14 @@ export function trafficPolicy(
   metadata: Partial<KubeObject['metadata']> = {},
 ): TrafficPolicy {
   return { metadata: { ...meta(key, 'tp'), ...metadata }, spec };
+}
+
+export function authorizationPolicy(
+  key: Key,
+  spec: AuthorizationPolicySpec,
+  metadata: Partial<KubeObject['metadata']> = {},
+): AuthorizationPolicy {
+  return { metadata: { ...meta(key, 'ap'), ...metadata }, spec };
 }
 
 export function namespace(name: string, annotations: Record<string, string> = {}): Namespace {
