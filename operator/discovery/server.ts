@@ -30,7 +30,7 @@ import { StreamTable, podOf } from './stream-table.ts';
 const maxSidecarMessageBytes = 4 << 20;
 /** One sidecar needs one stream; while it renews, two. */
 const maxStreamsPerConnection = 4;
-const handshakeTimeoutMs = 5_000;
+const handshakeTimeoutMs = 10_000;
 /** One per sidecar; each holds some 100 KiB. */
 const defaultMaxConnections = 20_000;
 /** Changes of streams are gathered this long before anyone is told. */
@@ -76,6 +76,7 @@ class Discovery implements DiscoveryServer {
     });
     this.#stopIdentity = deps.identity.onChange(() => {
       this.#server.setSecureContext(this.#secureContext());
+      this.#relay?.client.identityChanged();
     });
     this.#server.on('session', (session) => this.#onSession(session));
     this.#server.on('stream', (stream, headers) => {
@@ -87,7 +88,6 @@ class Discovery implements DiscoveryServer {
         address: socket.remoteAddress,
       });
     });
-      this.#relay?.client.identityChanged();
     this.#server.on('sessionError', (error: Error) => {
       deps.log('debug', 'discovery connection failed', { reason: error.message });
     });
