@@ -60,6 +60,27 @@ describe('Programmed', () => {
   });
 });
 
+describe('Programmed of a policy whose dry run began or ended', () => {
+  const gone = { status: 'Unknown', reason: 'Pending', message: 'cart-1' } as const;
+  const after = (said: 'True' | 'False', annotation: string) => {
+    const policy = trafficPolicyOf('p', 1, { service: { name: 'cart' } });
+    policy.metadata.annotations = { 'tsmesh.dev/dry-run': annotation };
+    const verdicts = ['Programmed', 'DryRun'].map((type) => {
+      const status = type === 'DryRun' ? said : 'True';
+      return { type, status, reason: 'x', message: 'was' } as const;
+    });
+    const conditions = mergeConditions(undefined, verdicts, 1, nowMs)!;
+    return { ...policy, status: { conditions } };
+  };
+
+  it('is not kept by a new leader, although the generation is the same', () => {
+    expect(keepWhileConnecting(after('True', 'false'), gone)).toBe(gone);
+    expect(keepWhileConnecting(after('False', 'true'), gone)).toBe(gone);
+    expect(keepWhileConnecting(after('True', 'true'), gone).status).toBe('True');
+    expect(keepWhileConnecting(after('False', 'false'), gone).status).toBe('True');
+  });
+});
+
 describe('Programmed while sidecars connect to a new leader', () => {
   const gone = { status: 'Unknown', reason: 'SidecarsDisconnected', message: 'cart-1' } as const;
   const found = (status: 'True' | 'False', generation: number) => {

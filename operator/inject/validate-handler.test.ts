@@ -55,6 +55,39 @@ describe('a TrafficPolicy', () => {
   });
 });
 
+describe('an AuthorizationPolicy', () => {
+  const look = (spec: object, metadata: object = {}) =>
+    validateResource('AuthorizationPolicy', {
+      metadata: { name: 'cart', namespace: 'shop', ...metadata },
+      spec,
+    });
+
+  it('with a fault is refused by its path, also one that only stands in an annotation', () => {
+    const annotations = { 'tsmesh.dev/dry-run': 'on' };
+    const when = [{ key: 'request.headers[a b]', values: ['x'] }];
+    expect(look({ rules: [{ when }] }, { annotations })).toEqual({
+      faults: [
+        'metadata.annotations[tsmesh.dev/dry-run]: "on" must be "true" or "false"',
+        'spec.rules[0].when[0].key: "request.headers[a b]" must name a header field, such as request.headers[x-user]',
+      ],
+      warnings: [],
+    });
+  });
+
+  it.each([
+    [{ rules: [{ from: [{ namespaces: ['shop'] }] }] }, {}, []],
+    [{}, {}, ['an ALLOW policy without rules matches nothing']],
+    [{ action: 'DENY', rules: [{ name: 'all' }] }, {}, ['refuses everything']],
+    [{ action: 'AUDIT', rules: [{}] }, { namespace: 'tsmesh-system' }, ['of every namespace']],
+    [{ rules: [{ from: [{ ipBlocks: ['10.0.0.0/8'] }] }] }, {}, ['ipBlocks look at the peer']],
+  ])('is taken, with a warning of what is seldom meant: %j %j', (spec, metadata, words) => {
+    const { faults, warnings } = look(spec, metadata);
+    expect(faults).toEqual([]);
+    expect(warnings).toEqual(words.map((word) => expect.stringContaining(word)));
+    for (const warning of warnings) expect(warning.length).toBeLessThanOrEqual(256);
+  });
+});
+
 describe('a Mesh', () => {
   it('whose sidecars could not start is refused', () => {
     const proxy = { resources: { limits: { memory: '32Mi' }, requests: { memory: '16Mi' } } };

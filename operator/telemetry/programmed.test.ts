@@ -4,6 +4,7 @@ import { Session } from '../discovery/session.ts';
 import { createModel } from '../model/model.ts';
 import {
   ManualClock,
+  authorizationPolicy,
   fill,
   mesh,
   peerAuthentication,
@@ -263,6 +264,23 @@ describe('a generation is not programmed', () => {
     apply(policy(1));
     settle(a);
     expect(status(policy(1)).status).toBe('True');
+  });
+
+  it('while sidecars have a dry run of the same generation, or still enforce it', () => {
+    const { a, b, index, model, settle } = setUp();
+    const states = ['true', 'false', 'true'].map((value) =>
+      authorizationPolicy('shop/p', {}, { annotations: { 'tsmesh.dev/dry-run': value } }),
+    );
+    for (const state of states) {
+      model.upsert('AuthorizationPolicy', state);
+      const status = () => index().status(shapedBy('AuthorizationPolicy', state));
+      expect(status()).toMatchObject({ status: 'Unknown', reason: 'Pending' });
+      model.flush();
+      settle(a);
+      expect(status().message).toBe('1 of 2 sidecars have not acknowledged it yet: shop/b.');
+      settle(b);
+      expect(status().status).toBe('True');
+    }
   });
 
   it('while another replica has not seen it', () => {

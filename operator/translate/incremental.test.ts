@@ -7,6 +7,7 @@ import { createModel } from '../model/model.ts';
 import type { ModelKind } from '../model/model.ts';
 import {
   ManualClock,
+  authorizationPolicy,
   mesh,
   peerAuthentication,
   pod,
@@ -114,6 +115,32 @@ const trafficPolicies = fc
     ),
   }));
 
+const authorizationPolicies = fc
+  .record({
+    key,
+    where: pick(['shop', 'shop', 'tsmesh-system']),
+    wide: fc.boolean(),
+    selector: app,
+    action: pick(['ALLOW', 'DENY', 'AUDIT'] as const),
+    dryRun: fc.boolean(),
+    port: pick([80, 90, 0]),
+    created,
+  })
+  .map(
+    ({ key: name, where, wide, selector, action, dryRun, port, created: creationTimestamp }) => ({
+      kind: 'AuthorizationPolicy' as const,
+      object: authorizationPolicy(
+        name.replace('shop/', `${where}/`),
+        {
+          ...(wide ? {} : { selector: { matchLabels: selector } }),
+          action,
+          rules: [{ to: [{ ports: [port] }] }],
+        },
+        { creationTimestamp, annotations: { 'tsmesh.dev/dry-run': String(dryRun) } },
+      ),
+    }),
+  );
+
 const meshes = mode.map((own) => ({
   kind: 'Mesh' as const,
   object: mesh({ mtls: { mode: own === 'UNSET' ? 'STRICT' : own } }),
@@ -121,7 +148,14 @@ const meshes = mode.map((own) => ({
 
 const removals = fc
   .record({
-    kind: pick(['Pod', 'Service', 'EndpointSlice', 'PeerAuthentication', 'TrafficPolicy'] as const),
+    kind: pick([
+      'Pod',
+      'Service',
+      'EndpointSlice',
+      'PeerAuthentication',
+      'TrafficPolicy',
+      'AuthorizationPolicy',
+    ] as const),
     name: pick(names),
   })
   .map(({ kind, name }) => ({ kind, remove: kind === 'EndpointSlice' ? `${name}-1` : name }));
@@ -132,6 +166,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   slices,
   peerAuthentications,
   trafficPolicies,
+  authorizationPolicies,
   meshes,
   removals,
 );
