@@ -1,7 +1,8 @@
-// Admission of the mesh's own kinds, for what CEL in the CRDs cannot say: patterns that JavaScript
-// refuses, times that are set in different places, memory a sidecar cannot start with. Pure but for the
+// Admission of the mesh's own kinds, for what CEL in the CRDs cannot say: patterns that are no
+// regular expressions, times that are set in different places, memory a sidecar cannot start with. Pure but for the
 // handler's form; every message begins with the field's path.
 
+import { patternFault } from '../../proxy/api/pattern.ts';
 import { newRootAcceptedAt } from '../ca/acceptance.ts';
 import { defaultTrustDomain, newRootAnnotation, renewAnnotation } from '../ca/types.ts';
 import { parseDuration } from '../resources/duration.ts';
@@ -95,25 +96,18 @@ function patternFaults(route: RouteSpec, path: string): string[] {
   return (route.matches ?? []).flatMap((match, index) => {
     const at = `${path}.matches[${index}]`;
     const values = (name: string, list: ValueMatchSpec[] = []) =>
-      list.map((value, i) => patternFault(value.regex, `${at}.${name}[${i}].regex`));
+      list.map((value, i) => faultAt(`${at}.${name}[${i}].regex`, value.regex));
     return [
-      patternFault(match.path?.regex, `${at}.path.regex`),
+      faultAt(`${at}.path.regex`, match.path?.regex),
       ...values('headers', match.headers),
       ...values('queryParams', match.queryParams),
     ].filter((fault) => fault !== null);
   });
 }
 
-/** As the sidecar compiles it: Unicode, against the whole text. */
-function patternFault(pattern: string | undefined, path: string): string | null {
-  if (pattern === undefined) return null;
-  try {
-    void new RegExp(`^(?:${pattern})$`, 'u');
-    return null;
-  } catch (error) {
-    const why = (error as Error).message.replace(/^Invalid regular expression: .*?: /, '');
-    return `${path}: "${pattern}" is not a regular expression of JavaScript (flag u): ${why}`;
-  }
+function faultAt(path: string, pattern: string | undefined): string | null {
+  const fault = pattern === undefined ? null : patternFault(pattern);
+  return fault === null ? null : `${path}: ${fault}`;
 }
 
 /** Within one object the CRD compares; here a route with what it inherits from the policy. */

@@ -1,6 +1,7 @@
 // What is wrong with a policy in itself, with the path of the field: what the CRD's schema cannot say,
 // and what it would say to an object that came past it. An invalid policy has no effect. Pure.
 
+import { patternFault } from '../../proxy/api/pattern.ts';
 import { durationHint, parseDuration } from '../resources/duration.ts';
 import type {
   MeshSpec,
@@ -80,12 +81,8 @@ function valueFaults(path: string, list: ValueMatchSpec[] | undefined): Fault[] 
 
 function regexFaults(path: string, regex: string | undefined): Fault[] {
   if (regex === undefined) return [];
-  try {
-    RegExp(`^(?:${regex})$`);
-    return [];
-  } catch (error) {
-    return [{ path, message: `is no regular expression: ${(error as Error).message}` }];
-  }
+  const message = patternFault(regex);
+  return message === null ? [] : [{ path, message }];
 }
 
 function retryFaults(path: string, retry: RetrySpec | undefined): Fault[] {

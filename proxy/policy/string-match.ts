@@ -1,19 +1,15 @@
 // How one text is compared with what a route asks for. Compiles once per configuration; pure.
 
+import { compilePattern } from '../api/pattern.ts';
 import type { StringMatch } from '../api/resources.ts';
 import type { PreparedString } from '../state/prepared.ts';
-
-/** Throws a SyntaxError for a pattern that is none. The whole text has to match. */
-export function compilePattern(regex: string): RegExp {
-  return new RegExp(`^(?:${regex})$`, 'u');
-}
 
 export function compileString(match: StringMatch): PreparedString {
   if ('exact' in match) return (value) => value === match.exact;
   if ('prefix' in match) return (value) => value !== undefined && value.startsWith(match.prefix);
   if ('regex' in match) {
-    const pattern = compilePattern(match.regex);
-    return (value) => value !== undefined && pattern.test(value);
+    const matches = compilePattern(match.regex);
+    return (value) => value !== undefined && matches(value);
   }
   return (value) => (value !== undefined) === match.present;
 }

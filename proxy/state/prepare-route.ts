@@ -7,7 +7,8 @@ import {
   type HttpRoute,
   type StringMatch,
 } from '../api/resources.ts';
-import { compilePathPrefix, compilePattern, compileString } from '../policy/string-match.ts';
+import { compilePattern } from '../api/pattern.ts';
+import { compilePathPrefix, compileString } from '../policy/string-match.ts';
 import type {
   PreparedBackend,
   PreparedBackends,
@@ -92,7 +93,7 @@ function preparePath(value: unknown, path: string): Pick<PreparedMatch, 'path' |
     return { path: compilePathPrefix(prefix), prefix };
   }
   const pattern = regex(from, path);
-  return { path: (actual) => pattern.test(actual), prefix: null };
+  return { path: pattern, prefix: null };
 }
 
 function prepareString(value: unknown, path: string): (value: string | undefined) => boolean {
@@ -105,12 +106,12 @@ function prepareString(value: unknown, path: string): (value: string | undefined
   return compileString(from as StringMatch);
 }
 
-function regex(from: JsonObject, path: string): RegExp {
+function regex(from: JsonObject, path: string): (text: string) => boolean {
   const source = text(from, 'regex', path);
   try {
     return compilePattern(source);
   } catch (error) {
-    return fail(pointer(path, 'regex'), `not a regular expression: ${(error as Error).message}`);
+    return fail(pointer(path, 'regex'), (error as Error).message);
   }
 }
 

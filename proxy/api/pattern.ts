@@ -1,0 +1,32 @@
+// Regular expressions of policies: their syntax is part of the contract, so that the operator refuses what a
+// sidecar could not use. Pure.
+
+import { RE2JS } from 're2js';
+
+/**
+ * A regular expression of RE2's syntax, matched in time linear to the text: what a client sends can never
+ * make it slow, as it can with JavaScript's own. The whole text has to match. Throws for a pattern that is
+ * none, in the words of `patternFault`.
+ */
+export function compilePattern(regex: string): (text: string) => boolean {
+  const fault = patternFault(regex);
+  if (fault !== null) throw new SyntaxError(fault);
+  const compiled = RE2JS.compile(regex);
+  return (text) => compiled.testExact(text);
+}
+
+/** Why the text is no regular expression of RE2's syntax, for its author; null if it is one. */
+export function patternFault(regex: string): string | null {
+  try {
+    RE2JS.compile(regex);
+    return null;
+  } catch (error) {
+    const why = (error as Error).message.replace(/^error parsing regexp: /, '');
+    const hint = backtracking.test(regex)
+      ? ' (RE2 has no lookaround and no back-references, so that matching takes linear time)'
+      : '';
+    return `"${regex}" is not a regular expression of RE2: ${why}${hint}`;
+  }
+}
+
+const backtracking = /\(\?<?[=!]|\\[1-9]/;
