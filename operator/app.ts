@@ -100,8 +100,11 @@ class App implements Operator {
     this.#config = config;
     this.#platform = platform;
     const { clock, logger, random } = platform;
-    const health = { missing: () => this.#readiness.missing(), metrics: () => this.#metricsText() };
-    this.#health = createHealthServer(health);
+    this.#health = createHealthServer({
+      missing: () => this.#readiness.missing(),
+      metrics: () => this.#metricsText(),
+      nowMs: () => clock.nowMs(),
+    });
     this.#transport = openTransport(config, clock);
     this.#api = createApiClient({ transport: this.#transport, clock, random });
     this.#events = createEventRecorder({

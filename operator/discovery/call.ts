@@ -1,6 +1,7 @@
 // One gRPC call of a peer whose certificate was verified: messages in, messages out, one way to end it.
 // It frames and bounds; what messages mean is not known here.
 
+import { constants } from 'node:http2';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { TLSSocket } from 'node:tls';
 import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
@@ -160,9 +161,15 @@ function isGone(stream: ServerHttp2Stream): boolean {
   return stream.destroyed || stream.closed;
 }
 
-/** A peer that is told the end closes its side; one that does not is not waited for. */
+/**
+ * A peer that is told the end closes its side; one that does not is not waited for. Without a code Node
+ * would wait until the peer has read what is queued, which may be never.
+ */
 function closeSoon(stream: ServerHttp2Stream, clock: Clock): void {
-  const timer = clock.after(closeTimeoutMs, () => stream.close());
+  const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR } = constants;
+  const timer = clock.after(closeTimeoutMs, () =>
+    stream.close(stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL),
+  );
   stream.once('close', () => timer.cancel());
 }
 

@@ -12,6 +12,7 @@ import type { Trust } from '../ca/trust.ts';
 import type { Change, ObjectKey, View } from '../model/view.ts';
 import { objectKey } from '../model/view.ts';
 import type { Timer } from '../resources/clock.ts';
+import { guardConnections } from '../runtime/connection-guard.ts';
 import { trustDomainOf } from '../translate/mesh-settings.ts';
 import type { TranslationKey } from '../translate/translations.ts';
 import type { DiscoveryDeps, DiscoveryServer, Leader } from './api.ts';
@@ -30,9 +31,13 @@ import { StreamTable, podOf } from './stream-table.ts';
 const maxSidecarMessageBytes = 4 << 20;
 /** One sidecar needs one stream; while it renews, two. */
 const maxStreamsPerConnection = 4;
-const handshakeTimeoutMs = 10_000;
+const handshakeTimeoutMs = 5_000;
 /** One per sidecar; each holds some 100 KiB. */
 const defaultMaxConnections = 20_000;
+/** A pod has one sidecar with one connection; two while it renews, and those not yet known to be dead. */
+const maxPerAddress = 8;
+/** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
+const connectRate = { perSecond: 1, burst: 60 };
 /** Changes of streams are gathered this long before anyone is told. */
 const gatherMs = 10;
 /** Sidecars that were asked to reconnect have this long. */
@@ -70,10 +75,16 @@ class Discovery implements DiscoveryServer {
       settings: { maxConcurrentStreams: maxStreamsPerConnection, initialWindowSize: 256 << 10 },
       maxSessionMemory: 64,
     });
-    this.#server.maxConnections = deps.maxConnections ?? defaultMaxConnections;
-    this.#server.on('drop', () => {
-      deps.log('warn', 'too many discovery connections', { max: this.#server.maxConnections });
-    });
+    const total = deps.maxConnections ?? defaultMaxConnections;
+    guardConnections(
+      this.#server,
+      { total, perAddress: maxPerAddress, rate: connectRate },
+      {
+        nowMs: () => deps.clock.nowMs(),
+        onRefused: (reason, address) =>
+          deps.log('warn', 'refused a discovery connection', { reason, address }),
+      },
+    );
     this.#stopIdentity = deps.identity.onChange(() => {
       this.#server.setSecureContext(this.#secureContext());
       this.#relay?.client.identityChanged();

@@ -2,6 +2,8 @@
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { request as httpsRequest } from 'node:https';
+import { connect } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
 import { createRoot, loadAuthority } from '../ca/authority.ts';
 import { createOperatorIdentity } from '../ca/operator-identity.ts';
 import { TestClock } from '../ca/test-api.ts';
@@ -198,6 +200,58 @@ describe('the webhook server', () => {
     expect([503, 0]).toContain(first);
     for (const { end } of held) end();
     await Promise.all(held.map(({ status }) => status));
+    expect((await post('/x', review())).status).toBe(200);
+  });
+
+  it('answers whoever has its share, while one caller opens all the connections there are', async () => {
+    const { post, port, logged } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    const hog = Array.from({ length: 600 }, () => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.66' });
+      socket.on('error', () => undefined);
+      return socket;
+    });
+    const ended = hog.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    await Promise.race(ended);
+    expect((await post('/x', review())).status).toBe(200);
+    expect(logged.join()).toContain('webhook: refused a connection');
+    for (const socket of hog) socket.destroy();
+    await Promise.all(ended);
+  });
+
+  it('ends callers that say nothing, go on for ever with a head, or begin no handshake', async () => {
+    const { port, ca } = await world();
+    const silent = tlsConnect({ port, host: '127.0.0.1', ca, servername });
+    const slow = tlsConnect({ port, host: '127.0.0.1', ca, servername });
+    const bare = connect({ port, host: '127.0.0.1' });
+    const said = new Map([silent, slow, bare].map((socket) => [socket, '']));
+    const closed = [silent, slow, bare].map((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk: Buffer) => said.set(socket, said.get(socket)! + chunk.toString()));
+      return new Promise((resolve) => socket.once('close', resolve));
+    });
+    slow.write('POST /x HTTP/1.1\r\nhost: x\r\nx:');
+    const drip = setInterval(() => slow.write('y'), 500);
+    await Promise.all(closed);
+    clearInterval(drip);
+    expect(said.get(silent)).toContain('408');
+    expect(said.get(slow)).toContain('408');
+    expect(said.get(bare)).toBe('');
+  }, 15_000);
+
+  it('answers a head that is too large with 431 and goes on', async () => {
+    const { post, port, ca } = await world({
+      '/x': async () => ({ allowed: true, patch: [], warnings: [] }),
+    });
+    const socket = tlsConnect({ port, host: '127.0.0.1', ca, servername });
+    socket.on('error', () => undefined);
+    let said = '';
+    socket.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    socket.write(`POST /x HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}`);
+    await closed;
+    expect(said).toContain('431');
     expect((await post('/x', review())).status).toBe(200);
   });
 

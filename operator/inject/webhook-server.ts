@@ -9,6 +9,7 @@ import type { OperatorIdentity } from '../ca/operator-identity.ts';
 import type { TlsMaterial } from '../ca/types.ts';
 import type { Clock } from '../resources/clock.ts';
 import { errorText, type Logger } from '../resources/logger.ts';
+import { guardConnections } from '../runtime/connection-guard.ts';
 import { parseReview, reviewResponse } from './admission-review.ts';
 import type { AdmissionDecision, AdmissionHandler, AdmissionRequest } from './admission.ts';
 
@@ -31,8 +32,11 @@ export interface WebhookServer {
 const maxBodyBytes = 4 * 1024 ** 2;
 /** Of all requests together. Whoever reaches the port can send: it must not cost the operator's memory. */
 const maxBufferedBytes = 32 * 1024 ** 2;
-/** The API server uses as many as it has admissions under way; more wait for it to try again. */
+/** The API server uses as many as it has admissions under way. Others that reach the port get their share. */
 const maxConnections = 512;
+const handshakeTimeoutMs = 5_000;
+/** How often Node looks for requests that are too slow; its default of 30 s makes longer limits of all others. */
+const checkIntervalMs = 1_000;
 /** The API server itself gives up after 10 s. */
 const requestTimeoutMs = 15_000;
 const headersTimeoutMs = 5_000;
@@ -45,11 +49,19 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
     async listen(port, host) {
       const material = options.tls.current();
       if (material === null) throw new Error('webhook server: there is no certificate yet');
-      const created = createServer(tlsOptions(material), (request, response) => {
+      const created = createServer(serverOptions(material), (request, response) => {
         void serve({ ...options, budget }, request, response);
       });
       server = created;
-      created.maxConnections = maxConnections;
+      guardConnections(
+        created,
+        { total: maxConnections },
+        {
+          nowMs: () => options.clock.nowMs(),
+          onRefused: (reason, address) =>
+            options.log.warn('webhook: refused a connection', { reason, address }),
+        },
+      );
       created.headersTimeout = headersTimeoutMs;
       created.requestTimeout = requestTimeoutMs;
       // Handshakes that fail are the caller's affair.
@@ -70,6 +82,14 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
         closing.closeIdleConnections();
       });
     },
+  };
+}
+
+function serverOptions(material: TlsMaterial) {
+  return {
+    ...tlsOptions(material),
+    handshakeTimeout: handshakeTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
   };
 }
 

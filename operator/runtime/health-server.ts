@@ -3,13 +3,20 @@
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { guardConnections } from './connection-guard.ts';
 
 export interface HealthSources {
   /** What readiness still waits for; empty: ready. */
   missing: () => string[];
   /** Prometheus text. */
   metrics: () => string;
+  nowMs: () => number;
 }
+
+/** The kubelet and some scrapers; nobody else who reaches the port shall keep them out. */
+const maxConnections = 64;
+/** How often Node looks for requests that are too slow. */
+const checkIntervalMs = 1_000;
 
 export interface HealthServer {
   listen(port: number): Promise<number>;
@@ -17,11 +24,17 @@ export interface HealthServer {
 }
 
 export function createHealthServer(sources: HealthSources): HealthServer {
-  const server = http.createServer((request, response) => {
+  const options = { connectionsCheckingInterval: checkIntervalMs };
+  const server = http.createServer(options, (request, response) => {
     const { status, type, body } = answer(sources, request.url ?? '/');
     response.writeHead(status, { 'content-type': type });
     response.end(body);
   });
+  guardConnections(
+    server,
+    { total: maxConnections },
+    { nowMs: sources.nowMs, onRefused: () => undefined },
+  );
   server.headersTimeout = 5_000;
   server.requestTimeout = 10_000;
   return {
