@@ -13,6 +13,23 @@ function route(spec: object): object {
   return { ...cart, routes: [spec] };
 }
 
+/** One rule of an AuthorizationPolicy, so that what is wrong stands at spec.rules[0]. */
+function rule(spec: object): object {
+  return { rules: [spec] };
+}
+
+function from(spec: object): object {
+  return rule({ from: [spec] });
+}
+
+function to(spec: object): object {
+  return rule({ to: [spec] });
+}
+
+function when(spec: object): object {
+  return rule({ when: [spec] });
+}
+
 type Case = [what: string, spec: object, path: string, valid: RegExp | string];
 
 function cases(kind: string, list: Case[], name = 'bad'): void {
@@ -131,6 +148,12 @@ describe('the CRDs', () => {
           { proxy: { image: 'a b' } },
           'spec.proxy.image',
           'must be an image reference',
+        ],
+        [
+          'an unknown reading of odd paths',
+          { authorization: { ambiguousPaths: 'Reject' } },
+          'spec.authorization.ambiguousPaths',
+          /AllReadings.*Refuse/,
         ],
         [
           'an unknown outbound policy',
@@ -286,6 +309,128 @@ describe('the CRDs', () => {
         'must have path.prefix; or use rewrite.path.full',
       ],
     ]);
+
+    cases('AuthorizationPolicy', [
+      ['an unknown action', { action: 'deny' }, 'spec.action', /ALLOW.*DENY.*AUDIT/],
+      ['a DENY that matches nothing', { action: 'DENY' }, 'spec.rules', /one rule that is empty/],
+      [
+        'a selector of no label name',
+        { selector: { matchLabels: { 'a b': 'c' } } },
+        'spec.selector.matchLabels',
+        /app\.kubernetes\.io\/name/,
+      ],
+      [
+        'two rules of one name',
+        { rules: [1, 2].map(() => ({ name: 'a' })) },
+        'spec.rules',
+        'unique',
+      ],
+      ['a name that is none', rule({ name: 'Rule 1' }), 'spec.rules[0].name', 'such as readers'],
+      ['a caller of whom nothing is said', from({}), 'spec.rules[0].from[0]', 'leave `from` out'],
+      ['an empty list', from({ namespaces: [] }), 'from[0].namespaces', /at least 1 item/],
+      [
+        'an identity with its scheme',
+        from({ identities: ['spiffe://cluster.local/ns/shop/sa/cart'] }),
+        'spec.rules[0].from[0].identities[0]',
+        'without spiffe://',
+      ],
+      [
+        'an identity that is none',
+        from({ identities: ['cart'] }),
+        'identities[0]',
+        'serviceAccounts',
+      ],
+      [
+        'a * within an identity',
+        from({ identities: ['cluster.local/*/sa/cart'] }),
+        'identities[0]',
+        "'*' only at its begin or at its end",
+      ],
+      ['a * at both ends', from({ notIdentities: ['*shop*'] }), 'notIdentities[0]', 'not at both'],
+      ['no namespace', from({ namespaces: ['Shop'] }), 'namespaces[0]', 'such as shop or team-*'],
+      [
+        'no service account',
+        from({ serviceAccounts: ['a/b/c'] }),
+        'serviceAccounts[0]',
+        'such as cart',
+      ],
+      [
+        'no address block',
+        from({ ipBlocks: ['10.0.0.0/33'] }),
+        'ipBlocks[0]',
+        /CIDR block, such as 10\.0\.0\.7/,
+      ],
+      ['a request of which nothing is said', to({}), 'spec.rules[0].to[0]', 'leave `to` out'],
+      ['no host', to({ hosts: ['http://cart'] }), 'to[0].hosts[0]', 'such as cart.shop'],
+      ['a port out of range', to({ ports: [70_000] }), 'to[0].ports[0]', /equal to 65535/],
+      ['a method in small letters', to({ methods: ['get'] }), 'methods[0]', /such as GET/],
+      [
+        'two kinds of path at once',
+        to({ paths: [{ exact: '/a', prefix: '/b' }] }),
+        'spec.rules[0].to[0].paths[0]',
+        'exactly one of exact, prefix, suffix, template',
+      ],
+      ['a path with a query', to({ paths: [{ exact: '/a?b' }] }), 'paths[0].exact', 'no query'],
+      [
+        'a path without a slash',
+        to({ notPaths: [{ prefix: 'a' }] }),
+        'notPaths[0].prefix',
+        "with '/'",
+      ],
+      [
+        'a template that is none',
+        to({ paths: [{ template: '/users/{id}' }] }),
+        'paths[0].template',
+        'such as /users/{*}/orders',
+      ],
+      [
+        'an unknown attribute',
+        when({ key: 'request.header[x]', values: ['a'] }),
+        'spec.rules[0].when[0].key',
+        'request.headers[name], source.ip',
+      ],
+      [
+        'a condition of nothing',
+        when({ key: 'source.ip' }),
+        'spec.rules[0].when[0]',
+        'must have values or notValues',
+      ],
+      [
+        'a condition on no address',
+        when({ key: 'source.ip', values: ['web'] }),
+        'when[0].values',
+        'must be IP addresses or CIDR blocks',
+      ],
+      [
+        'a condition on no port',
+        when({ key: 'destination.port', notValues: ['http'] }),
+        'when[0].notValues',
+        'must be ports',
+      ],
+      // Only the webhook sees these.
+      [
+        'an identity of no layout that the mesh has',
+        from({ identities: ['cluster.local/ns/shop/cart'] }),
+        'spec.rules[0].from[0].identities[0]',
+        'must be an identity of the mesh',
+      ],
+      [
+        'a host of odd brackets',
+        to({ hosts: ['[::1'] }),
+        'spec.rules[0].to[0].hosts[0]',
+        'must be like cart.shop',
+      ],
+    ]);
+
+    it('AuthorizationPolicy whose dry run is neither true nor false', async () => {
+      const object = JSON.parse(resource('AuthorizationPolicy', namespace, 'bad', {})) as {
+        metadata: { annotations?: object };
+      };
+      object.metadata.annotations = { 'tsmesh.dev/dry-run': 'yes' };
+      const words = await applyRefused(JSON.stringify(object));
+      expect(words).toContain('metadata.annotations[tsmesh.dev/dry-run]');
+      expect(words).toContain('must be "true" or "false"');
+    });
 
     it('MeshStatus of a name that the operator does not write', async () => {
       const object = {
