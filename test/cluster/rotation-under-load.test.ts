@@ -1,7 +1,8 @@
 // Workload certificates that are renewed again and again while requests, connections and streams pass: none fails, and
 // what is long-lived goes on.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { hold, runLoad } from '../support/calls.ts';
+import { hold } from '../support/calls.ts';
+import { keepLoading } from '../support/keep-loading.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
 import { sizeOf } from '../support/samples.ts';
 import { inUse, renew } from '../support/workload-certificate.ts';
@@ -10,31 +11,6 @@ const namespace = 't-rotation-load';
 const client = { namespace, app: 'client' };
 const server = { namespace, app: 'server' };
 const minuteMs = 60_000;
-
-/** Load of one kind, in pieces, until it is told to end; answers what failed and how much was done. */
-function keepLoading(url: string, rate: number) {
-  const errors: string[] = [];
-  let requests = 0;
-  let going = true;
-  const loop = async (): Promise<void> => {
-    while (going) {
-      const options = ['--seconds', '6', '--rate', String(rate), '--concurrency', '4'];
-      const load = await runLoad(client, url, ...options);
-      errors.push(...load.errors);
-      requests += load.requests;
-    }
-  };
-  const ended = loop();
-  // Awaited at the end; a failure before that must not count as unhandled.
-  ended.catch(() => undefined);
-  return {
-    async end(): Promise<{ errors: string[]; requests: number }> {
-      going = false;
-      await ended;
-      return { errors, requests };
-    },
-  };
-}
 
 describe('renewals of workload certificates under load', () => {
   beforeAll(async () => {
@@ -58,9 +34,9 @@ describe('renewals of workload certificates under load', () => {
       ]);
       held.catch(() => undefined);
       const loads = [
-        keepLoading('http://server/healthz', 100),
-        keepLoading('tcp://server:7001', 20),
-        keepLoading('grpc://server:9090', 20),
+        keepLoading(client, 'http://server/healthz', 100),
+        keepLoading(client, 'tcp://server:7001', 20),
+        keepLoading(client, 'grpc://server:9090', 20),
       ];
       const serials = new Set<string>();
       const inUseAfter: number[] = [];
