@@ -1,11 +1,13 @@
 // What controllers ask the control plane: is a policy in force, and what do the MeshStatus rows say. The
 // index behind the first question is made once for each state of view and streams.
 
+import type { WorkloadResource } from '../proxy/api/resources.ts';
 import type { OperatorIdentity } from './ca/operator-identity.ts';
 import { trustOf } from './ca/trust.ts';
 import type { MeshInsight } from './controllers/context.ts';
 import { keepWhileConnecting } from './controllers/verdicts.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
+import type { ObjectKey } from './model/view.ts';
 import type { Clock } from './resources/clock.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
@@ -73,7 +75,19 @@ export function createInsight(deps: InsightDeps): Insight {
       const streams = deps.discovery()?.streams() ?? [];
       traffic.observe(streams, nowMs);
       const { view } = deps.translations;
-      return meshStatusRows({ view, streams, inSync: current().inSync, traffic, nowMs });
+      return meshStatusRows({
+        view,
+        streams,
+        inSync: current().inSync,
+        traffic,
+        nowMs,
+        inboundOf: (pod) => inboundOf(deps.translations, pod.key),
+      });
     },
   };
+}
+
+function inboundOf(translations: Translations, pod: ObjectKey): WorkloadResource['inbound'] | null {
+  const resource = translations.workload(pod)?.resource;
+  return resource?.type === 'Workload' ? resource.inbound : null;
 }

@@ -156,7 +156,7 @@ describe('numbers', () => {
     const traffic = new TrafficObserver(0);
     traffic.observe(server.streams(), 10_000);
     const inputs = { view: model.view(), streams: server.streams(), traffic, nowMs: 10_000 };
-    const rows = meshStatusRows({ ...inputs, inSync: new Set() });
+    const rows = meshStatusRows({ ...inputs, inSync: new Set(), inboundOf: () => null });
     const requests = Object.fromEntries(rows.map(({ name, status }) => [name, status.requests]));
     expect(requests).toEqual({
       'mesh.default': most,

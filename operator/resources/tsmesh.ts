@@ -174,6 +174,23 @@ export interface MeshStatus extends KubeObject {
   status?: MeshStatusStatus;
 }
 
+export interface PortMode {
+  /** `8080`, or `other` for every port not listed. */
+  port: string;
+  /** `NotCaptured`: the sidecar does not see this port. */
+  mode: 'STRICT' | 'PERMISSIVE' | 'DISABLE' | 'NotCaptured';
+  /** `PeerAuthentication shop/strict`, `Mesh default`, or an annotation of the pod. */
+  decidedBy: string;
+}
+
+/** Pods of one workload at which the same holds. */
+export interface WorkloadModes {
+  /** `ReplicaSet/cart`. */
+  workload: string;
+  pods: number;
+  ports: PortMode[];
+}
+
 export interface MeshStatusStatus {
   /** `12/12`: sidecars ready of meshed pods wanted, for the printer. */
   proxies: string;
@@ -196,5 +213,9 @@ export interface MeshStatusStatus {
   failures: number;
   connections: number;
   denied: number;
+  /** Of a namespace: the mTLS mode in force, by workload and port. */
+  workloads?: WorkloadModes[];
+  /** How many workloads are not listed above because they are too many. */
+  workloadsOmitted?: number;
   conditions?: Condition[];
 }

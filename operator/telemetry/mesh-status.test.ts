@@ -138,6 +138,7 @@ describe('the rows', () => {
       inSync: new Set(),
       traffic: new TrafficObserver(startMs),
       nowMs: startMs,
+      inboundOf: () => null,
     });
     expect(rows.map(({ name }) => name)).toEqual([
       'mesh.default',
@@ -157,6 +158,7 @@ describe('the rows', () => {
       failures: 0,
       connections: 0,
       denied: 0,
+      workloads: [],
     });
   });
 
@@ -182,7 +184,14 @@ describe('the rows', () => {
     ];
     traffic.observe(streams, nowMs);
     const inSync = new Set(['shop/a']);
-    const rows = meshStatusRows({ view, streams, inSync, traffic, nowMs });
+    const rows = meshStatusRows({
+      view,
+      streams,
+      inSync,
+      traffic,
+      nowMs,
+      inboundOf: () => null,
+    });
     const expected = {
       proxies: '1/2',
       readyProxies: 1,
@@ -199,7 +208,10 @@ describe('the rows', () => {
       denied: 2,
     };
     expect(rows[0]!.status).toEqual(expected);
-    expect(rows.find(({ name }) => name === 'namespace.shop')!.status).toEqual(expected);
+    expect(rows.find(({ name }) => name === 'namespace.shop')!.status).toEqual({
+      ...expected,
+      workloads: [],
+    });
   });
 
   it('never round a failure away, and write long times in seconds', () => {
@@ -209,7 +221,7 @@ describe('the rows', () => {
     const report = { requests: 1_000_000, failures: 1, latency };
     traffic.observe([stream('shop/a', startMs, report)], startMs);
     const inputs = { view, streams: [], inSync: new Set<string>(), traffic, nowMs: startMs };
-    const [row] = meshStatusRows(inputs);
+    const [row] = meshStatusRows({ ...inputs, inboundOf: () => null });
     expect(row!.status).toMatchObject({ successRate: '99.99', p99: '60.00s', mtlsPercent: '0' });
   });
 });

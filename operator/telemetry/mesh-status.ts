@@ -1,9 +1,11 @@
 // The rows of `kubectl get meshstatus`, from the view, the streams and what was observed. Pure.
 
+import type { WorkloadResource } from '../../proxy/api/resources.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 import { objectKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
 import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+import { effectiveModes } from './effective-modes.ts';
 import { quantileMs } from './traffic.ts';
 import type { Traffic, TrafficObserver } from './traffic.ts';
 import type { MeshStatusRow } from './types.ts';
@@ -15,6 +17,8 @@ export interface MeshStatusInputs {
   inSync: ReadonlySet<ObjectKey>;
   traffic: TrafficObserver;
   nowMs: number;
+  /** What a pod's sidecar is sent. */
+  inboundOf: (pod: PodEntry) => WorkloadResource['inbound'] | null;
 }
 
 /** Injection mirrors the annotation to this label. */
@@ -32,7 +36,10 @@ export function meshStatusRows(inputs: MeshStatusInputs): MeshStatusRow[] {
   const namespaces = new Set([...meshed.map(([name]) => name), ...byNamespace.keys()]);
   const rows = [...namespaces].toSorted().map((name) => ({
     name: `namespace.${name}`,
-    status: statusOf(inputs, byNamespace.get(name) ?? [], traffic.of(name, nowMs)),
+    status: {
+      ...statusOf(inputs, byNamespace.get(name) ?? [], traffic.of(name, nowMs)),
+      ...modesOf(inputs, byNamespace.get(name) ?? []),
+    },
   }));
   return [{ name: 'mesh.default', status: statusOf(inputs, pods, traffic.all(nowMs)) }, ...rows];
 }
@@ -65,6 +72,14 @@ function statusOf(
     connections: total.connections,
     denied: total.denied,
   };
+}
+
+function modesOf(
+  inputs: MeshStatusInputs,
+  pods: readonly PodEntry[],
+): Pick<MeshStatusStatus, 'workloads' | 'workloadsOmitted'> {
+  const { workloads, omitted } = effectiveModes(pods, inputs.inboundOf);
+  return { workloads, ...(omitted === 0 ? {} : { workloadsOmitted: omitted }) };
 }
 
 function nearestExpiryMs(
