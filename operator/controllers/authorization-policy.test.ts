@@ -134,11 +134,14 @@ describe('what an AuthorizationPolicy names', () => {
     const when = [
       { key: 'source.namespace', notValues: ['shp'] },
       { key: 'source.identity', values: ['td2/*'] },
+      { key: 'source.serviceAccount', values: ['x/web', 'x/*'] },
       { key: 'request.headers[x]', values: ['anything'] },
     ];
     const { message } = references({ rules: [{ when }] });
     expect(message).toContain('spec.rules[0].when[0].notValues[0]: there is no namespace shp');
     expect(message).toContain('spec.rules[0].when[1].values[0]: td2/* is of trust domain td2');
+    expect(message).toContain('spec.rules[0].when[2].values[0]: there is no namespace x');
+    expect(message).not.toContain('when[2].values[1]');
     expect(message).not.toContain('anything');
   });
 

@@ -38,6 +38,12 @@ export function authorizationReferences(view: View, policy: AuthorizationPolicy)
   return { type: 'ResolvedRefs', status, reason, message };
 }
 
+const kinds: Readonly<Record<string, Reference['kind']>> = {
+  'source.identity': 'identity',
+  'source.namespace': 'namespace',
+  'source.serviceAccount': 'serviceAccount',
+};
+
 /** Null-proof, for policies with faults have a status too. */
 function referencesOf(rule: AuthorizationRuleSpec | null, at: string): Reference[] {
   const sources = listOf(rule?.from).flatMap((source, i) => {
@@ -52,8 +58,8 @@ function referencesOf(rule: AuthorizationRuleSpec | null, at: string): Reference
     ];
   });
   const conditions = listOf(rule?.when).flatMap((one, i) => {
-    const kind = one?.key === 'source.identity' ? 'identity' : 'namespace';
-    if (one?.key !== 'source.identity' && one?.key !== 'source.namespace') return [];
+    const kind = kinds[one?.key ?? ''];
+    if (kind === undefined) return [];
     const path = `${at}.when[${i}]`;
     return [
       ...named(`${path}.values`, kind, one.values),
@@ -91,6 +97,7 @@ function callersOf(view: View): Set<string> {
 function findingsOf(known: Known, { kind, value }: Reference): Finding[] {
   if (kind === 'identity') return identityFindings(known, value);
   if (kind === 'namespace') return value.includes('*') ? [] : namespaceFindings(known, value);
+  if (value.includes('*')) return [];
   return callerFindings(known, value.includes('/') ? value : `${known.own}/${value}`);
 }
 

@@ -95,7 +95,10 @@ describe('a policy on its way to a sidecar', () => {
   it('keeps its words, gives every rule a name, and completes names of service accounts', () => {
     const from = [{ serviceAccounts: ['web', 'other/web'], notServiceAccounts: ['old'] }];
     const to = [{ methods: ['GET'], paths: [{ prefix: '/a' }] }];
-    const when = [{ key: 'source.ip', values: ['10.0.0.0/8'] }];
+    const when = [
+      { key: 'source.ip', values: ['10.0.0.0/8'] },
+      { key: 'source.serviceAccount', values: ['web', '*'], notValues: ['other/web'] },
+    ];
     expect(rulesOf({ selector: ofCart, rules: [{ from, to, when }, { name: 'any' }] })).toEqual({
       name: 'AuthorizationPolicy shop/p',
       action: 'ALLOW',
@@ -105,7 +108,7 @@ describe('a policy on its way to a sidecar', () => {
           name: 'rule 0',
           from: [{ serviceAccounts: ['shop/web', 'other/web'], notServiceAccounts: ['shop/old'] }],
           to,
-          when,
+          when: [when[0], { ...when[1], values: ['shop/web', '*'] }],
         },
         { name: 'any', from: [], to: [], when: [] },
       ],

@@ -8,6 +8,7 @@ import { systemNamespace } from '../../proxy/api/constants.ts';
 import type {
   Authorization,
   AuthorizationAction,
+  AuthorizationCondition,
   AuthorizationOperation,
   AuthorizationPolicyRules,
   AuthorizationRule,
@@ -103,19 +104,13 @@ function readRule(reading: Reading, rule: AuthorizationRuleSpec, i: number): Aut
   const name = nameOf(rule, i);
   if (!faulty) {
     const { from = [], to = [], when = [] } = rule;
-    return [{ name, from: from.map((one) => completed(one, reading.namespace)), to, when }];
+    return [{ name, ...completed(from, when, reading.namespace), to }];
   }
   const from = readEntries<AuthorizationSource>(reading, `${at}.from`, rule?.from);
-  return [
-    {
-      name,
-      from: from.map((one) => completed(one, reading.namespace)),
-      to: readEntries<AuthorizationOperation>(reading, `${at}.to`, rule?.to),
-      when: (Array.isArray(rule?.when) ? rule.when : []).filter(
-        (_, j) => !isFaulty(reading, `${at}.when[${j}]`),
-      ),
-    },
-  ];
+  const to = readEntries<AuthorizationOperation>(reading, `${at}.to`, rule?.to);
+  const given = Array.isArray(rule?.when) ? rule.when : [];
+  const when = given.filter((_, j) => !isFaulty(reading, `${at}.when[${j}]`));
+  return [{ name, ...completed(from, when, reading.namespace), to }];
 }
 
 function nameOf(rule: AuthorizationRuleSpec | null, i: number): string {
@@ -141,16 +136,30 @@ function isFaulty({ faults }: Reading, at: string): boolean {
   );
 }
 
-/** Names alone are of the policy's namespace. */
-function completed(source: AuthorizationSource, namespace: string): AuthorizationSource {
-  const { serviceAccounts, notServiceAccounts } = source;
+/** Names of service accounts that stand alone are of the policy's namespace. */
+function completed(
+  from: readonly AuthorizationSource[],
+  when: readonly AuthorizationCondition[],
+  namespace: string,
+): Pick<AuthorizationRule, 'from' | 'when'> {
   const complete = (names: string[]) =>
-    names.map((name) => (name.includes('/') ? name : `${namespace}/${name}`));
+    names.map((name) => (/[/*]/.test(name) ? name : `${namespace}/${name}`));
   return {
-    ...source,
-    ...(serviceAccounts === undefined ? {} : { serviceAccounts: complete(serviceAccounts) }),
-    ...(notServiceAccounts === undefined
-      ? {}
-      : { notServiceAccounts: complete(notServiceAccounts) }),
+    from: from.map((one) => mapped(one, ['serviceAccounts', 'notServiceAccounts'], complete)),
+    when: when.map((one) =>
+      one.key === 'source.serviceAccount' ? mapped(one, ['values', 'notValues'], complete) : one,
+    ),
   };
+}
+
+function mapped<K extends string, T extends Partial<Record<K, string[]>>>(
+  object: T,
+  fields: readonly K[],
+  change: (values: string[]) => string[],
+): T {
+  const changed = fields.flatMap((field) => {
+    const values = object[field];
+    return values === undefined ? [] : [[field, change(values)] as const];
+  });
+  return { ...object, ...Object.fromEntries(changed) };
 }
