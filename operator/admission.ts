@@ -8,10 +8,11 @@ import type { OperatorConfig } from './config.ts';
 import { grantIdentityAccess } from './controllers/identity-access.ts';
 import { webhookPaths, type HandlerDeps } from './inject/admission.ts';
 import { createNamespaceHandler } from './inject/namespace-handler.ts';
+import { limitEvents } from './inject/limited-events.ts';
 import { createPodHandler } from './inject/pod-handler.ts';
 import { createValidateHandler } from './inject/validate-handler.ts';
 import { createWebhookServer, type WebhookServer } from './inject/webhook-server.ts';
-import type { View } from './model/view.ts';
+import type { PodEntry, View } from './model/view.ts';
 import type { ApiClient, EventRecorder } from './resources/api-client.ts';
 import type { Clock } from './resources/clock.ts';
 import type { Logger } from './resources/logger.ts';
@@ -35,11 +36,12 @@ export function createAdmission(deps: AdmissionDeps): WebhookServer {
   const { api, clock } = deps;
   const handlerDeps: HandlerDeps = {
     api,
-    events: deps.events,
+    events: limitEvents(deps.events, { clock, log: deps.logger }),
     ca: deps.ca,
     clock,
     getMesh: deps.getMesh,
     getNamespace: (name) => deps.view().namespaces.get(name) ?? null,
+    podsOf: (namespace) => podsOf(deps.view(), namespace),
     prepareNamespace: (namespace) => grantIdentityAccess(api, namespace),
     settings: {
       images: { proxy: deps.config.proxyImage, init: deps.config.initImage },
@@ -53,10 +55,14 @@ export function createAdmission(deps: AdmissionDeps): WebhookServer {
     clock,
     handlers: {
       [webhookPaths.pods]: createPodHandler(handlerDeps),
-      [webhookPaths.namespaces]: createNamespaceHandler({ api }),
+      [webhookPaths.namespaces]: createNamespaceHandler(handlerDeps),
       [webhookPaths.validate]: createValidateHandler(handlerDeps),
     },
   });
+}
+
+function podsOf(view: View, namespace: string): PodEntry[] {
+  return [...view.pods.values()].filter((pod) => pod.namespace === namespace);
 }
 
 /** Where sidecars find the discovery service: the ClusterIP first, so that DNS is not needed to start. */

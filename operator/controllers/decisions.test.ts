@@ -61,8 +61,26 @@ describe('a namespace', () => {
     ['is left alone where both agree', annotated('enabled', 'enabled'), undefined, true],
     ['that says nothing is left alone', namespaceOf('shop'), undefined, false],
   ])('%s', (_, namespace, mirror, meshed) => {
-    expect(decideNamespace(namespace, false)).toEqual({ mirror, meshed, complaint: '' });
+    expect(decideNamespace(namespace, false)).toEqual({
+      mirror,
+      meshed,
+      complaint: '',
+      podSecurity: null,
+    });
   });
+
+  it.each(['baseline', 'restricted'])(
+    'that enforces Pod Security %s is told why its pods will be refused, and what to do',
+    (level) => {
+      const namespace = annotated('enabled', 'enabled');
+      namespace.metadata.labels!['pod-security.kubernetes.io/enforce'] = level;
+      const { podSecurity } = decideNamespace(namespace, false);
+      expect(podSecurity).toContain('NET_ADMIN');
+      expect(podSecurity).toContain('pod-security.kubernetes.io/enforce=privileged');
+      namespace.metadata.annotations = { 'tsmesh.dev/inject': 'disabled' };
+      expect(decideNamespace(namespace, false).podSecurity).toBeNull();
+    },
+  );
 
   it('with a value that means nothing is left as it is, and told what is valid', () => {
     const decision = decideNamespace(annotated('maybe'), false);

@@ -3,6 +3,7 @@
 
 import { namespaceInjects, protectedNamespaces } from '../inject/eligibility.ts';
 import { mirrorInjection } from '../inject/namespace-handler.ts';
+import { podSecurityEvent } from '../inject/pod-security.ts';
 import { injectKey } from '../inject/settings.ts';
 import type { View } from '../model/view.ts';
 import { ApiError } from '../resources/api-client.ts';
@@ -17,6 +18,8 @@ export interface NamespaceDecision {
   meshed: boolean;
   /** Why annotation or label have no effect; empty where they have. */
   complaint: string;
+  /** Why pods of this namespace will not be admitted with a sidecar, and what to do; null: they will. */
+  podSecurity: string | null;
 }
 
 export async function reconcileNamespace(context: ControllerContext, name: string): Promise<void> {
@@ -26,6 +29,10 @@ export async function reconcileNamespace(context: ControllerContext, name: strin
   if (decision.complaint !== '') {
     const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
     context.events.event(target, 'Warning', 'InjectionRefused', decision.complaint);
+  }
+  if (decision.podSecurity !== null) {
+    const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
+    context.events.event(target, 'Warning', 'PodSecurityForbidsInjection', decision.podSecurity);
   }
   try {
     if (decision.mirror !== undefined) await writeMirror(context, name, decision.mirror);
@@ -43,12 +50,16 @@ export async function reconcileNamespace(context: ControllerContext, name: strin
 export function decideNamespace(namespace: Namespace, hasPods: boolean): NamespaceDecision {
   const { name, annotations = {}, labels = {} } = namespace.metadata;
   const mirrored = mirrorInjection(namespace, null);
-  if (!mirrored.ok) return { mirror: undefined, meshed: hasPods, complaint: mirrored.message };
+  if (!mirrored.ok) {
+    const complaint = mirrored.message;
+    return { mirror: undefined, meshed: hasPods, complaint, podSecurity: null };
+  }
   const value = mirrored.namespace.metadata.annotations?.[injectKey];
   const same = annotations[injectKey] === value && labels[injectKey] === value;
   const meshed = hasPods || (namespaceInjects(namespace) && !protectedNamespaces.includes(name));
   const mirror = same ? undefined : (value as NamespaceDecision['mirror']);
-  return { mirror, meshed, complaint: '' };
+  const podSecurity = meshed ? podSecurityEvent(namespace) : null;
+  return { mirror, meshed, complaint: '', podSecurity };
 }
 
 export function namespacesWithMeshedPods(view: View): Set<string> {

@@ -2,6 +2,7 @@
 // handlers are made of. Types and names only.
 
 import type { CaSource } from '../ca/types.ts';
+import type { PodEntry } from '../model/view.ts';
 import type { ApiClient, EventRecorder } from '../resources/api-client.ts';
 import type { Clock } from '../resources/clock.ts';
 import type { KubeObject, Namespace } from '../resources/kubernetes.ts';
@@ -63,6 +64,8 @@ export interface HandlerDeps {
   getNamespace: (name: string) => Namespace | null;
   settings: InjectionSettings;
   clock: Clock;
+  /** The living and the ended pods of a namespace, from the cache. */
+  podsOf: (namespace: string) => readonly PodEntry[];
   /** Gives the operator its rights on identity Secrets there (RoleBinding); called when they are missing. */
   prepareNamespace: (namespace: string) => Promise<void>;
 }

@@ -5,9 +5,12 @@ import { createRoot, loadAuthority } from '../ca/authority.ts';
 import { MemoryApi, MemoryEvents, TestClock } from '../ca/test-api.ts';
 import type { CertificateAuthority } from '../ca/types.ts';
 import { ApiError } from '../resources/api-client.ts';
+import { podEntry } from '../model/pod-entry.ts';
+import type { PodEntry } from '../model/view.ts';
 import type { Namespace, Pod, Secret } from '../resources/kubernetes.ts';
 import type { AdmissionRequest, HandlerDeps } from './admission.ts';
 import { applyPatch } from './json-patch.ts';
+import { limitEvents } from './limited-events.ts';
 import { createNamespaceHandler } from './namespace-handler.ts';
 import { createPodHandler } from './pod-handler.ts';
 import { namespaceOf, podOf } from './test-pods.ts';
@@ -22,11 +25,15 @@ function authority(): CertificateAuthority {
 
 function world() {
   const api = new MemoryApi();
+  for (const name of ['cart', 'other']) {
+    api.put('ServiceAccount', { metadata: { namespace: 'shop', name } });
+  }
   const events = new MemoryEvents();
   const state = {
     ca: authority() as CertificateAuthority | null,
     cached: namespaceOf() as Namespace | null,
     prepared: [] as string[],
+    pods: [] as PodEntry[],
   };
   const deps: HandlerDeps = {
     api,
@@ -43,6 +50,7 @@ function world() {
       version: 'v0.1.0',
     },
     clock: new TestClock(now),
+    podsOf: () => state.pods,
     prepareNamespace: async (namespace) => void state.prepared.push(namespace),
   };
   return { api, events, state, handle: createPodHandler(deps) };
@@ -89,7 +97,7 @@ describe('a pod', () => {
     const good = await w.handle(requestOf(podOf(), { dryRun: true }));
     expect(good.allowed && good.patch.length > 0).toBe(true);
     await w.handle(requestOf(podOf({ hostNetwork: true }), { dryRun: true }));
-    expect(w.api.objects.size).toBe(0);
+    expect(w.api.writes).toBe(0);
     expect(w.events.seen).toEqual([]);
   });
 
@@ -104,7 +112,7 @@ describe('a pod', () => {
         message: expect.stringContaining('HostNetwork'),
       },
     ]);
-    expect(w.api.objects.size).toBe(0);
+    expect(w.api.writes).toBe(0);
   });
 
   it('that is refused has the reason in the answer and in an Event', async () => {
@@ -194,11 +202,84 @@ describe('a pod', () => {
   });
 });
 
+describe('a review that nobody but an attacker wrote', () => {
+  const foreign = namespaceOf('bank', {}, {});
+  const asking = () => podOf({}, { 'tsmesh.dev/inject': 'enabled' });
+
+  it('makes nothing in a namespace that is not meshed', async () => {
+    const w = world();
+    w.state.cached = foreign;
+    w.api.put('Namespace', foreign);
+    const decision = await w.handle(requestOf(asking(), { namespace: 'bank' }));
+    expect(decision.allowed).toBe(true);
+    expect(w.api.writes).toBe(0);
+    expect(w.state.prepared).toEqual([]);
+  });
+
+  it('makes a Secret where the first meshed pod already is, as for any further pod', async () => {
+    const w = world();
+    w.state.cached = namespaceOf('shop', {}, {});
+    w.api.put('Namespace', w.state.cached);
+    const first = asking();
+    first.metadata = { ...first.metadata, name: 'first', namespace: 'shop' };
+    first.metadata.labels = { 'tsmesh.dev/injected': 'true' };
+    w.state.pods.push(podEntry(first));
+    await w.handle(requestOf(asking()));
+    expect(await w.api.get('Secret', 'shop', 'tsmesh-identity-cart')).not.toBeNull();
+  });
+
+  it('makes no identity of a service account that does not exist', async () => {
+    const w = world();
+    for (let i = 0; i < 20; i += 1) {
+      const decision = await w.handle(requestOf(podOf({ serviceAccountName: `invented-${i}` })));
+      expect(decision).toMatchObject({
+        allowed: false,
+        message: expect.stringContaining(`shop/invented-${i} does not exist`),
+      });
+    }
+    expect(w.api.writes).toBe(0);
+  });
+
+  it('makes no identity of the operator, and none in kube-system', async () => {
+    for (const name of ['tsmesh-system', 'kube-system']) {
+      const w = world();
+      w.state.cached = namespaceOf(name);
+      const pod = podOf({ serviceAccountName: 'tsmesh-operator' });
+      const decision = await w.handle(requestOf(pod, { namespace: name }));
+      expect(decision).toMatchObject({ allowed: false });
+      expect(w.api.writes).toBe(0);
+    }
+  });
+
+  it('does not fill the cluster with Events', () => {
+    const events = new MemoryEvents();
+    const time = { nowMs: 0 };
+    const said: string[] = [];
+    const log = { warn: (message: string) => void said.push(message) };
+    const limited = limitEvents(events, { clock: { nowMs: () => time.nowMs }, log });
+    const target = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'x' };
+    const flood = () => {
+      for (let i = 0; i < 500; i += 1) limited.event(target, 'Warning', 'R', String(i));
+    };
+    flood();
+    expect(events.seen).toHaveLength(100);
+    expect(said).toHaveLength(1);
+    time.nowMs = 10_000;
+    flood();
+    expect(events.seen.length).toBeGreaterThan(130);
+    expect(events.seen.length).toBeLessThan(160);
+  });
+});
+
 describe('a namespace', () => {
   const key = 'tsmesh.dev/inject';
 
-  async function write(after: Namespace, before: Namespace | null = null, api = new MemoryApi()) {
-    const handle = createNamespaceHandler({ api });
+  async function write(
+    after: Namespace,
+    before: Namespace | null = null,
+    pods: readonly PodEntry[] = [],
+  ) {
+    const handle = createNamespaceHandler({ podsOf: () => pods });
     const decision = await handle(requestOf(after, { oldObject: before }));
     const metadata = decision.allowed ? applyPatch(after, decision.patch).metadata : null;
     return {
@@ -249,7 +330,7 @@ describe('a namespace', () => {
   });
 
   it('says how many running pods need a restart, and the command', async () => {
-    const api = new MemoryApi();
+    const pods: PodEntry[] = [];
     const add = (name: string, kind: string, parts: Partial<Pod> = {}) => {
       const pod = podOf();
       pod.metadata = {
@@ -258,19 +339,19 @@ describe('a namespace', () => {
         namespace: 'shop',
         ownerReferences: [{ apiVersion: 'v1', kind, name: 'o', uid: 'u', controller: true }],
       };
-      api.put('Pod', { ...pod, ...parts });
+      pods.push(podEntry({ ...pod, ...parts }));
     };
     add('a', 'ReplicaSet');
     add('b', 'StatefulSet');
     add('c', 'ReplicaSet');
     add('d', 'Job');
     add('done', 'Job', { status: { phase: 'Succeeded' } });
-    const { warnings } = await write(namespaceOf(), plain, api);
+    const { warnings } = await write(namespaceOf(), plain, pods);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toContain('4 running pods of shop have no sidecar');
     expect(warnings[0]).toContain('kubectl -n shop rollout restart deployment,statefulset');
     expect(warnings[0]).toContain('1 of them');
-    expect((await write(both, both, api)).warnings).toEqual([]);
+    expect((await write(both, both, pods)).warnings).toEqual([]);
   });
 
   it('that enforces Pod Security is warned of', async () => {

@@ -2,23 +2,22 @@
 // valid, and says which running pods the change does not reach. The mirror itself is a pure function,
 // for the controller that repairs it.
 
-import { ApiError } from '../resources/api-client.ts';
-import type { Namespace, Pod } from '../resources/kubernetes.ts';
+import type { PodEntry } from '../model/view.ts';
+import type { Namespace } from '../resources/kubernetes.ts';
 import type { AdmissionHandler, HandlerDeps } from './admission.ts';
 import { namespaceInjects, protectedNamespaces } from './eligibility.ts';
-import { isInjected } from './inject-pod.ts';
 import { diff } from './json-patch.ts';
 import { podSecurityWarning } from './pod-security.ts';
 import { injectKey } from './settings.ts';
 
-export function createNamespaceHandler(deps: Pick<HandlerDeps, 'api'>): AdmissionHandler {
+export function createNamespaceHandler(deps: Pick<HandlerDeps, 'podsOf'>): AdmissionHandler {
   return async (request) => {
     const namespace = request.object as Namespace | null;
     if (namespace === null) return { allowed: true, patch: [], warnings: [] };
     const before = request.oldObject as Namespace | null;
     const mirrored = mirrorInjection(namespace, before);
     if (!mirrored.ok) return { allowed: false, message: mirrored.message, warnings: [] };
-    const warnings = await warningsOf(deps, mirrored.namespace, before);
+    const warnings = warningsOf(deps, mirrored.namespace, before);
     return { allowed: true, patch: diff(namespace, mirrored.namespace), warnings };
   };
 }
@@ -64,34 +63,27 @@ function withValue(
   return rest;
 }
 
-async function warningsOf(
-  deps: Pick<HandlerDeps, 'api'>,
+function warningsOf(
+  deps: Pick<HandlerDeps, 'podsOf'>,
   namespace: Namespace,
   before: Namespace | null,
-): Promise<string[]> {
+): string[] {
   const now = namespaceInjects(namespace);
   const was = before !== null && namespaceInjects(before);
   if (now === was) return [];
   const security = now ? podSecurityWarning(namespace) : null;
-  const restart = before === null ? null : await restartWarning(deps, namespace, now);
+  const restart = before === null ? null : restartWarning(deps, namespace, now);
   return [restart, security].filter((warning) => warning !== null);
 }
 
 /** Which pods go on as they are, and the command that changes it; null: none do. */
-async function restartWarning(
-  deps: Pick<HandlerDeps, 'api'>,
+function restartWarning(
+  deps: Pick<HandlerDeps, 'podsOf'>,
   namespace: Namespace,
   enabled: boolean,
-): Promise<string | null> {
+): string | null {
   const { name } = namespace.metadata;
-  let pods: Pod[];
-  try {
-    pods = await deps.api.list<Pod>('Pod', name);
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    return `the running pods of ${name} could not be listed (${error.message}); they go on as they are until restarted`;
-  }
-  const stale = pods.filter((pod) => isRunning(pod) && isInjected(pod) !== enabled);
+  const stale = deps.podsOf(name).filter((pod) => isRunning(pod) && pod.meshed !== enabled);
   if (stale.length === 0) return null;
   const count = stale.length === 1 ? '1 running pod' : `${stale.length} running pods`;
   const state = enabled ? 'no sidecar' : 'a sidecar still';
@@ -99,16 +91,13 @@ async function restartWarning(
 }
 
 /** `kubectl rollout restart` of every kind that can be restarted; other pods have to be deleted. */
-function restartCommand(namespace: string, pods: Pod[]): string {
+function restartCommand(namespace: string, pods: readonly PodEntry[]): string {
   const names: Record<string, string> = {
     ReplicaSet: 'deployment',
     StatefulSet: 'statefulset',
     DaemonSet: 'daemonset',
   };
-  const kinds = pods.map((pod) => {
-    const owner = pod.metadata.ownerReferences?.find((ref) => ref.controller === true);
-    return names[owner?.kind ?? ''];
-  });
+  const kinds = pods.map((pod) => names[pod.workload.split('/')[0]!]);
   const types = [...new Set(kinds.filter((kind) => kind !== undefined))].toSorted();
   const others = kinds.filter((kind) => kind === undefined).length;
   const commands = [];
@@ -117,8 +106,6 @@ function restartCommand(namespace: string, pods: Pod[]): string {
   return commands.join('; ');
 }
 
-function isRunning(pod: Pod): boolean {
-  const phase = pod.status?.phase;
-  const over = phase === 'Succeeded' || phase === 'Failed';
-  return !over && pod.metadata.deletionTimestamp === undefined && pod.spec.hostNetwork !== true;
+function isRunning(pod: PodEntry): boolean {
+  return pod.alive && !pod.terminating && !pod.hostNetwork;
 }

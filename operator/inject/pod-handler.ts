@@ -46,7 +46,7 @@ async function decide(
 ): Promise<AdmissionDecision> {
   const result = inject(deps, subject);
   if (result.result !== 'injected') return ended(deps, request, { ...subject, result });
-  if (request.dryRun !== true) {
+  if (request.dryRun !== true && isMeshed(deps, subject.namespace)) {
     const namespace = subject.namespace.metadata.name;
     const problem = await ensureIdentity(deps, namespace, result.serviceAccount);
     if (problem !== null) {
@@ -89,6 +89,16 @@ function ended(
   return { allowed: true, patch: result.patch, warnings: [] };
 }
 
+/**
+ * Anybody who reaches the webhook's port can write a review of a pod that never will be: it must not make
+ * the operator do anything in a namespace that is no part of the mesh. The first pod that asks for itself
+ * there gets its Secret from the controllers, once it exists.
+ */
+function isMeshed(deps: HandlerDeps, namespace: Namespace): boolean {
+  if (namespaceInjects(namespace)) return true;
+  return deps.podsOf(namespace.metadata.name).some((pod) => pod.meshed && pod.alive);
+}
+
 /** Null when the Secret is there; else why not, in words. */
 async function ensureIdentity(
   deps: HandlerDeps,
@@ -97,6 +107,10 @@ async function ensureIdentity(
 ): Promise<string | null> {
   const ref = { namespace, serviceAccount };
   try {
+    // The API server has looked before it asks; whoever invents service accounts is not the API server.
+    if ((await deps.api.get('ServiceAccount', namespace, serviceAccount)) === null) {
+      return `service account ${namespace}/${serviceAccount} does not exist`;
+    }
     await withGrant(deps, namespace, () =>
       ensureIdentitySecret(deps, ref, deps.clock.wallTimeMs()),
     );
