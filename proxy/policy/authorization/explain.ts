@@ -15,7 +15,10 @@ export interface RuleExplanation {
   readonly matches: boolean;
   /** Positions in `readings` for which it holds. */
   readonly holdsFor: readonly number[];
-  /** `from[0].namespaces: the caller's namespace is web`; several joined by `; `; empty where nothing fails. */
+  /**
+   * For the first reading that it does not hold for: `from[0].namespaces: the caller's namespace is web`, several
+   * joined by `; `; empty where it holds for all.
+   */
   readonly why: string;
 }
 
@@ -62,11 +65,13 @@ function explainRule(
 ): RuleExplanation {
   const holdsFor = facts.flatMap((one, i) => (ruleHolds(rule, one) ? [i] : []));
   const needed = rule.action === 'ALLOW' ? facts.length : 1;
-  const reasons = new Set(facts.flatMap((one) => whyNot(rule, one)));
+  // Of many readings the first that fails tells enough, and is the one as sent where that fails.
+  const failing = facts.findIndex((_, i) => !holdsFor.includes(i));
+  const reasons = failing < 0 ? [] : whyNot(rule, facts[failing]!);
   return {
     rule: rule.ref.rule,
     matches: holdsFor.length >= needed,
     holdsFor,
-    why: [...reasons].join('; '),
+    why: reasons.join('; '),
   };
 }

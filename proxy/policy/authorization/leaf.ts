@@ -107,6 +107,12 @@ export function conditionLeaves(
 ): Leaf[] {
   const leaves = new Leaves(place, action);
   const name = headerOf(condition.key);
+  // Not among the fields of a request; as a host it is read without case and default port.
+  if (name === 'host') {
+    leaves.add('values', condition.values, hosts);
+    leaves.add('notValues', condition.notValues, hosts);
+    return leaves.list;
+  }
   if (name !== null) {
     const match = fieldMatcher(name, condition, action);
     const ask: Ask = ({ fields }) => (fields === null ? null : match.test(fields));
