@@ -244,6 +244,22 @@ const inbound = {
     hint: 'see the policy named here',
     level: 'info',
   },
+  'ambiguous-path': {
+    httpStatus: 400,
+    grpcStatus: grpc.invalidArgument,
+    flag: 'AP',
+    message: 'apps may read this path in different ways, and the mesh refuses such paths',
+    hint: 'write the path plainly, or set authorization.ambiguousPaths of Mesh default to AllReadings',
+    level: 'info',
+  },
+  'denied-by-peer': {
+    httpStatus: 403,
+    grpcStatus: grpc.permissionDenied,
+    flag: 'PP',
+    message: 'the sidecar of the called pod refused it by policy',
+    hint: 'see the policy named here, and the log of that sidecar',
+    level: 'info',
+  },
   'mtls-disabled': {
     httpStatus: 403,
     grpcStatus: grpc.permissionDenied,
@@ -293,14 +309,6 @@ const limits = {
     flag: 'HC',
     message: 'the head of the answer is larger than the caller says it takes',
     hint: 'shorten header fields, or raise the caller’s SETTINGS_MAX_HEADER_LIST_SIZE',
-    level: 'info',
-  },
-  'body-too-large': {
-    httpStatus: 413,
-    grpcStatus: grpc.resourceExhausted,
-    flag: 'BL',
-    message: 'the request body is larger than the sidecar accepts here',
-    hint: 'send it in parts',
     level: 'info',
   },
   'request-incomplete': {

@@ -9,7 +9,7 @@ import type {
   StreamListener,
 } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import type { Io } from '../net/link.ts';
+import { isExpired, type Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { StreamTaker } from '../pool/peer.ts';
@@ -168,13 +168,16 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
 
   /** Its connection was ended with the certificate that had opened it. */
   isExpired(wallTimeMs: number): boolean {
-    const peer = this.connection?.link.peer ?? null;
-    return peer !== null && peer.notAfterMs <= wallTimeMs;
+    return isExpired(this.connection?.link.peer ?? null, wallTimeMs);
   }
 
   private fail(failure: Failure): void {
     if (this.over) return;
     this.owner.onFailed(this, failure);
+  }
+
+  private get isToPeer(): boolean {
+    return this.connection !== null && this.connection.link.peer !== null;
   }
 
   /** Where it was, and what was wrong with what came from there. */
@@ -193,7 +196,8 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     const outcome: Outcome = unsent
       ? { type: 'unprocessed' }
       : { type: 'reset', reused: this.reused && reason === 'closed' };
-    return { outcome, code: resetCodes[reason], detail };
+    const code = reason === 'insecure' && this.isToPeer ? 'denied-by-peer' : resetCodes[reason];
+    return { outcome, code, detail };
   }
 }
 

@@ -3,8 +3,9 @@
 
 import type { Refusal } from '../codec/session.ts';
 import { codeOfUnreadable, errorSpec, type ProxyErrorCode } from '../errors.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
+import { noGrpcStatus, type Series } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
+import type { LocalReply } from './local-reply.ts';
 
 /** A connection that was not carried. */
 export function logRefusedConnection(
@@ -12,10 +13,23 @@ export function logRefusedConnection(
   code: ProxyErrorCode,
   detail: string,
 ): void {
-  context.series.error(code);
-  const { accessLog } = context.deps;
-  if (!accessLog.wants(true)) return;
-  accessLog.write({ ...emptyEntry(context), flag: errorSpec(code).flag, detail });
+  logRefusal(context, { code, detail });
+}
+
+/** The same, with the policy that refused it. */
+export function logRefusal(context: ExchangeContext, reply: LocalReply): void {
+  const { series, deps, peerFacts } = context;
+  countError(series, reply);
+  if (!deps.accessLog.wants(true)) return;
+  const { code, detail, by } = reply;
+  const mtls = peerFacts !== null;
+  const { flag } = errorSpec(code);
+  deps.accessLog.write({ ...emptyEntry(context), mtls, flag, detail, ...by });
+}
+
+export function countError(series: Series, { code, by }: LocalReply): void {
+  series.error(code);
+  if (by !== undefined) series.decision('denied', by.policy, by.rule, by.reason);
 }
 
 /** What came was no request that could be read: the codec answered, or ended the connection. */

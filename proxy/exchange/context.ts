@@ -1,5 +1,6 @@
 // What the exchanges of one downstream connection share, and what all of a sidecar share.
 
+import type { RequestHead } from '../codec/session.ts';
 import type { Io, PeerFacts } from '../net/link.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { StreamTaker } from '../pool/peer.ts';
@@ -7,6 +8,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters, Direction, Series } from '../telemetry/counters.ts';
+import type { LocalReply } from './local-reply.ts';
 
 /** Where streams to endpoints come from: the pool. */
 export interface StreamSource {
@@ -23,6 +25,16 @@ export interface ExchangeDeps {
   store: Pick<Store, 'snapshot'>;
 }
 
+/** A request that has not come to its end, in a list with the others of its connection. */
+export interface Ongoing {
+  earlier: Ongoing | null;
+  later: Ongoing | null;
+  /** As it is sent on. */
+  readonly request: RequestHead;
+  /** It may not go on: the caller is told, if that is still possible, or hears a reset. */
+  refuse(reply: LocalReply): void;
+}
+
 export interface ExchangeContext {
   deps: ExchangeDeps;
   direction: Direction;
@@ -31,8 +43,10 @@ export interface ExchangeContext {
   destination: string;
   /** Verified identity of the caller (inbound over mTLS), or empty. */
   peer: string;
-  /** When the certificates of the connection end, Unix milliseconds; null in plaintext. */
-  peerNotAfterMs: number | null;
+  /** Null in plaintext, and outbound. */
+  peerFacts: PeerFacts | null;
+  /** The newest of the requests under way. */
+  ongoing: Ongoing | null;
   /** Requests not finished yet, for draining. */
   active: { requests: number };
 }
@@ -56,7 +70,8 @@ export function contextOf(
     series: deps.counters.series(direction, destination),
     destination,
     peer: peer?.id ?? '',
-    peerNotAfterMs: peer?.notAfterMs ?? null,
+    peerFacts: peer,
+    ongoing: null,
     active,
   };
 }

@@ -6,11 +6,11 @@ import { errorSpec } from '../errors.ts';
 import type { Link } from '../net/link.ts';
 import { SessionConnection, type ConnectionOwner } from '../net/session-connection.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
-import type { ExchangeContext } from './context.ts';
+import type { ExchangeContext, Ongoing } from './context.ts';
 import { Exchange } from './exchange.ts';
-import { sendLocalReply, sendRedirect } from './local-reply.ts';
+import { sendLocalReply, sendRedirect, type LocalReply } from './local-reply.ts';
 import type { Plan } from './plan.ts';
-import { logUnreadable } from './connection-log.ts';
+import { countError, logUnreadable } from './connection-log.ts';
 import { logRequest, notCarried } from './request-log.ts';
 
 type AnsweredPlan = Exclude<Plan, { type: 'forward' | 'unprocessed' }>;
@@ -52,6 +52,17 @@ export class Downstream implements ConnectionOwner {
 
   destroy(): void {
     this.driver.destroy();
+  }
+
+  /** Asks for each request under way whether it may go on; returns how many there were. */
+  judgeAnew(judge: (request: RequestHead) => LocalReply | null): number {
+    const all: Ongoing[] = [];
+    for (let one = this.context.ongoing; one !== null; one = one.earlier) all.push(one);
+    for (const one of all) {
+      const refusal = judge(one.request);
+      if (refusal !== null) one.refuse(refusal);
+    }
+    return all.length;
   }
 
   onServed(): void {
@@ -97,7 +108,7 @@ export class Downstream implements ConnectionOwner {
       refusal?.grpc === true ? errorSpec(refusal.reply.code).grpcStatus : noGrpcStatus;
     const mtls = this.link.peer !== null;
     series.request({ status, grpcStatus, latencyMs: 0, mtls });
-    if (refusal !== null) series.error(refusal.reply.code);
+    if (refusal !== null) countError(series, refusal.reply);
     if (!deps.accessLog.wants(refusal !== null)) return;
     const error = refusal?.reply ?? null;
     const request = { head, route: plan.route, status, mtls, error };

@@ -255,7 +255,8 @@ class Stage {
       series: this.counters.series('outbound', 'cart'),
       destination: 'cart',
       peer: '',
-      peerNotAfterMs: null,
+      peerFacts: null,
+      ongoing: null,
       active: this.active,
     };
   }

@@ -11,6 +11,7 @@ import type {
   StreamListener,
 } from '../codec/session.ts';
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { isExpired } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
@@ -19,19 +20,29 @@ import type { Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
-import type { ExchangeContext } from './context.ts';
-import { grpcStatusFields, grpcStatusOf, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
-import { sendLocalReply, type LocalReply } from './local-reply.ts';
-import { tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
+import { countError } from './connection-log.ts';
+import type { ExchangeContext, Ongoing } from './context.ts';
+import { denialOf } from './denial.ts';
+import { grpcStatusOf, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
+import { grpcTrailers, replyOfPeer, sendLocalReply, type LocalReply } from './local-reply.ts';
+import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { RequestBody } from './request-body.ts';
 import { logRequest } from './request-log.ts';
 import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
+
 /** Timers of servers are not exact. */
 const deadlineSlackMs = 5;
+/** Of refusals by policy (errors.ts), where gRPC says them. */
+const grpcDenials: ReadonlySet<number> = new Set([3, 7]);
 
-export class Exchange extends Deadline implements StreamListener<RequestHead>, AttemptOwner {
+export class Exchange
+  extends Deadline
+  implements StreamListener<RequestHead>, AttemptOwner, Ongoing
+{
+  earlier: Ongoing | null = null;
+  later: Ongoing | null = null;
   private readonly context: ExchangeContext;
   private readonly plan: ForwardPlan;
   private readonly stream: ServerStream;
@@ -52,6 +63,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   private endpoint: EndpointHandle | null = null;
   private sentOverMtls = false;
   private error: LocalReply | null = null;
+  /** What the peer's sidecar said in refusing it. */
+  private deniedByPeer: LocalReply | null = null;
 
   constructor(context: ExchangeContext, plan: ForwardPlan, stream: ServerStream, end: boolean) {
     super();
@@ -65,6 +78,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   start(): void {
     this.plan.budget.inFlight += 1;
     this.context.active.requests += 1;
+    this.link();
     // An answer decides what comes behind a head that asks for a tunnel: until then it is all there is.
     if (this.body.ended || asksForTunnel(this.plan.head)) this.startTimeout();
     this.tryNext(null, false, 0);
@@ -82,6 +96,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   }
 
   onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
+    stripMeshFields(fields, this.context.direction === 'inbound');
     this.body.takeTrailers(fields, neverIndexed);
     this.onRequestEnd();
   }
@@ -90,10 +105,27 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.dropAttempt(reason === 'timeout' ? 'timeout' : 'cancelled');
     this.body.discard();
     if (this.finished) return;
-    const { peerNotAfterMs, deps } = this.context;
-    const expired = peerNotAfterMs !== null && peerNotAfterMs <= deps.io.clock.wallTimeMs();
     this.status = 0;
-    this.finish({ code: expired ? 'certificate-expired' : 'client-closed', detail: '' });
+    this.finish(this.causeOf(reason));
+  }
+
+  private causeOf(reason: ResetReason): LocalReply {
+    const { peerFacts, deps } = this.context;
+    if (reason === 'protocol')
+      return { code: 'bad-request', detail: 'the body is not framed right' };
+    const expired = isExpired(peerFacts, deps.io.clock.wallTimeMs());
+    return { code: expired ? 'certificate-expired' : 'client-closed', detail: '' };
+  }
+
+  // From whoever judges requests under way anew.
+
+  get request(): RequestHead {
+    return this.plan.head;
+  }
+
+  refuse(reply: LocalReply): void {
+    this.dropAttempt('cancelled');
+    this.giveUp(reply, this.isForPeer ? 'insecure' : 'cancelled');
   }
 
   onDrained(): void {
@@ -126,6 +158,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   }
 
   onInterim(head: ResponseHead): void {
+    if (!this.fromPeer) stripMeshFields(head.fields, false);
     this.stream.sendHead(head, false);
   }
 
@@ -150,6 +183,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
 
   onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     if (this.plan.grpc) this.grpcStatus = grpcStatusOf(fields);
+    if (!this.fromPeer) stripMeshFields(fields, false);
+    else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
     this.stream.sendTrailers(fields, neverIndexed);
     this.onAnswerEnd();
   }
@@ -283,6 +318,20 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     return status === 503 || (end && this.plan.grpc);
   }
 
+  private mayDeny({ status }: ResponseHead, end: boolean): boolean {
+    return status === 403 || status === 400 || (end && grpcDenials.has(this.grpcStatus));
+  }
+
+  private hearDenial(fields: Fields): void {
+    const by = denialOf(fields);
+    if (by !== null) this.deniedByPeer = replyOfPeer(by);
+  }
+
+  /** The answer comes from a sidecar that proved who it is: what it says of itself may stay. */
+  private get fromPeer(): boolean {
+    return this.sentOverMtls;
+  }
+
   /** Why there may be another attempt; null: there is none. */
   private repeatKind(outcome: Outcome): 'safe' | 'policy' | null {
     const { retry, budget, head } = this.plan;
@@ -323,6 +372,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     this.status = head.status;
     this.body.forget();
     if (isTunnel(plan.head, head.status)) this.context.deps.io.wheel.cancel(this);
+    if (!this.fromPeer) stripMeshFields(head.fields, false);
+    else if (this.mayDeny(head, end)) this.hearDenial(head.fields);
     let passed = head;
     if (plan.responseHeaders !== null)
       passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
@@ -345,7 +396,7 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   }
 
   private onAnswerEnd(): void {
-    if (!this.finished) this.finish(null);
+    if (!this.finished) this.finish(this.deniedByPeer);
   }
 
   private onRequestEnd(): void {
@@ -392,8 +443,8 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
   }
 
   /** Ends a gRPC answer that has begun: what the client got so far stays of use. */
-  private breakOff({ code, detail }: LocalReply): void {
-    this.stream.sendTrailers(grpcStatusFields(code, detail));
+  private breakOff(reply: LocalReply): void {
+    this.stream.sendTrailers(grpcTrailers(reply));
     if (!this.body.ended) this.stream.reset('cancelled');
   }
 
@@ -406,14 +457,31 @@ export class Exchange extends Deadline implements StreamListener<RequestHead>, A
     if (this.attempt !== null) this.leave(this.attempt);
     plan.budget.inFlight -= 1;
     context.active.requests -= 1;
+    this.unlink();
     const { series } = context;
-    if (error !== null) series.error(error.code);
+    if (error !== null) countError(series, error);
     const latencyMs = io.clock.nowMs() - this.startedMs;
     const mtls = this.usedMtls();
     series.request({ status: this.status, grpcStatus: this.grpcStatus, latencyMs, mtls });
     series.bytes(this.body.totalBytes, this.receivedBytes);
     const failed = error !== null || this.status >= 500;
     if (context.deps.accessLog.wants(failed)) this.log(latencyMs, mtls);
+  }
+
+  private link(): void {
+    const { context } = this;
+    this.earlier = context.ongoing;
+    if (context.ongoing !== null) context.ongoing.later = this;
+    context.ongoing = this;
+  }
+
+  private unlink(): void {
+    const { earlier, later, context } = this;
+    if (later === null) context.ongoing = earlier;
+    else later.earlier = earlier;
+    if (earlier !== null) earlier.later = later;
+    this.earlier = null;
+    this.later = null;
   }
 
   private usedMtls(): boolean {

@@ -38,6 +38,45 @@ export function withoutDeclined(head: ResponseHead): ResponseHead {
   return { ...head, status: Number(parts[1]), fields, contentLength };
 }
 
+const meshPrefix = 'tsmesh-';
+/** Names of the client's certificate in the form Envoy made common; set by the mesh only. */
+export const clientCertHeader = 'x-forwarded-client-cert';
+
+/**
+ * Takes out, in place, what only sidecars may say: of whatever comes from anything else. `clientCert`: the
+ * certificate's field too, which an app may send on but nobody may forge.
+ */
+export function stripMeshFields(fields: Fields, clientCert: boolean): void {
+  for (let i = 0; i < fields.length; i += 2)
+    if (isMeshName(fields[i]!, clientCert)) {
+      stripFrom(fields, i, clientCert);
+      return;
+    }
+}
+
+function stripFrom(fields: Fields, from: number, clientCert: boolean): void {
+  let kept = from;
+  for (let i = from; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (isMeshName(name, clientCert)) continue;
+    fields[kept] = name;
+    fields[kept + 1] = fields[i + 1]!;
+    kept += 2;
+  }
+  fields.length = kept;
+}
+
+function isMeshName(name: string, clientCert: boolean): boolean {
+  switch (name.charCodeAt(0)) {
+    case 0x74: // t
+      return name.startsWith(meshPrefix);
+    case 0x78: // x
+      return clientCert && name === clientCertHeader;
+    default:
+      return false;
+  }
+}
+
 function without(fields: Fields, name: string): Fields {
   const kept: Fields = [];
   for (let i = 0; i < fields.length; i += 2)
@@ -52,7 +91,7 @@ export function tellsUnreached({ fields }: ResponseHead): boolean {
   return fieldLine(fields, unreachedField) !== undefined;
 }
 
-/** Taken out of what an app says, which cannot know, and out of what a client gets. */
+/** For the caller's sidecar only: taken out of what its app gets. */
 export function withoutUnreached(head: ResponseHead): ResponseHead {
   return tellsUnreached(head) ? { ...head, fields: without(head.fields, unreachedField) } : head;
 }

@@ -14,7 +14,7 @@ import { OpenUpstream, type OpenDeps } from './open-upstream.ts';
 /**
  * `opaque`: nothing is looked at. `http` and `http2`: declared, the client speaks first, TLS is let through opaquely;
  * the other version is taken too, and what is neither is answered in the declared one. `detect`: undeclared. `refuse`:
- * as detect, but no upstream is ever opened.
+ * as detect, but no upstream is ever opened for who is silent.
  */
 export type RaceMode = 'opaque' | 'http' | 'http2' | 'detect' | 'refuse';
 
@@ -38,6 +38,8 @@ export interface RaceInput {
   link: Link;
   io: Io;
   mode: RaceMode;
+  /** False: what would become a tunnel fails as `policy-denied`. Always so with `refuse`. */
+  mayTunnel: boolean;
   /** Silence after which the upstream is opened (`detect`) or the client let go (`refuse`). */
   detectMs: number;
   open: OpenDeps;
@@ -99,7 +101,7 @@ export class Race extends Deadline {
   onDeadline(nowMs: number): void {
     if (this.done) return;
     if (this.input.mode === 'refuse') {
-      this.fail('client-closed', 'silent');
+      this.fail('policy-denied', 'silent');
       return;
     }
     const began = this.clientBytes !== null;
@@ -164,7 +166,7 @@ export class Race extends Deadline {
     this.input.io.wheel.cancel(this);
     this.clientBytes = this.clientPeek?.stop() ?? null;
     this.clientPeek = null;
-    if (this.input.mode === 'refuse') this.fail('client-closed', 'not HTTP');
+    if (!this.input.mayTunnel) this.fail('policy-denied', 'not HTTP');
     else if (this.upstream !== null) this.finishTunnel(this.upstream);
     else if (this.opening === null) this.openUpstream();
   }

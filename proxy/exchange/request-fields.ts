@@ -3,7 +3,12 @@
 
 import { headers } from '../api/constants.ts';
 import type { Fields } from '../codec/session.ts';
-import { appProtocolField, targetFormField } from './mesh-fields.ts';
+import {
+  appProtocolField,
+  clientCertHeader,
+  stripMeshFields,
+  targetFormField,
+} from './mesh-fields.ts';
 
 export interface RequestFacts {
   grpc: boolean;
@@ -16,8 +21,6 @@ export interface RequestFacts {
 }
 
 const meshPrefix = 'tsmesh-';
-/** Names of the client's certificate in the form Envoy made common; set by the mesh only. */
-export const clientCertHeader = 'x-forwarded-client-cert';
 
 /** `inbound`: strips the certificate header too, which an app may send on but nobody may forge. */
 export function readFields(fields: Fields, inbound: boolean): RequestFacts {
@@ -47,7 +50,7 @@ export function readFields(fields: Fields, inbound: boolean): RequestFacts {
       default:
     }
   }
-  if (forbidden) strip(fields, inbound);
+  if (forbidden) stripMeshFields(fields, inbound);
   return facts;
 }
 
@@ -56,16 +59,4 @@ function isGrpc(contentType: string): boolean {
   if (!contentType.startsWith('application/grpc')) return false;
   const next = contentType[16];
   return next === undefined || next === '+' || next === ';';
-}
-
-function strip(fields: Fields, inbound: boolean): void {
-  let kept = 0;
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!;
-    if (name.startsWith(meshPrefix) || (inbound && name === clientCertHeader)) continue;
-    fields[kept] = name;
-    fields[kept + 1] = fields[i + 1]!;
-    kept += 2;
-  }
-  fields.length = kept;
 }

@@ -52,6 +52,7 @@ export function logRequest(context: ExchangeContext, request: Logged, carried: C
     mtls,
     flag: error === null ? '' : errorSpec(error.code).flag,
     detail: error === null ? '' : error.detail,
+    ...error?.by,
     ...carried,
   });
 }

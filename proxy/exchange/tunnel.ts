@@ -1,11 +1,13 @@
 // One opaque connection through the sidecar, from the first byte on: relays, counts and logs it. How its
 // upstream was chosen and opened is settled before.
 
-import { errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { errorSpec } from '../errors.ts';
 import { Relay } from '../net/relay.ts';
-import type { Link, PeerFacts } from '../net/link.ts';
-import { emptyEntry } from './connection-log.ts';
+import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
+import { countError, emptyEntry } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
+import { readOpaqueDenial } from './denial.ts';
+import { replyOfPeer, type LocalReply } from './local-reply.ts';
 
 export interface TunnelOwner {
   onTunnelDone(tunnel: Tunnel): void;
@@ -19,6 +21,7 @@ export class Tunnel {
   private readonly relay: Relay;
   /** Read while the socket is open: afterwards nobody knows. */
   private readonly endpoint: string;
+  private refusal: LocalReply | null = null;
 
   constructor(
     context: ExchangeContext,
@@ -34,12 +37,14 @@ export class Tunnel {
     this.endpoint = `${remoteAddress}:${remotePort}`;
     context.series.connection(this.mtls);
     const joined = { a: links.downstream, b: links.upstream };
+    const mayBeRefused = context.direction === 'outbound' && links.upstream.peer !== null;
     this.relay = new Relay(joined, first, context.deps.io, {
+      ...(mayBeRefused ? { guard: (bytes: Buffer) => this.isOfApp(bytes) } : {}),
       onDone: (sent, received, broken) => {
         context.series.bytes(sent, received);
-        const code = broken && this.isExpired() ? 'certificate-expired' : null;
-        if (code !== null) context.series.error(code);
-        this.log(sent, received, code);
+        const error = this.refusal ?? (broken ? this.causeOfBreak() : null);
+        if (error !== null) countError(context.series, error);
+        this.log(sent, received, error);
         owner.onTunnelDone(this);
       },
     });
@@ -47,6 +52,23 @@ export class Tunnel {
 
   destroy(): void {
     this.relay.destroy();
+  }
+
+  /** A policy does not allow it any more. */
+  refuse(reply: LocalReply): void {
+    this.refusal = reply;
+    this.destroy();
+  }
+
+  /** False: the peer's sidecar refused the connection, and says why. */
+  private isOfApp(first: Buffer): boolean {
+    const by = readOpaqueDenial(first);
+    if (by === null) return true;
+    this.refusal = replyOfPeer(by);
+    // Not by the relay, which is perhaps still being made; at once, so that no orderly end goes before.
+    resetLink(this.downstream);
+    resetLink(this.upstream);
+    return false;
   }
 
   private get mtls(): boolean {
@@ -58,14 +80,14 @@ export class Tunnel {
   }
 
   /** DESIGN §5: at the latest at the end of the certificate that opened it. */
-  private isExpired(): boolean {
-    const { peer } = this;
-    return peer !== null && peer.notAfterMs <= this.context.deps.io.clock.wallTimeMs();
+  private causeOfBreak(): LocalReply | null {
+    const expired = isExpired(this.peer, this.context.deps.io.clock.wallTimeMs());
+    return expired ? { code: 'certificate-expired', detail: '' } : null;
   }
 
-  private log(sentBytes: number, receivedBytes: number, code: ProxyErrorCode | null): void {
+  private log(sentBytes: number, receivedBytes: number, error: LocalReply | null): void {
     const { deps } = this.context;
-    if (!deps.accessLog.wants(code !== null)) return;
+    if (!deps.accessLog.wants(error !== null)) return;
     deps.accessLog.write({
       ...emptyEntry(this.context),
       endpoint: this.endpoint,
@@ -73,7 +95,9 @@ export class Tunnel {
       durationMs: deps.io.clock.nowMs() - this.startedMs,
       sentBytes,
       receivedBytes,
-      flag: code === null ? '' : errorSpec(code).flag,
+      flag: error === null ? '' : errorSpec(error.code).flag,
+      detail: error?.detail ?? '',
+      ...error?.by,
     });
   }
 }

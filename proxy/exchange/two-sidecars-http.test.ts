@@ -599,7 +599,7 @@ describe('what is not in the mesh', () => {
     const refused = await call(direct);
     expect([refused.status, refused.headers['tsmesh-denied-by']]).toEqual([
       403,
-      'PeerAuthentication shop/strict',
+      'PeerAuthentication shop/strict; reason=mtls-required',
     ]);
     expect(refused.body.toString()).toContain('PeerAuthentication shop/strict');
     pair.callee.apply(workload({ mtls: 'PERMISSIVE' }));
@@ -640,7 +640,10 @@ describe('what is not in the mesh', () => {
       outbound: { policy: 'RegistryOnly', whenDisconnected: 'refuse' },
     });
     const refused = await call({ port: port(pair), agent: false });
-    expect([refused.status, refused.headers['tsmesh-denied-by']]).toEqual([502, 'example.org']);
+    expect([refused.status, refused.headers['tsmesh-denied-by']]).toEqual([
+      502,
+      'Mesh default; reason=registry-only',
+    ]);
   });
 
   it('never connects to its own ports', async () => {

@@ -259,6 +259,9 @@ describe('HTTP/2', () => {
     const stream = session.request(grpc);
     stream.end();
     const { headers } = await finish(stream);
-    expect(headers).toMatchObject({ 'grpc-status': '7', 'tsmesh-denied-by': 'Mesh default' });
+    expect(headers).toMatchObject({
+      'grpc-status': '7',
+      'tsmesh-denied-by': 'Mesh default; reason=mtls-required',
+    });
   });
 });

@@ -1,36 +1,30 @@
 // One connection to the pod: mesh peer, plaintext or the app's own TLS. Finds out which, asks the port's
-// mTLS mode, and hands it to HTTP or a tunnel. Its original destination is the only target it can reach.
+// mTLS mode and whether opaque bytes may come at all, and hands it to what carries it. Its original
+// destination is the only target it can reach.
 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { alpn, ports } from '../api/constants.ts';
 import type { InboundPort } from '../api/resources.ts';
-import { parseClientHello } from '../codec/client-hello.ts';
-import { detect, type Detected } from '../codec/detect.ts';
-import type { RequestHead, ServerSession } from '../codec/session.ts';
+import type { Detected } from '../codec/detect.ts';
 import type { ProxyErrorCode } from '../errors.ts';
+import { logRefusal } from '../exchange/connection-log.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
-import { Downstream } from '../exchange/downstream.ts';
+import { opaqueDenial } from '../exchange/denial.ts';
+import type { LocalReply } from '../exchange/local-reply.ts';
 import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
-import { logRefusedConnection } from '../exchange/connection-log.ts';
-import { Tunnel } from '../exchange/tunnel.ts';
 import type { Identity } from '../identity/store.ts';
-import { resetLink, type Link, type PeerFacts } from '../net/link.ts';
+import { isExpired, resetLink, type Link } from '../net/link.ts';
 import { afterHandshake, meshServer, peerFacts } from '../net/mesh-tls.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
-import type { EndpointHandle } from '../state/prepared.ts';
+import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
-import { planInbound, planLate, refusalOf } from './plan.ts';
+import { detectLate, firstSight, isTcp } from './first-bytes.ts';
+import { portOf, refusalOf, unknownPort } from './plan.ts';
 
-export interface InboundOwner {
-  readonly active: { requests: number };
-  readonly draining: boolean;
-  /** The app is about to end: nothing new reaches it. */
-  readonly refusing: boolean;
-  /** The one handle of an app's address and port. */
-  appAt(target: OriginalDestination): EndpointHandle;
+export interface InboundOwner extends CarriedOwner {
   onDone(connection: InboundConnection): void;
 }
 
@@ -43,8 +37,10 @@ export class InboundConnection extends Deadline {
   private race: Race | null = null;
   private peek: Peek | null = null;
   private tls: TLSSocket | null = null;
-  private downstream: Downstream | null = null;
-  private tunnel: Tunnel | null = null;
+  /** Made once it is settled who is at the other end. */
+  private carried: Carried | null = null;
+  /** The peer's sidecar was told why it is refused; it ends the connection. */
+  private told = false;
   private done = false;
   private lookedAgain = false;
 
@@ -80,41 +76,43 @@ export class InboundConnection extends Deadline {
 
   /** No new requests; open ones finish. */
   drain(): void {
-    this.downstream?.drain();
+    this.carried?.drain();
   }
 
   /** HTTP, or not known yet. */
   get mayCarryHttp(): boolean {
-    return this.tunnel === null;
+    return this.carried?.isTunnel !== true;
+  }
+
+  /** Policies have changed. Returns how much was judged. */
+  judgeAnew(): number {
+    return this.carried?.judgeAnew() ?? 0;
   }
 
   /** The own certificate changed: what the peer asks next belongs on a new connection. */
   onIdentityChange(generation: number): void {
     const { peer } = this.link;
-    if (peer !== null && peer.generation !== generation) this.downstream?.drain();
+    if (peer !== null && peer.generation !== generation) this.carried?.drain();
   }
 
-  /** Nothing runs on a certificate that has ended. */
   endIfExpired(wallTimeMs: number): void {
-    const { peer } = this.link;
-    if (peer !== null && peer.notAfterMs <= wallTimeMs) this.destroy();
+    if (isExpired(this.link.peer, wallTimeMs)) this.destroy();
   }
 
   destroy(): void {
-    this.downstream?.destroy();
-    this.tunnel?.destroy();
+    this.carried?.destroy();
     resetLink(this.link);
   }
 
   onDeadline(): void {
-    if (this.tls !== null) this.drop('tls-handshake-failed', 'not finished in time');
+    if (this.told) this.destroy();
+    else if (this.tls !== null) this.drop('tls-handshake-failed', 'not finished in time');
     else if (this.peek !== null) this.onDeadlineOfPeek();
   }
 
   private port(): InboundPort | null {
     const { workload } = this.deps.store.snapshot();
-    if (workload === null) return null;
-    return workload.ports.get(this.target.port) ?? workload.otherPort;
+    return workload === null ? null : portOf(workload, this.target.port);
   }
 
   // First bytes: a mesh peer or not.
@@ -132,18 +130,14 @@ export class InboundConnection extends Deadline {
   }
 
   private onFirstBytes(bytes: Buffer): void {
-    if (bytes[0] !== tlsHandshake) {
-      this.plaintext(this.stopPeek());
-      return;
-    }
-    const hello = helloOf(bytes);
-    if (hello === 'need-more') {
+    const sight = firstSight(bytes);
+    if (sight === 'need-more') {
       const { io } = this.deps;
       io.wheel.schedule(this, io.clock.nowMs() + handshakeMs);
       return;
     }
     const first = this.stopPeek();
-    if (hello === 'mesh') this.handshake(first);
+    if (sight === 'mesh') this.handshake(first);
     else this.plaintext(first);
   }
 
@@ -166,7 +160,8 @@ export class InboundConnection extends Deadline {
       return;
     }
     if (port?.mtls === 'STRICT') {
-      this.drop('mtls-required', `${port.decidedBy}: nothing was sent within ${handshakeMs} ms`);
+      const detail = `${port.decidedBy}: nothing was sent within ${handshakeMs} ms`;
+      this.refuse({ ...refusalOf(port, null)!, detail });
       return;
     }
     this.plaintext(first, true);
@@ -210,8 +205,9 @@ export class InboundConnection extends Deadline {
     try {
       const peer = peerFacts(tls, own);
       this.link = { socket: tls, raw: this.raw, peer };
-      if (peer.alpn === alpn.http) this.serveMesh(peer, own);
-      else this.startRace('opaque', null);
+      const carried = this.carry();
+      if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), true, null);
+      else this.carryOpaque(carried);
     } catch (error) {
       this.drop('tls-handshake-failed', `${this.raw.remoteAddress}: ${(error as Error).message}`);
     }
@@ -222,8 +218,16 @@ export class InboundConnection extends Deadline {
     this.drop('tls-handshake-failed', `${this.raw.remoteAddress}: ${error.message}`);
   }
 
-  private serveMesh(peer: PeerFacts, own: Identity): void {
-    this.serve(this.deps.sessions.meshServer(), { peer, http2: true, own: own.spiffeId }, null);
+  /**
+   * A caller's sidecar opens a tunnel too where its app is silent on an undeclared port, which may be HTTP yet: what is
+   * refused is only refused once it speaks, or after a while.
+   */
+  private carryOpaque(carried: Carried): void {
+    const refusal = carried.refusalOfTunnel();
+    const port = this.port() ?? unknownPort;
+    if (refusal === null) this.startRace(carried, { mode: 'opaque', port, refusal });
+    else if (port.protocol !== 'auto') this.refuse(refusal);
+    else this.startRace(carried, { mode: 'refuse', port, refusal });
   }
 
   // Everything else.
@@ -236,28 +240,44 @@ export class InboundConnection extends Deadline {
       return;
     }
     if (first.length > 0) this.raw.unshift(first);
-    if (refusalOf(port, null) !== null) this.startRace('refuse', port);
-    else this.startRace(silent && isTcp(port) ? 'detect' : modeOf(port.protocol), port);
+    const carried = this.carry();
+    const strict = refusalOf(port, null);
+    const refusal = strict ?? carried.refusalOfTunnel();
+    const declared = silent && isTcp(port) ? 'detect' : modeOf(port.protocol);
+    const looked = declared === 'http' || declared === 'http2';
+    if (refusal === null || (strict === null && looked))
+      this.startRace(carried, { mode: declared, port, refusal });
+    else if (strict === null && declared === 'opaque') this.refuse(refusal);
+    else this.startRace(carried, { mode: 'refuse', port, refusal });
   }
 
-  private startRace(mode: RaceMode, port: InboundPort | null): void {
-    const { io, identity } = this.deps;
-    const refused = port !== null && mode === 'refuse';
+  private carry(): Carried {
+    const { link, target } = this;
+    this.carried = new Carried(this.deps, this.owner, { link, target }, () => this.end());
+    return this.carried;
+  }
+
+  /** `refusal`: of opaque bytes; HTTP is judged request by request. */
+  private startRace(carried: Carried, way: Way): void {
+    const { io, identity, random } = this.deps;
+    const { mode, port, refusal } = way;
+    const meshOpaque = this.link.peer !== null;
     this.race = new Race(
       {
         link: this.link,
         io,
         mode,
-        detectMs: refused ? refusalMs : 1,
-        open: { io, identity, random: this.deps.random },
+        mayTunnel: refusal === null,
+        detectMs: mode === 'refuse' ? silentMs(refusal, port) : 1,
+        open: { io, identity, random },
         endpoints: [this.owner.appAt(this.target)],
-        detect: (bytes) => detectLate(bytes, port),
+        detect: (bytes) => (meshOpaque ? 'other' : detectLate(bytes, port)),
       },
       {
-        onHttp: (detected, first) => this.onHttp(detected, first),
-        onTunnel: (upstream, first) => this.connect(upstream, first),
+        onHttp: (detected, first) => this.onHttp(carried, detected, first),
+        onTunnel: (upstream, first) => this.connect(carried, upstream, first),
         onFailed: (code, detail) => {
-          if (refused) this.drop('mtls-required', port.decidedBy);
+          if (code === 'policy-denied' && refusal !== null) this.refuse(refusal);
           else this.drop(code === 'connect-failed' ? 'app-unreachable' : code, detail);
         },
       },
@@ -265,49 +285,40 @@ export class InboundConnection extends Deadline {
     this.race.start();
   }
 
-  private onHttp(detected: Detected | 'mesh', first: Buffer): void {
+  private onHttp(carried: Carried, detected: Detected | 'mesh', first: Buffer): void {
     this.race = null;
     if (detected === 'mesh') {
+      this.carried = null;
       this.handshake(first);
       return;
     }
+    const { sessions } = this.deps;
     const http2 = detected === 'http2';
-    const { sessions, identity } = this.deps;
-    const session = http2 ? sessions.strangerH2Server() : sessions.h1Server();
-    const own = identity.current()?.spiffeId ?? '';
-    this.serve(session, { peer: null, http2, own }, first);
+    carried.serve(http2 ? sessions.strangerH2Server() : sessions.h1Server(), http2, first);
   }
 
-  private serve(
-    session: ServerSession,
-    caller: { peer: PeerFacts | null; http2: boolean; own: string },
-    first: Buffer | null,
-  ): void {
-    const app = [this.owner.appAt(this.target)];
-    const plan = (head: RequestHead) => {
-      if (this.owner.refusing) return planLate(caller.peer, head);
-      // The port's mode may change while the connection lives: asked for each request.
-      const port = this.port() ?? unknownPort;
-      const facts = { ...caller, port, ownIdentity: caller.own, app };
-      return planInbound(facts, head, this.deps.nextRequestId);
-    };
-    this.downstream = new Downstream(this.link, session, this.context(), {
-      plan,
-      onClosed: () => this.end(),
-    });
-    this.downstream.start(first);
-    if (this.owner.draining) this.downstream.drain();
-  }
-
-  private connect(upstream: Link, first: Buffer | null): void {
+  private connect(carried: Carried, upstream: Link, first: Buffer | null): void {
     this.race = null;
-    const links = { downstream: this.link, upstream };
-    this.tunnel = new Tunnel(this.context(), links, first, { onTunnelDone: () => this.end() });
+    const refusal = carried.connect(upstream, first);
+    if (refusal === null) return;
+    resetLink(upstream);
+    this.refuse(refusal);
   }
 
   private drop(code: ProxyErrorCode, detail: string): void {
+    this.refuse({ code, detail });
+  }
+
+  private refuse(reply: LocalReply): void {
     if (this.done) return;
-    logRefusedConnection(this.context(), code, detail);
+    logRefusal(this.carried?.context ?? this.context(), reply);
+    const { link, deps } = this;
+    if (reply.by !== undefined && link.peer?.alpn === alpn.tcp) {
+      this.told = true;
+      link.socket.end(opaqueDenial(reply.by));
+      deps.io.wheel.schedule(this, deps.io.clock.nowMs() + tellMs);
+      return;
+    }
     this.destroy();
     this.tls?.destroy();
   }
@@ -321,7 +332,7 @@ export class InboundConnection extends Deadline {
 
   private onSocketClosed(): void {
     this.race?.cancel();
-    if (this.tunnel === null && this.downstream === null) this.end();
+    if (this.carried === null || this.carried.idle) this.end();
   }
 
   private end(): void {
@@ -332,34 +343,22 @@ export class InboundConnection extends Deadline {
   }
 }
 
-/** RFC 8446 §5.1: content type of the record that opens every TLS connection. */
-const tlsHandshake = 0x16;
-
-/** What the ClientHello at the start of a connection says about who is there. */
-function helloOf(bytes: Buffer): 'mesh' | 'tls' | 'need-more' {
-  const hello = parseClientHello(bytes);
-  if (hello === 'need-more') return hello;
-  const isMesh =
-    hello !== 'invalid' && (hello.alpn.includes(alpn.http) || hello.alpn.includes(alpn.tcp));
-  return isMesh ? 'mesh' : 'tls';
+/** How a connection is looked at, and what becomes of one that turns out to be opaque. */
+interface Way {
+  mode: RaceMode;
+  port: InboundPort;
+  refusal: LocalReply | null;
 }
 
-/** First bytes of who was silent, or spoke plaintext: a mesh peer may come late. */
-function detectLate(bytes: Buffer, port: InboundPort | null): Detected | 'mesh' {
-  if (bytes[0] === tlsHandshake) return helloOf(bytes);
-  return port !== null && isTcp(port) ? 'other' : detect(bytes);
+/** Silence where only HTTP could be let in: a client may have opened its connection in advance. */
+const silentDeniedMs = 5_000;
+
+function silentMs(refusal: LocalReply | null, port: InboundPort): number {
+  return refusal?.code === 'mtls-required' || isTcp(port) ? refusalMs : silentDeniedMs;
 }
 
-function isTcp({ protocol }: InboundPort): boolean {
-  return protocol === 'tcp';
-}
+/** For the words of a refusal to arrive, before a reset that could overtake them. */
+const tellMs = 1_000;
 
 /** A later turn of the event loop is all that it must be. */
 const lookAgainMs = 10;
-
-/** Only while the configuration is taken away under an open connection. */
-const unknownPort: InboundPort = {
-  protocol: 'auto',
-  mtls: 'STRICT',
-  decidedBy: 'no configuration',
-};

@@ -9,6 +9,7 @@ import { listen } from '../net/listener.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import { JudgedAnew } from './anew.ts';
 import { InboundConnection, type InboundOwner } from './connection.ts';
 import { defaultMaxConnections, type InboundDeps } from './deps.ts';
 
@@ -102,6 +103,9 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
   const stopListening = deps.identity.onChange(({ generation }) => {
     for (const connection of connections.open) connection.onIdentityChange(generation);
   });
+  const anew = new JudgedAnew(connections.open, deps.io);
+  anew.onSwap(deps.store.snapshot().workload);
+  const stopFollowing = deps.store.onSwap(({ workload }) => anew.onSwap(workload));
   return {
     address: listening.address,
     inFlight: () => connections.active.requests,
@@ -121,6 +125,8 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
 
   function destroy(): void {
     stopListening();
+    stopFollowing();
+    deps.io.wheel.cancel(anew);
     listening.close();
     deps.io.wheel.cancel(connections);
     for (const connection of connections.open) connection.destroy();

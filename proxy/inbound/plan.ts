@@ -5,20 +5,21 @@ import { headers } from '../api/constants.ts';
 import type { InboundPort } from '../api/resources.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { Plan } from '../exchange/plan.ts';
-import { clientCertHeader, readFields } from '../exchange/request-fields.ts';
+import { clientCertHeader } from '../exchange/mesh-fields.ts';
+import { readFields } from '../exchange/request-fields.ts';
 import type { NextRequestId } from '../exchange/request-id.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import type { PeerFacts } from '../net/link.ts';
-import type { EndpointHandle } from '../state/prepared.ts';
+import type { EndpointHandle, PreparedWorkload } from '../state/prepared.ts';
 
+/** The same for all requests of one connection. */
 export interface InboundFacts {
-  port: InboundPort;
   /** Null: plaintext. */
   peer: PeerFacts | null;
   /** The caller spoke HTTP/2 itself (plaintext only: sidecars always do). */
   http2: boolean;
-  /** Of this pod: what callers called, in certificates' terms. */
-  ownIdentity: string;
+  /** What the app is told of the peer's certificate; empty in plaintext. */
+  clientCert: string;
   app: readonly EndpointHandle[];
 }
 
@@ -27,16 +28,18 @@ const noBudget = (): { inFlight: number; retries: number } => ({ inFlight: 0, re
 
 export function planInbound(
   facts: InboundFacts,
+  port: InboundPort,
   head: RequestHead,
   nextRequestId: NextRequestId,
 ): Plan {
-  const { peer, port } = facts;
+  const { peer } = facts;
   const { grpc, requestId, tellsHttp2, tellsAbsoluteForm } = readFields(head.fields, true);
   const refusal = refusalOf(port, peer);
   if (refusal !== null) return { type: 'refuse', route: '', reply: refusal, grpc };
   const id = requestId === '' ? nextRequestId() : requestId;
   if (requestId === '') head.fields.push(headers.requestId, id);
-  if (peer !== null) addPeer(head, facts.ownIdentity, peer);
+  if (peer !== null)
+    head.fields.push(headers.clientIdentity, peer.id, clientCertHeader, facts.clientCert);
   if (peer !== null && tellsAbsoluteForm) head.absoluteForm = true;
   const appHttp2 = port.protocol === 'http2' || (peer === null ? facts.http2 : tellsHttp2);
   return {
@@ -66,14 +69,22 @@ export function planLate(peer: PeerFacts | null, head: RequestHead): Plan {
 /** Null: the caller may go on to authorization. */
 export function refusalOf(port: InboundPort, peer: PeerFacts | null): LocalReply | null {
   if (peer !== null || port.mtls !== 'STRICT') return null;
-  return { code: 'mtls-required', detail: port.decidedBy };
+  const by = { policy: port.decidedBy, rule: '', reason: 'mtls-required' };
+  return { code: 'mtls-required', detail: port.decidedBy, by };
 }
 
-function addPeer(head: RequestHead, ownIdentity: string, peer: PeerFacts): void {
-  head.fields.push(
-    headers.clientIdentity,
-    peer.id,
-    clientCertHeader,
-    `By=${ownIdentity};Hash=${peer.certificateHash};URI=${peer.id}`,
-  );
+/** `ownIdentity`: of this pod, what callers called in certificates' terms. */
+export function clientCertOf(peer: PeerFacts, ownIdentity: string): string {
+  return `By=${ownIdentity};Hash=${peer.certificateHash};URI=${peer.id}`;
 }
+
+export function portOf(workload: PreparedWorkload, port: number): InboundPort {
+  return workload.ports.get(port) ?? workload.otherPort;
+}
+
+/** Only while the configuration is taken away under an open connection. */
+export const unknownPort: InboundPort = {
+  protocol: 'auto',
+  mtls: 'STRICT',
+  decidedBy: 'no configuration',
+};

@@ -30,6 +30,11 @@ export interface PeerFacts {
   readonly alpn: string;
 }
 
+/** Nothing runs on a certificate that has ended (DESIGN §5). */
+export function isExpired(peer: PeerFacts | null, wallTimeMs: number): boolean {
+  return peer !== null && peer.notAfterMs <= wallTimeMs;
+}
+
 export interface Link {
   /** Bytes of the application: a TLS socket, or the TCP socket itself. */
   readonly socket: Socket;

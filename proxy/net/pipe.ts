@@ -8,6 +8,8 @@ import type { Io, Link } from './link.ts';
 export class Pipe implements Flushable {
   marked = false;
   bytes = 0;
+  /** Sees what comes first, once; false: nothing of it is handed on. */
+  guard: ((first: Buffer) => boolean) | null = null;
   private readonly source: Socket;
   private readonly sink: Socket;
   private readonly io: Io;
@@ -32,6 +34,7 @@ export class Pipe implements Flushable {
 
   /** Goes before all that is read; the bytes are the pipe's. */
   put(bytes: Buffer): void {
+    if (this.guard !== null && !this.isLetThrough(bytes)) return;
     this.bytes += bytes.length;
     this.write(bytes);
   }
@@ -61,10 +64,17 @@ export class Pipe implements Flushable {
 
   /** `bytes` may be kept until this returns. False: no more for now. */
   private onBytes(bytes: Buffer): boolean {
+    if (this.guard !== null && !this.isLetThrough(bytes)) return true;
     this.bytes += bytes.length;
     if (this.takesAtOnce && !this.writing && this.stagedBytes === 0) this.write(bytes);
     else this.stage(bytes);
     return !this.writing;
+  }
+
+  private isLetThrough(first: Buffer): boolean {
+    const { guard } = this;
+    this.guard = null;
+    return guard === null || guard(first);
   }
 
   private stage(bytes: Buffer): void {

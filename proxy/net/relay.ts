@@ -7,6 +7,8 @@ import { Pipe } from './pipe.ts';
 export interface RelayListener {
   /** Both links are closed. `broken`: one of them by a reset or an error. */
   onDone(sentBytes: number, receivedBytes: number, broken: boolean): void;
+  /** Where there is one: sees what comes from `b` first; false: it is not handed on. */
+  guard?(first: Buffer): boolean;
 }
 
 export class Relay {
@@ -27,6 +29,7 @@ export class Relay {
     this.listener = listener;
     this.there = new Pipe(a, b, io);
     this.back = new Pipe(b, a, io);
+    if (listener.guard !== undefined) this.back.guard = (bytes) => listener.guard!(bytes);
     if (first !== null && first.length > 0) this.there.put(first);
     this.follow(a);
     this.follow(b);

@@ -8,10 +8,11 @@ import type { RequestHead } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
+import type { LocalReply } from '../exchange/local-reply.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
 import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
-import { logRefusedConnection } from '../exchange/connection-log.ts';
+import { logRefusal, logRefusedConnection } from '../exchange/connection-log.ts';
 import { Tunnel } from '../exchange/tunnel.ts';
 import { resetLink, type Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -137,6 +138,7 @@ export class OutboundConnection implements Waiter {
         link: this.link,
         io,
         mode: plan.mode,
+        mayTunnel: true,
         detectMs: this.deps.detectMs ?? defaultDetectMs,
         open: { io, identity, random: this.deps.random },
         endpoints: plan.endpoints,
@@ -203,8 +205,9 @@ export class OutboundConnection implements Waiter {
     const { address, port } = this.target!;
     const context = this.context(`${address}:${port}`);
     const { io, identity } = this.deps;
+    const reply = refusalFor(code, detail);
     const reset = () => {
-      logRefusedConnection(context, code, detail);
+      logRefusal(context, reply);
       this.destroy();
     };
     this.race = new Race(
@@ -212,6 +215,7 @@ export class OutboundConnection implements Waiter {
         link: this.link,
         io,
         mode: 'refuse',
+        mayTunnel: false,
         detectMs: refusalMs,
         open: { io, identity, random: this.deps.random },
         endpoints: [],
@@ -222,7 +226,7 @@ export class OutboundConnection implements Waiter {
           this.race = null;
           this.startDownstream(context, detected === 'http2', first, (head) => {
             const { grpc } = readFields(head.fields, false);
-            return { type: 'refuse', route: '', reply: { code, detail }, grpc };
+            return { type: 'refuse', route: '', reply, grpc };
           });
         },
         onTunnel: reset,
@@ -255,6 +259,11 @@ export class OutboundConnection implements Waiter {
       this.deps.resolver.cancel(this.target.address, this.target.port, this);
     this.owner.onDone(this);
   }
+}
+
+function refusalFor(code: ProxyErrorCode, detail: string): LocalReply {
+  if (code !== 'registry-only') return { code, detail };
+  return { code, detail, by: { policy: 'Mesh default', rule: '', reason: 'registry-only' } };
 }
 
 function passThrough(address: string, port: number): EndpointHandle {

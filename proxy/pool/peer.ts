@@ -5,7 +5,7 @@ import type { ClientSession } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import { Dial, type DialTarget } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
-import { resetLink } from '../net/link.ts';
+import { isExpired, resetLink } from '../net/link.ts';
 import { PooledConnection } from './pooled-connection.ts';
 
 /** Asks for a stream; exactly one of both is called, perhaps from within the asking. */
@@ -82,7 +82,7 @@ export class Peer {
   sweep(wallTimeMs: number, idleSinceMs: number): void {
     for (const connection of this.connections) {
       const { session, link, driver } = connection;
-      if (link.peer !== null && link.peer.notAfterMs <= wallTimeMs) driver.destroy();
+      if (isExpired(link.peer, wallTimeMs)) driver.destroy();
       else if (session.openStreams > 0) connection.lastUsedMs = this.deps.io.clock.nowMs();
       else if (this.multiplexed && connection.lastUsedMs < idleSinceMs) {
         this.unlist(connection);

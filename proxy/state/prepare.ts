@@ -9,6 +9,8 @@ import type {
   PreparedDestination,
   PreparedWorkload,
 } from './prepared.ts';
+import type { AuthorizerOf } from './authorizers.ts';
+import { readAuthorization } from './prepare-authorization.ts';
 import { prepareBackends, prepareRoute } from './prepare-route.ts';
 import {
   fail,
@@ -33,20 +35,23 @@ export type Prepared =
   | { type: 'Destination'; value: Omit<PreparedDestination, 'budget'>; policies: PolicyRef[] }
   | { type: 'Endpoints'; value: EndpointSet; policies: PolicyRef[] };
 
-/** Throws a ShapeError. `handle` gives the one object of an endpoint. */
-export function prepare(
-  resource: unknown,
-  handle: (facts: EndpointFacts) => EndpointHandle,
-): Prepared {
+/** What outlives a single resource: the one object of an endpoint, the one of the same policies. */
+export interface Held {
+  handle: (facts: EndpointFacts) => EndpointHandle;
+  authorizer: AuthorizerOf;
+}
+
+/** Throws a ShapeError. */
+export function prepare(resource: unknown, held: Held): Prepared {
   const from = object(resource, '');
   const type = oneOf<Resource['type']>(from, 'type', '', ['Workload', 'Destination', 'Endpoints']);
   switch (type) {
     case 'Workload':
-      return { type, value: prepareWorkload(from), policies: policiesOf(from) };
+      return { type, value: prepareWorkload(from, held), policies: policiesOf(from) };
     case 'Destination':
       return { type, value: prepareDestination(from), policies: policiesOf(from) };
     case 'Endpoints':
-      return { type, value: prepareEndpoints(from, handle), policies: [] };
+      return { type, value: prepareEndpoints(from, held), policies: [] };
   }
 }
 
@@ -67,16 +72,19 @@ function policiesOf(from: JsonObject): PolicyRef[] {
   });
 }
 
-function prepareWorkload(from: JsonObject): PreparedWorkload {
+function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorkload {
   const inbound = object(from['inbound'], '/inbound');
   const outbound = object(from['outbound'], '/outbound');
   if (text(from, 'name', '') !== 'self') fail('/name', 'must be self');
+  const authorization = readAuthorization(from);
   return {
     trustDomain: text(from, 'trustDomain', ''),
     namespace: text(from, 'namespace', ''),
     serviceAccount: text(from, 'serviceAccount', ''),
     ports: inboundPorts(object(inbound['ports'], '/inbound/ports')),
     otherPort: inboundPort(inbound['other'], '/inbound/other'),
+    authorizer: authorizer(authorization),
+    authorization,
     outbound: {
       policy: oneOf(outbound, 'policy', '/outbound', ['AllowAny', 'RegistryOnly']),
       whenDisconnected: oneOf(outbound, 'whenDisconnected', '/outbound', ['pass', 'refuse']),
@@ -119,10 +127,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
   };
 }
 
-function prepareEndpoints(
-  from: JsonObject,
-  handle: (facts: EndpointFacts) => EndpointHandle,
-): EndpointSet {
+function prepareEndpoints(from: JsonObject, { handle }: Held): EndpointSet {
   const endpoints = list(from, 'endpoints', '', (value, path) => {
     const one = object(value, path);
     const address = text(one, 'address', path);

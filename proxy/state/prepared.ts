@@ -1,6 +1,7 @@
 // What requests are decided by: the operator's resources after checking, in the form the hot path reads.
 // Types only; every value is replaced as a whole and never changed, but for the load of an endpoint.
 
+import type { Authorization } from '../api/authorization.ts';
 import type {
   HeaderChange,
   HttpRoute,
@@ -12,6 +13,7 @@ import type {
   WorkloadResource,
 } from '../api/resources.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
+import type { Authorizer } from '../policy/authorization/types.ts';
 
 /** Moving figures of one endpoint, shared by every set that holds it. Written by `policy/load.ts`. */
 export interface EndpointLoad {
@@ -102,6 +104,10 @@ export interface PreparedWorkload {
   readonly serviceAccount: string;
   readonly ports: ReadonlyMap<number, InboundPort>;
   readonly otherPort: InboundPort;
+  /** Another object only where what it decides by has changed. */
+  readonly authorizer: Authorizer;
+  /** What it was made of; null: there are no policies. */
+  readonly authorization: Authorization | null;
   readonly outbound: WorkloadResource['outbound'];
   readonly accessLog: WorkloadResource['accessLog'];
   readonly statisticsIntervalMs: number;

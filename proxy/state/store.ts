@@ -5,8 +5,9 @@
 import type { ResourceError, VersionedResource } from '../api/discovery.ts';
 import type { PolicyRef, ResourceKey } from '../api/resources.ts';
 import { resourceKey } from '../api/resources.ts';
-import { prepare, type Prepared } from './prepare.ts';
+import { createAuthorizers } from './authorizers.ts';
 import { createHandles } from './handles.ts';
+import { prepare, type Held, type Prepared } from './prepare.ts';
 import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
 import { ShapeError } from './reader.ts';
 
@@ -50,13 +51,14 @@ export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Stor
   let current: Snapshot = empty;
   const raw = new Map<ResourceKey, VersionedResource>();
   const handles = createHandles(ownAddresses);
+  const held: Held = { handle: (facts) => handles.of(facts), authorizer: createAuthorizers() };
   const listeners = new Set<(snapshot: Snapshot) => void>();
 
   function take(draft: Draft, one: VersionedResource): ResourceError | null {
     const key = keyOf(one);
     try {
       if (key === null) throw new ShapeError('', 'has no type and name');
-      const prepared = prepare(one.resource, (facts) => handles.of(facts));
+      const prepared = prepare(one.resource, held);
       put(draft, prepared);
       draft.versions.set(key, one.version);
       draft.policies.set(key, prepared.policies);

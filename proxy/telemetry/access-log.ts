@@ -33,6 +33,10 @@ export interface AccessEntry {
   flag: string;
   /** Detail of the error: which policy, which cause. */
   detail: string;
+  /** Of a refusal by policy, or a remark of one. */
+  policy?: string;
+  rule?: string;
+  reason?: string;
 }
 
 export interface AccessLog {

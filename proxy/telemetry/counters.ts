@@ -11,6 +11,17 @@ export const maxSeries = 200;
 /** Name of the series that later destinations share. */
 export const otherSeries = '(other)';
 
+/** Policies and rules that get a count of their own; later ones share one per kind. */
+export const maxDecisions = 500;
+/** Names what later policies and rules share. */
+export const otherPolicy = '(other)';
+
+/** What a policy did: refused, asked to be told of it, or would refuse if it were not a dry run. */
+export type DecisionKind = 'denied' | 'audit' | 'would-deny';
+
+/** `kind`, policy, rule and reason of a decision as one key, so that counts are a flat map. */
+export type DecisionKey = string;
+
 /** No gRPC status: not a gRPC answer. */
 export const noGrpcStatus = -1;
 
@@ -35,6 +46,8 @@ export interface Series {
   connection(mtls: boolean): void;
   /** Something was refused or failed here; counts `denied` for refusals by policy. */
   error(code: ProxyErrorCode): void;
+  /** A policy spoke; `reason` only where it refused. */
+  decision(kind: DecisionKind, policy: string, rule: string, reason: string): void;
   /** A further attempt was made. */
   retry(): void;
   /** Body and tunnel bytes carried, both ways. */
@@ -52,6 +65,8 @@ export interface SeriesSnapshot {
   receivedBytes: number;
   /** By error flag. */
   errors: ReadonlyMap<string, number>;
+  /** What policies did. */
+  decisions: ReadonlyMap<DecisionKey, number>;
 }
 
 export interface Counters {
@@ -63,21 +78,30 @@ export interface Counters {
 const denials: ReadonlySet<ProxyErrorCode> = new Set([
   'mtls-required',
   'policy-denied',
+  'ambiguous-path',
   'registry-only',
 ]);
+
+/** How many more policies and rules may be told apart. */
+interface Room {
+  left: number;
+}
 
 class Recorder implements Series {
   readonly name: string;
   readonly totals: TrafficCounters = emptyTotals();
   readonly byClass = [0, 0, 0, 0, 0, 0];
   readonly errors = new Map<string, number>();
+  readonly decisions = new Map<DecisionKey, number>();
+  private readonly room: Room;
   latencySumMs = 0;
   retries = 0;
   sentBytes = 0;
   receivedBytes = 0;
 
-  constructor(name: string) {
+  constructor(name: string, room: Room) {
     this.name = name;
+    this.room = room;
   }
 
   request(sample: RequestSample): void {
@@ -102,6 +126,19 @@ class Recorder implements Series {
     if (denials.has(code)) this.totals.denied += 1;
   }
 
+  decision(kind: DecisionKind, policy: string, rule: string, reason: string): void {
+    const key = decisionKey(kind, policy, rule, reason);
+    const count = this.decisions.get(key);
+    if (count !== undefined) this.decisions.set(key, count + 1);
+    else if (this.room.left > 0) {
+      this.room.left -= 1;
+      this.decisions.set(key, 1);
+    } else {
+      const shared = decisionKey(kind, otherPolicy, '', '');
+      this.decisions.set(shared, (this.decisions.get(shared) ?? 0) + 1);
+    }
+  }
+
   retry(): void {
     this.retries += 1;
   }
@@ -110,6 +147,22 @@ class Recorder implements Series {
     this.sentBytes += sent;
     this.receivedBytes += received;
   }
+}
+
+const separator = '\u0000';
+
+function decisionKey(
+  kind: DecisionKind,
+  policy: string,
+  rule: string,
+  reason: string,
+): DecisionKey {
+  return [kind, policy, rule, reason].join(separator);
+}
+
+export function readDecisionKey(key: DecisionKey) {
+  const [kind = '', policy = '', rule = '', reason = ''] = key.split(separator);
+  return { kind, policy, rule, reason };
 }
 
 function emptyTotals(): TrafficCounters {
@@ -155,6 +208,7 @@ export function createCounters(): Counters {
     inbound: new Map<string, Recorder>(),
     outbound: new Map<string, Recorder>(),
   };
+  const room: Room = { left: maxDecisions };
   return {
     series(direction, name) {
       const known = recorders[direction];
@@ -162,7 +216,7 @@ export function createCounters(): Counters {
       if (existing !== undefined) return existing;
       if (known.size >= maxSeries && name !== otherSeries)
         return this.series(direction, otherSeries);
-      const made = new Recorder(name);
+      const made = new Recorder(name, room);
       known.set(name, made);
       return made;
     },

@@ -1,7 +1,7 @@
 // The counters and states of a sidecar as Prometheus text (exposition format 0.0.4). Pure.
 
 import { latencyBoundsMs } from '../api/statistics.ts';
-import type { Counters, Direction, SeriesSnapshot } from './counters.ts';
+import { readDecisionKey, type Counters, type Direction, type SeriesSnapshot } from './counters.ts';
 
 type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
 
@@ -55,6 +55,7 @@ export function prometheusText(counters: CountersView, state: SidecarState): str
   requests(text, series);
   perSeries(text, series);
   for (const metric of ['denied', 'failures'] as const) totals(text, counters, metric);
+  decisions(text, series);
   latency(text, counters);
   states(text, state);
   return text.toString();
@@ -111,6 +112,26 @@ function totals(text: Text, counters: CountersView, metric: 'denied' | 'failures
   for (const direction of directions) {
     text.value(name, { direction }, counters.totals(direction)[metric]);
   }
+}
+
+/** Inbound this pod's sidecar decided; outbound a peer's did, and told it. */
+function decisions(text: Text, series: Labelled): void {
+  const refused: [Labels, number][] = [];
+  const remarked: [Labels, number][] = [];
+  for (const { direction, one } of series) {
+    for (const [key, count] of one.decisions) {
+      const { kind, policy, rule, reason } = readDecisionKey(key);
+      const labels = { direction, destination: one.name, policy, rule };
+      if (kind === 'denied') refused.push([{ ...labels, reason }, count]);
+      else remarked.push([{ ...labels, kind }, count]);
+    }
+  }
+  const emit = (name: string, help: string, values: [Labels, number][]): void => {
+    text.metric(name, 'counter', help);
+    for (const [labels, count] of values) text.value(name, labels, count);
+  };
+  emit('tsmesh_policy_denied_total', 'Refused by policy, by policy and rule.', refused);
+  emit('tsmesh_policy_remarks_total', 'Audited, or refused if it were no dry run.', remarked);
 }
 
 /** Per direction only: a histogram per destination would be thousands of lines. */

@@ -36,6 +36,7 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
     sentBytes: one.sentBytes,
     receivedBytes: one.receivedBytes,
     errors: new Map(one.errors),
+    decisions: new Map(one.decisions),
   }));
 }
 
@@ -79,15 +80,14 @@ function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction):
 }
 
 function copy(one: SeriesSnapshot): SeriesReport {
-  const { name, totals, byClass, errors } = one;
+  const { name, totals, byClass, errors, decisions } = one;
   const { latencySumMs, retries, sentBytes, receivedBytes } = one;
   const sums = { latencySumMs, retries, sentBytes, receivedBytes };
-  return { name, totals, byClass: [...byClass], errors: new Map(errors), ...sums };
+  const maps = { errors: new Map(errors), decisions: new Map(decisions) };
+  return { name, totals, byClass: [...byClass], ...maps, ...sums };
 }
 
 function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
-  const errors = new Map(a.errors);
-  for (const [flag, count] of b.errors) errors.set(flag, (errors.get(flag) ?? 0) + count);
   return {
     name: a.name,
     totals: sumTotals([a.totals, b.totals]),
@@ -96,8 +96,18 @@ function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
     retries: a.retries + b.retries,
     sentBytes: a.sentBytes + b.sentBytes,
     receivedBytes: a.receivedBytes + b.receivedBytes,
-    errors,
+    errors: sumMaps(a.errors, b.errors),
+    decisions: sumMaps(a.decisions, b.decisions),
   };
+}
+
+function sumMaps(
+  a: ReadonlyMap<string, number>,
+  b: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const sums = new Map(a);
+  for (const [key, count] of b) sums.set(key, (sums.get(key) ?? 0) + count);
+  return sums;
 }
 
 function sumTotals(parts: readonly TrafficCounters[]): TrafficCounters {

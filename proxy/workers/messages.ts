@@ -56,6 +56,7 @@ export interface SeriesReport {
   sentBytes: number;
   receivedBytes: number;
   errors: Map<string, number>;
+  decisions: Map<string, number>;
 }
 
 export interface WorkerReport {

@@ -30,7 +30,9 @@ describe('PeerAuthentication', () => {
       const refused = await http(stranger, server);
       expect([round, refused.status]).toEqual([round, 403]);
       expect(refused.body).toContain(`PeerAuthentication ${meshed}/all`);
-      expect(refused.headers['tsmesh-denied-by']).toBe(`PeerAuthentication ${meshed}/all`);
+      expect(refused.headers['tsmesh-denied-by']).toBe(
+        `PeerAuthentication ${meshed}/all; reason=mtls-required`,
+      );
       expect((await echo(client, server)).caller).toContain(`/ns/${meshed}/sa/client`);
 
       await program('PeerAuthentication', meshed, 'all', { mtls: { mode: 'PERMISSIVE' } });

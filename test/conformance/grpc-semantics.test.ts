@@ -165,7 +165,7 @@ describe('what the sidecars say themselves', () => {
     closers.push(() => stranger.close());
     const answer = await stranger.unary('x');
     expect(statusOf(answer)).toBe('7');
-    expect(answer.headers['tsmesh-denied-by']).toBe('Mesh default');
+    expect(answer.headers['tsmesh-denied-by']).toBe('Mesh default; reason=mtls-required');
   });
 
   it('is UNIMPLEMENTED where no route matches', async () => {

@@ -1,0 +1,163 @@
+// What one inbound connection carries once it is known what it speaks: HTTP requests, or the bytes of a
+// tunnel. Asks for each whether it may reach the app, and again when the policies change.
+
+import type { RequestHead, ServerSession } from '../codec/session.ts';
+import { contextOf, type ExchangeContext } from '../exchange/context.ts';
+import { Downstream } from '../exchange/downstream.ts';
+import type { LocalReply } from '../exchange/local-reply.ts';
+import type { Plan } from '../exchange/plan.ts';
+import { Tunnel } from '../exchange/tunnel.ts';
+import type { Link } from '../net/link.ts';
+import type { OriginalDestination } from '../net/original-destination.ts';
+import { callerOf, plainAddress } from '../policy/authorization/caller.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { admit, judge, type Arrival } from './authorize.ts';
+import type { InboundDeps } from './deps.ts';
+import {
+  clientCertOf,
+  planInbound,
+  planLate,
+  portOf,
+  refusalOf,
+  unknownPort,
+  type InboundFacts,
+} from './plan.ts';
+
+export interface CarriedOwner {
+  readonly active: { requests: number };
+  readonly draining: boolean;
+  /** The app is about to end: nothing new reaches it. */
+  readonly refusing: boolean;
+  /** The one handle of an app's address and port. */
+  appAt(target: OriginalDestination): EndpointHandle;
+}
+
+export class Carried {
+  readonly context: ExchangeContext;
+  private readonly deps: InboundDeps;
+  private readonly owner: CarriedOwner;
+  private readonly link: Link;
+  private readonly arrival: Arrival;
+  private readonly onEnd: () => void;
+  private readonly app: readonly EndpointHandle[];
+  private downstream: Downstream | null = null;
+  private tunnel: Tunnel | null = null;
+
+  constructor(
+    deps: InboundDeps,
+    owner: CarriedOwner,
+    of: { link: Link; target: OriginalDestination },
+    onEnd: () => void,
+  ) {
+    const { link, target } = of;
+    const { active } = owner;
+    this.deps = deps;
+    this.owner = owner;
+    this.link = link;
+    this.onEnd = onEnd;
+    this.app = [owner.appAt(target)];
+    this.arrival = {
+      caller: callerOf(link.peer?.id ?? '', link.raw.remoteAddress ?? ''),
+      target: { address: plainAddress(target.address), port: target.port },
+    };
+    this.context = contextOf(deps, {
+      direction: 'inbound',
+      destination: String(target.port),
+      peer: link.peer,
+      active,
+    });
+  }
+
+  /** Nothing is carried yet. */
+  get idle(): boolean {
+    return this.downstream === null && this.tunnel === null;
+  }
+
+  get isTunnel(): boolean {
+    return this.tunnel !== null;
+  }
+
+  /** `http2`: as the caller speaks it, in plaintext. */
+  serve(session: ServerSession, http2: boolean, first: Buffer | null): void {
+    const { deps, link, app } = this;
+    const { peer } = link;
+    const own = deps.identity.current()?.spiffeId ?? '';
+    const clientCert = peer === null ? '' : clientCertOf(peer, own);
+    const facts: InboundFacts = { peer, http2, clientCert, app };
+    this.downstream = new Downstream(link, session, this.context, {
+      plan: (head) => this.plan(facts, head),
+      onClosed: this.onEnd,
+    });
+    this.downstream.start(first);
+    if (this.owner.draining) this.downstream.drain();
+  }
+
+  /** What is opaque may not start, and why; null: it may. */
+  refusalOfTunnel(): LocalReply | null {
+    const { workload } = this.deps.store.snapshot();
+    if (workload === null) return refusalOf(unknownPort, this.link.peer);
+    const { authorizer } = workload;
+    return (
+      this.refusalOfPort() ?? (authorizer.active ? judge(authorizer, this.arrival, null) : null)
+    );
+  }
+
+  /** `upstream` is open; no byte was sent on it. A refusal is the caller's to carry out. */
+  connect(upstream: Link, first: Buffer | null): LocalReply | null {
+    const { link, context, onEnd } = this;
+    const authorizer = this.deps.store.snapshot().workload?.authorizer;
+    const admitted = authorizer?.active === true;
+    const refusal =
+      this.refusalOfPort() ?? (admitted ? admit(authorizer, this.arrival, null, context) : null);
+    if (refusal !== null) return refusal;
+    const links = { downstream: link, upstream };
+    this.tunnel = new Tunnel(context, links, first, { onTunnelDone: onEnd });
+    return null;
+  }
+
+  /** Policies have changed: ends what they do not allow any more. Returns how much was judged. */
+  judgeAnew(): number {
+    if (this.tunnel !== null) {
+      const refusal = this.refusalOfTunnel();
+      if (refusal !== null) this.tunnel.refuse(refusal);
+      return 1;
+    }
+    return this.downstream?.judgeAnew((request) => this.refusalOfRequest(request)) ?? 0;
+  }
+
+  drain(): void {
+    this.downstream?.drain();
+  }
+
+  destroy(): void {
+    this.downstream?.destroy();
+    this.tunnel?.destroy();
+  }
+
+  /** The port's mode and the policies may change while the connection lives: asked for each request. */
+  private plan(facts: InboundFacts, head: RequestHead): Plan {
+    if (this.owner.refusing) return planLate(facts.peer, head);
+    const { workload } = this.deps.store.snapshot();
+    const { port } = this.arrival.target;
+    const inForce = workload === null ? unknownPort : portOf(workload, port);
+    const plan = planInbound(facts, inForce, head, this.deps.nextRequestId);
+    if (workload === null || !workload.authorizer.active || plan.type !== 'forward') return plan;
+    // As the app is to get it: what claimed to be the mesh's was stripped before rules look at fields.
+    const refusal = admit(workload.authorizer, this.arrival, plan.head, this.context);
+    if (refusal === null) return plan;
+    return { type: 'refuse', route: '', reply: refusal, grpc: plan.grpc };
+  }
+
+  private refusalOfRequest(request: RequestHead): LocalReply | null {
+    const refusal = this.refusalOfPort();
+    const { workload } = this.deps.store.snapshot();
+    if (refusal !== null || workload === null || !workload.authorizer.active) return refusal;
+    return judge(workload.authorizer, this.arrival, request);
+  }
+
+  private refusalOfPort(): LocalReply | null {
+    const { workload } = this.deps.store.snapshot();
+    const { port } = this.arrival.target;
+    return refusalOf(workload === null ? unknownPort : portOf(workload, port), this.link.peer);
+  }
+}
