@@ -2,6 +2,7 @@
 // says, for objects that came past it (from files, from an older CRD), and what it cannot say. Takes
 // whatever was read, never throws. What becomes of a policy with faults: authorization.ts. Pure.
 
+import { conditionKeyFault, conditionValueFault } from '../../proxy/api/authorization-faults.ts';
 import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
 import { isAddressOrBlock } from '../model/addresses.ts';
 import { dryRunAnnotation } from '../resources/dry-run.ts';
@@ -226,7 +227,8 @@ function keyFault(key: unknown): string | null {
   const header = typeof key === 'string' ? headerKey.exec(key)?.[1] : undefined;
   if (header === undefined)
     return `must be request.headers[name], or one of ${attributes.join(', ')}`;
-  return token.test(header) ? null : 'must name a header field, such as request.headers[x-user]';
+  if (!token.test(header)) return 'must name a header field, such as request.headers[x-user]';
+  return conditionKeyFault(String(key));
 }
 
 function valueCheck(key: string): Check {
@@ -236,7 +238,10 @@ function valueCheck(key: string): Check {
       port(Number(value)) === null ? null : 'must be a port, such as "8080"',
     );
   }
-  return (value) => (typeof value === 'string' ? null : 'must be a text');
+  // The sidecar's own check, but for names of service accounts, which are completed before they are sent.
+  const checked = key === 'source.serviceAccount' ? 'source.identity' : key;
+  return (value) =>
+    typeof value === 'string' ? conditionValueFault(checked, value) : 'must be a text';
 }
 
 function listFaults(at: string, list: unknown, check: Check): Fault[] {
