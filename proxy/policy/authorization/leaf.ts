@@ -40,23 +40,20 @@ class Leaves {
     this.#safe = action === 'DENY';
   }
 
-  /** An absent or empty list asks nothing. */
+  /** An absent list asks nothing; what an empty one asks nobody knows (and `authorizationFaults` refuses it). */
   add<T>(
     name: string,
     values: readonly T[] | undefined,
     make: (values: readonly T[]) => [Ask, Seen],
   ): void {
-    if (values === undefined || values.length === 0) return;
+    if (values === undefined) return;
     const [ask, seen] = make(values);
     const negated = name.startsWith('not');
-    this.push(
-      name,
-      (facts) => {
-        const answer = ask(facts);
-        return answer === null ? null : answer !== negated;
-      },
-      seen,
-    );
+    const signed: Ask = (facts) => {
+      const answer = ask(facts);
+      return answer === null ? null : answer !== negated;
+    };
+    this.push(name, values.length === 0 ? () => null : signed, seen);
   }
 
   push(name: string, ask: Ask, seen: Seen): void {
