@@ -1,7 +1,7 @@
 // What a question needs of files, of the cluster, or of both, as one view. Reads and checks; decides nothing.
 
-import type { View } from '../model/view.ts';
 import { CliError } from './errors.ts';
+import type { Scene } from './explain/judge.ts';
 import type { Call } from './explain/question.ts';
 import { checkObjects } from './files/check.ts';
 import { readDocuments } from './files/documents.ts';
@@ -20,9 +20,7 @@ export interface Sources {
 }
 
 export interface Gathered {
-  view: View;
-  /** What an answer from this cannot know. */
-  notes: string[];
+  scene: Scene;
   /** Of names that say none. */
   namespace: string;
 }
@@ -38,7 +36,7 @@ export async function gather(
     const namespace = sources.namespace ?? 'default';
     calls(namespace);
     const files = await readManifests(sources.file ?? [], namespace, world);
-    return { ...clusterOf(files, null, world.clock), namespace };
+    return { scene: clusterOf(files, null, world.clock), namespace };
   }
   const cluster = openCluster(sources, world);
   try {
@@ -47,7 +45,7 @@ export async function gather(
     const files = fromFiles ? await readManifests(sources.file ?? [], namespace, world) : [];
     const { objects, notes } = await cluster.read(wanted);
     const made = clusterOf(files, objects, world.clock);
-    return { view: made.view, notes: [...notes, ...made.notes], namespace };
+    return { scene: { ...made, notes: [...notes, ...made.notes] }, namespace };
   } finally {
     cluster.close();
   }

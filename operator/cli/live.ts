@@ -5,6 +5,7 @@ import { createUserClient, type UserClient } from '../kube/user-client.ts';
 import { ApiError, type Kind } from '../resources/api-client.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { errorText } from '../resources/logger.ts';
+import { meshWideNamespace } from '../translate/authorization.ts';
 import { CliError } from './errors.ts';
 import type { World } from './world.ts';
 import type { LiveObjects } from './world-view.ts';
@@ -61,11 +62,14 @@ async function readCluster(
 ): Promise<{ objects: LiveObjects; notes: string[] }> {
   // One first: what cannot be reached is said once and soon.
   const found = [await getOne(client, 'Mesh', 'default')];
+  const meshWide = namespaces.includes(meshWideNamespace)
+    ? []
+    : [listIn(client, 'AuthorizationPolicy', meshWideNamespace)];
   const rest = namespaces.flatMap((namespace) => [
     getOne(client, 'Namespace', namespace),
     ...[...listedKinds, ...policyKinds].map((kind) => listIn(client, kind, namespace)),
   ]);
-  found.push(...(await Promise.all(rest)));
+  found.push(...(await Promise.all([...meshWide, ...rest])));
   const objects = new Map<Kind, KubeObject[]>();
   for (const { kind, objects: some } of found)
     objects.set(kind, [...(objects.get(kind) ?? []), ...some]);

@@ -92,10 +92,10 @@ export const explain: Command = {
 
 async function explainOne(values: Values, json: boolean, world: World): Promise<ExitCode> {
   const spec = specOf(values);
-  const { view, notes, namespace } = await gather(values, world, (fallback) => [
+  const { scene, namespace } = await gather(values, world, (fallback) => [
     readCall(spec, fallback),
   ]);
-  const answer = judge(view, readCall(spec, namespace), notes);
+  const answer = judge(scene, readCall(spec, namespace));
   world.out(json ? JSON.stringify(answer, null, 2) : answerText(answer, styleOf(world.colour)));
   return codeOf(answer);
 }
@@ -140,8 +140,9 @@ async function explainExpected(
   const expectations = await readExpectations(path, values.file ?? [], world);
   const calls = (namespace: string): Call[] =>
     expectations.map(({ call, place }) => inPlace(place, () => readCall(call, namespace)));
-  const { view, notes, namespace } = await gather(values, world, calls);
-  const outcomes = judgeAll(view, expectations, calls(namespace));
+  const { scene, namespace } = await gather(values, world, calls);
+  const { notes } = scene;
+  const outcomes = judgeAll(scene, expectations, calls(namespace));
   if (json) world.out(JSON.stringify({ outcomes, notes }, null, 2));
   else printOutcomes(outcomes, notes, world);
   return outcomes.every((one) => one.met) ? exitCodes.ok : exitCodes.mismatch;

@@ -1,6 +1,7 @@
 // What explain answers: plain data, which is also what `-o json` prints. Types only.
 
 import type { MtlsMode } from '../../../proxy/api/resources.ts';
+import type { PolicyExplanation } from '../../../proxy/policy/authorization/explain.ts';
 import type { Decision } from '../../../proxy/policy/authorization/types.ts';
 
 /** Why a call does not arrive, in the codes of proxy/errors.ts; `unreachable` is said of no pod at all. */
@@ -11,14 +12,6 @@ export interface Refusal {
   /** HTTP status that the caller gets; 0 where it gets a reset. */
   status: number;
   message: string;
-}
-
-/** One policy that was looked at, and what its rules said. */
-export interface Considered {
-  policy: string;
-  action: string;
-  dryRun: boolean;
-  rules: { rule: string; matches: boolean; why: string }[];
 }
 
 /** What holds at pods that decide alike. */
@@ -42,9 +35,10 @@ export interface PlaceAnswer {
 }
 
 export interface AuthorizationAnswer extends Decision {
-  considered: Considered[];
-  /** Ways in which apps may read the path; empty where there is one only. */
-  readings: string[];
+  /** Every policy that selects the pod, and what its rules said. */
+  policies: readonly PolicyExplanation[];
+  /** What apps may take the path for; null: more readings than are looked at, or no path. */
+  readings: readonly (string | null)[];
 }
 
 export interface BackendAnswer {

@@ -2,52 +2,51 @@
 // prepared and judged by the sidecar's own code. Pure.
 
 import { ports as sidecarPorts } from '../../../proxy/api/constants.ts';
+import type { InboundPort } from '../../../proxy/api/resources.ts';
 import { parseSpiffeId } from '../../../proxy/api/spiffe.ts';
 import type { RequestHead } from '../../../proxy/codec/session.ts';
-import { describeError, errorSpec, type ProxyErrorCode } from '../../../proxy/errors.ts';
-import { refusalOf } from '../../../proxy/inbound/plan.ts';
+import type { LocalReply } from '../../../proxy/exchange/local-reply.ts';
+import { planInbound, portOf, refusalOf } from '../../../proxy/inbound/plan.ts';
 import type { PeerFacts } from '../../../proxy/net/link.ts';
 import type { PreparedWorkload } from '../../../proxy/state/prepared.ts';
 import { createStore } from '../../../proxy/state/store.ts';
 import { objectKey, podAt, type PodEntry, type View } from '../../model/view.ts';
 import { translateWorkload } from '../../translate/workload.ts';
 import { CliError } from '../errors.ts';
-import type { PlaceAnswer, Refusal } from './answer.ts';
+import type { PlaceAnswer } from './answer.ts';
+import type { Arrival } from './arrival.ts';
 import { authorize } from './authorize.ts';
 import { labelOf } from './parties.ts';
-
-/** A connection as it arrives at a pod. */
-export interface Arrival {
-  address: string;
-  port: number;
-  podName: string;
-  /** Of whoever calls by mutual TLS; null: plaintext. */
-  peerIdentity: string | null;
-  peerAddress: string;
-  /** The caller is the pod itself. */
-  own: boolean;
-  /** As the caller's sidecar sends it; null: opaque TCP. */
-  request: RequestHead | null;
-}
+import { refused } from './refusal.ts';
 
 export function judgeArrival(view: View, namespace: string, arrival: Arrival): PlaceAnswer {
   const pod = podAt(view, arrival.address) ?? view.pods.get(objectKey(namespace, arrival.podName));
   const base = placeOf(pod ?? null, arrival);
   const unguarded = whyUnguarded(pod ?? null, arrival);
   if (pod === undefined || unguarded !== '') return { ...base, unguarded };
-  if (isCapturePort(arrival.port)) return refused(base, 'own-port', `port ${arrival.port}`, 0);
+  if (isCapturePort(arrival.port))
+    return refused(base, { code: 'own-port', detail: `port ${arrival.port}` }, true);
   const workload = workloadOf(view, pod);
-  const port = workload.ports.get(arrival.port) ?? workload.otherPort;
+  const port = portOf(workload, arrival.port);
   const guarded = { ...base, mtls: { mode: port.mtls, decidedBy: port.decidedBy } };
-  const refusal = refusalOf(port, peerOf(arrival));
   // Of plaintext the port's declaration says whether it is read; of mutual TLS the caller's sidecar did.
   const opaque = arrival.peerIdentity === null && port.protocol === 'tcp';
-  const seen = opaque ? { ...arrival, request: null } : arrival;
-  if (refusal !== null) {
-    const status = seen.request === null ? 0 : errorSpec(refusal.code).httpStatus;
-    return refused(guarded, refusal.code, refusal.detail, status);
-  }
-  return authorize(view, pod, { place: guarded, workload, arrival: seen });
+  const request = opaque || arrival.request === null ? null : asApp(arrival.request);
+  const refusal =
+    request === null ? refusalOf(port, peerOf(arrival)) : asked(port, arrival, request);
+  if (refusal !== null) return refused(guarded, refusal, request === null);
+  return authorize({ place: guarded, workload, arrival: { ...arrival, request } });
+}
+
+/** The plan changes the head that it is given: it gets one of its own, with fields as the app is to see them. */
+function asApp(request: RequestHead): RequestHead {
+  return { ...request, fields: [...request.fields] };
+}
+
+function asked(port: InboundPort, arrival: Arrival, request: RequestHead): LocalReply | null {
+  const facts = { peer: peerOf(arrival), http2: false, clientCert: '', app: [] };
+  const plan = planInbound(facts, port, request, () => 'explain');
+  return plan.type === 'refuse' ? plan.reply : null;
 }
 
 function placeOf(pod: PodEntry | null, arrival: Arrival): PlaceAnswer {
@@ -77,20 +76,6 @@ function whyUnguarded(pod: PodEntry | null, { port, own }: Arrival): string {
 
 function isCapturePort(port: number): boolean {
   return port === sidecarPorts.inboundCapture || port === sidecarPorts.outboundCapture;
-}
-
-/** `status` 0: the connection is reset. */
-export function refused(
-  place: PlaceAnswer,
-  code: ProxyErrorCode,
-  detail: string,
-  status: number,
-): PlaceAnswer {
-  return { ...place, allowed: false, refusal: refusalFrom(code, detail, status) };
-}
-
-export function refusalFrom(code: ProxyErrorCode, detail: string, status: number): Refusal {
-  return { code, by: detail, status, message: describeError(code, detail) };
 }
 
 /** Throws where the operator would send what the sidecar refuses, which is a defect, or a gap in the checks. */

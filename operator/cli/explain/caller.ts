@@ -2,7 +2,6 @@
 // sidecar's own code, from the configuration that the operator would send. Pure.
 
 import type { RequestHead } from '../../../proxy/codec/session.ts';
-import { errorSpec, type ProxyErrorCode } from '../../../proxy/errors.ts';
 import { planOutbound } from '../../../proxy/outbound/plan.ts';
 import { findRoute } from '../../../proxy/policy/route-match.ts';
 import type {
@@ -19,8 +18,8 @@ import { translateDestination } from '../../translate/destination.ts';
 import { translateEndpoints } from '../../translate/endpoints.ts';
 import { CliError } from '../errors.ts';
 import type { Refusal, RouteAnswer } from './answer.ts';
-import { refusalFrom } from './callee.ts';
 import type { CallerParty, TargetParty } from './parties.ts';
+import { refusalFrom } from './refusal.ts';
 
 /** Endpoints that the call can go to, with the request as it is sent there. */
 export interface Way {
@@ -57,7 +56,8 @@ function withoutSidecar(view: View, target: TargetParty, head: RequestHead | nul
   put(store, [translateEndpoints(view, target.endpoints).resource]);
   const handles = store.snapshot().endpoints.get(target.endpoints)!.endpoints;
   const ways = [{ endpoints: target.endpoints, share: 100, handles, request: head }];
-  return { route: emptyRoute('', head === null ? 'tcp' : 'http'), ways, refusal: empty(ways, '') };
+  const route = emptyRoute('', head === null ? 'tcp' : 'http');
+  return { route, ways, refusal: empty(ways, target.label, true) };
 }
 
 function snapshotFor(view: View, caller: CallerParty, target: TargetParty): Snapshot {
@@ -85,8 +85,9 @@ function overTcp(snapshot: Snapshot, backends: PreparedBackends, host: string): 
     return { endpoints, share, handles, request: null };
   });
   const route = emptyRoute('', 'tcp');
-  if (ways.length === 0) return { route, ways, refusal: refusalOfPlan('no-backends', host, 0) };
-  return { route, ways, refusal: empty(ways, host, 0) };
+  if (ways.length === 0)
+    return { route, ways, refusal: refusalFrom({ code: 'no-backends', detail: host }, true) };
+  return { route, ways, refusal: empty(ways, host, true) };
 }
 
 function overHttp(
@@ -102,8 +103,7 @@ function overHttp(
     return { route: { ...route, redirect: { status, location } }, ways: [], refusal: null };
   }
   if (plan.type === 'refuse') {
-    const { code, detail } = plan.reply;
-    return { route, ways: [], refusal: refusalOfPlan(code, detail) };
+    return { route, ways: [], refusal: refusalFrom(plan.reply, false) };
   }
   const ways = shares(found!.route.backends).map(({ endpoints, share, random }): Way => {
     const chosen = planAt(snapshot, destination, head, random);
@@ -111,7 +111,7 @@ function overHttp(
       throw new Error(`the plan for ${endpoints} leads elsewhere`);
     return { endpoints, share, handles: chosen.endpoints, request: chosen.head };
   });
-  return { route, ways, refusal: empty(ways, destination.host) };
+  return { route, ways, refusal: empty(ways, destination.host, false) };
 }
 
 /** The plan can change the head that it is given: it gets one of its own. */
@@ -139,13 +139,9 @@ function shares(
 }
 
 /** Null where any way leads somewhere. */
-function empty(ways: readonly Way[], detail: string, status?: number): Refusal | null {
+function empty(ways: readonly Way[], detail: string, opaque: boolean): Refusal | null {
   if (ways.some((way) => way.handles.length > 0)) return null;
-  return refusalOfPlan('no-endpoints', detail, status);
-}
-
-function refusalOfPlan(code: ProxyErrorCode, detail: string, status?: number): Refusal {
-  return refusalFrom(code, detail, status ?? errorSpec(code).httpStatus);
+  return refusalFrom({ code: 'no-endpoints', detail }, opaque);
 }
 
 function emptyRoute(name: string, protocol: 'http' | 'tcp'): Departure['route'] {

@@ -1,11 +1,11 @@
 // Expectations against answers: which are met, and a table of them.
 
-import type { View } from '../../model/view.ts';
 import { styleOf, table } from '../style.ts';
 import type { World } from '../world.ts';
 import type { Answer, PlaceAnswer, Verdict } from './answer.ts';
 import type { Expectation } from './expectations.ts';
-import { judge, refusalsOf } from './judge.ts';
+import { judge, refusalsOf, type Scene } from './judge.ts';
+import { byWords } from './refusal.ts';
 import type { Call } from './question.ts';
 
 export interface Outcome {
@@ -20,11 +20,13 @@ export interface Outcome {
 
 /** `calls` belong to the expectations, in their order. */
 export function judgeAll(
-  view: View,
+  scene: Scene,
   expectations: readonly Expectation[],
   calls: readonly Call[],
 ): Outcome[] {
-  return expectations.map((expectation, index) => outcome(expectation, judge(view, calls[index]!)));
+  return expectations.map((expectation, index) =>
+    outcome(expectation, judge({ ...scene, notes: [] }, calls[index]!)),
+  );
 }
 
 function outcome({ name, allowed, by }: Expectation, answer: Answer): Outcome {
@@ -57,7 +59,7 @@ export function decidersOf(answer: Answer): string[] {
 function allowedBy({ authorization }: PlaceAnswer): string[] {
   const by = authorization?.by ?? null;
   if (by === null) return [];
-  return [by.rule === '' ? by.policy : `${by.policy}, ${by.rule}`];
+  return [byWords(by)];
 }
 
 export function printOutcomes(

@@ -2,7 +2,9 @@
 // Pure.
 
 import type { RequestHead } from '../../../proxy/codec/session.ts';
+import type { Pod } from '../../resources/kubernetes.ts';
 import type { View } from '../../model/view.ts';
+import { captureOf } from './capture.ts';
 import { isInvented } from '../files/expand.ts';
 import type { Answer, BackendAnswer, PlaceAnswer, Refusal, Verdict } from './answer.ts';
 import { judgeArrival } from './callee.ts';
@@ -10,11 +12,20 @@ import { depart, type Departure, type Way } from './caller.ts';
 import { findCaller, findTargets, type CallerParty, type TargetParty } from './parties.ts';
 import type { Call } from './question.ts';
 
+/** What a call is judged in. */
+export interface Scene {
+  view: View;
+  /** As they are, by key: for their annotations. */
+  pods: ReadonlyMap<string, Pod>;
+  /** What an answer from this cannot know. */
+  notes: readonly string[];
+}
+
 /** Throws a CliError where a name means nothing. */
-export function judge(view: View, call: Call, notes: readonly string[] = []): Answer {
-  const caller = findCaller(view, call);
+export function judge({ view, pods, notes }: Scene, call: Call): Answer {
   const targets = findTargets(view, call);
   const target = targets[0]!;
+  const caller = captured(findCaller(view, call), pods, target);
   const head = headOf(call, target);
   const departures = targets.map((one) => depart(view, caller, one, head));
   const ways = departures.flatMap((one) => one.ways);
@@ -29,6 +40,20 @@ export function judge(view: View, call: Call, notes: readonly string[] = []): An
     route: { ...route, backends },
     notes: [...caller.notes, ...notes, ...notesOf(caller, head, departures, backends)],
   };
+}
+
+/** A call that its own sidecar does not see goes out as if there was none. */
+function captured(
+  caller: CallerParty,
+  pods: ReadonlyMap<string, Pod>,
+  target: TargetParty,
+): CallerParty {
+  const pod = pods.get(caller.pod?.key ?? '');
+  if (pod === undefined || caller.identity === null) return caller;
+  const { excludedBy, notes } = captureOf(pod, target);
+  if (excludedBy === '') return { ...caller, notes: [...caller.notes, ...notes] };
+  const note = `the caller's annotation ${excludedBy} keeps this call out of its sidecar`;
+  return { ...caller, identity: null, notes: [...caller.notes, note] };
 }
 
 function headOf({ request }: Call, target: TargetParty): RequestHead | null {

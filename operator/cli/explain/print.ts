@@ -1,10 +1,18 @@
 // An answer in words for a terminal: the verdict in the first line, then the way of the call from one side to
 // the other. Pure.
 
+import type { PolicyExplanation } from '../../../proxy/policy/authorization/explain.ts';
 import { isInvented } from '../files/expand.ts';
 import { hanging, type Style } from '../style.ts';
-import type { Answer, BackendAnswer, Considered, PlaceAnswer, RouteAnswer } from './answer.ts';
+import type {
+  Answer,
+  AuthorizationAnswer,
+  BackendAnswer,
+  PlaceAnswer,
+  RouteAnswer,
+} from './answer.ts';
 import { percent, refusalsOf } from './judge.ts';
+import { byWords } from './refusal.ts';
 
 const labels = { allowed: 'ALLOWED', denied: 'DENIED', mixed: 'PARTLY' } as const;
 const indent = 9;
@@ -76,7 +84,8 @@ function entry(label: string, text: string): string[] {
 }
 
 function backendLines({ endpoints, share, places }: BackendAnswer, style: Style): string[] {
-  const head = share === 100 ? endpoints : `${endpoints} (${percent(share)} of the calls)`;
+  const name = endpoints.startsWith('pod/') ? 'the pod itself' : endpoints;
+  const head = share === 100 ? name : `${name} (${percent(share)} of the calls)`;
   return [...entry('To', head), ...places.flatMap((place) => placeLines(place, style))];
 }
 
@@ -113,34 +122,52 @@ function answerWords({ message, status }: NonNullable<PlaceAnswer['refusal']>): 
 
 function policyLines({ authorization }: PlaceAnswer): string[] {
   if (authorization === null) return [];
-  const { reason, by, considered, readings, remarks } = authorization;
-  const words = {
-    'no-policy': 'no AuthorizationPolicy is for this pod: everything is allowed',
-    'allow-rule': `allowed by ${by?.policy}, ${by?.rule}`,
-    'deny-rule': `denied by ${by?.policy}, ${by?.rule}`,
-    'no-allow-rule': `no rule of an ALLOW policy allows it (${by?.policy})`,
-    'ambiguous-path': 'apps may read this path differently, and the Mesh refuses such paths',
-  }[reason];
+  const { readings, remarks, policies } = authorization;
   return [
-    ...detail('rules', words),
-    ...readings.flatMap((reading) => detail('', `path as an app may read it: ${reading}`)),
-    ...remarks.flatMap(({ kind, policy, rule }) =>
-      detail(
-        '',
-        `${kind === 'audit' ? 'audited' : 'dry run: would be denied'} by ${policy}${rule === '' ? '' : `, ${rule}`}`,
-      ),
-    ),
-    ...considered.flatMap(consideredLines),
+    ...detail('rules', decisionWords(authorization)),
+    ...(readings.length > 1 ? detail('', readingWords(readings)) : []),
+    ...remarks.flatMap((remark) => detail('', remarkWords(remark))),
+    ...policies.flatMap(policyWords),
   ];
 }
 
-function consideredLines({ policy, action, dryRun, rules }: Considered): string[] {
-  const title = `${action} ${policy}${dryRun ? ' (dry run)' : ''}`;
-  if (rules.length === 0) return detail('', `${title}: has no rules, so matches nothing`);
+function decisionWords({ reason, by }: AuthorizationAnswer): string {
+  const who = by === null ? '' : byWords(by);
+  switch (reason) {
+    case 'no-policy':
+      return 'no policy decides here: everything is allowed';
+    case 'allow-rule':
+      return `allowed by ${who}`;
+    case 'deny-rule':
+      return `denied by ${who}`;
+    case 'no-allow-rule':
+      return `no rule of an ALLOW policy allows it (${who})`;
+    case 'ambiguous-path':
+      return `apps may read this path in several ways, and ${who} refuses such paths`;
+  }
+}
+
+function readingWords(readings: AuthorizationAnswer['readings']): string {
+  const texts = readings.map((reading) => (reading === '' ? '(empty)' : reading));
+  return `apps may read the path as ${texts.join(' or ')}`;
+}
+
+function remarkWords(remark: AuthorizationAnswer['remarks'][number]): string {
+  const what = remark.kind === 'audit' ? 'audited' : 'dry run, would be denied';
+  return `${what} by ${byWords(remark)}`;
+}
+
+/** Below each policy its rules, and why they do not match. */
+function policyWords({ policy, action, dryRun, rules }: PolicyExplanation): string[] {
+  const title = `${action} ${policy.replace('AuthorizationPolicy ', '')}${dryRun ? ' (dry run)' : ''}`;
+  if (rules.length === 0) return hanging('', `${title}: has no rules, so it matches nothing`, 15);
   return [
-    ...detail('', `${title}:`),
-    ...rules.flatMap(({ rule, matches, why }) =>
-      hanging(`               ${rule}: `, matches ? `matches` : why, 17),
-    ),
+    `${' '.repeat(15)}${title}`,
+    ...rules.flatMap((one) => hanging(`${' '.repeat(17)}${one.rule}: `, ruleWords(one), 19)),
   ];
+}
+
+function ruleWords({ matches, why, holdsFor }: PolicyExplanation['rules'][number]): string {
+  if (matches) return 'matches';
+  return holdsFor.length === 0 ? `no: ${why}` : `for some readings of the path only, no: ${why}`;
 }

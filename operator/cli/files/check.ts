@@ -4,6 +4,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import { validateResource } from '../../inject/validate-handler.ts';
 import type { KubeObject } from '../../resources/kubernetes.ts';
+import { authorizationFaults } from '../../translate/authorization-validity.ts';
 import type { MeshSpec, TrafficPolicySpec } from '../../resources/tsmesh.ts';
 import { meshFaults, trafficPolicyFaults } from '../../translate/validity.ts';
 import { originText, type FileObject } from '../objects.ts';
@@ -74,6 +75,8 @@ function specFaults(kind: string, object: KubeObject): { path: string; message: 
   switch (kind) {
     case 'Mesh':
       return meshFaults(spec as MeshSpec);
+    case 'AuthorizationPolicy':
+      return authorizationFaults(object);
     case 'TrafficPolicy':
       return trafficPolicyFaults(spec as TrafficPolicySpec);
     default:
