@@ -25,6 +25,7 @@ export interface SidecarProcess {
   /** A GET on the health port. */
   health(path: string): Promise<Answer>;
   admin(path: string, method?: string): Promise<unknown>;
+  adminPath: string;
   /** Exit code, or the signal that ended it. */
   ended: Promise<number | string>;
   /** What it wrote to standard error. */
@@ -64,6 +65,7 @@ export async function startSidecarProcess(
     child,
     logged,
     health: (path) => ask({ host: '127.0.0.1', port, path }),
+    adminPath: socketPath,
     admin: async (path, method = 'GET') =>
       JSON.parse((await ask({ socketPath, path, method })).body) as unknown,
     ended,
