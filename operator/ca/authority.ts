@@ -122,7 +122,7 @@ function buildLeaf(request: LeafRequest, nowMs: number, caNotAfterMs: number) {
   };
 }
 
-function privateKeyPem(key: KeyObject): string {
+export function privateKeyPem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 

@@ -50,7 +50,7 @@ export function faultOfCa(parts: CaParts, purpose: CaPurpose, nowMs: number): Ca
     faultOfKey(issuing, key) ??
     faultOfTime(issuing, 'the issuing certificate', nowMs) ??
     faultOfLinks(chain, roots, nowMs) ??
-    faultOfStrength(chain) ??
+    faultOfStrength(chain, roots) ??
     faultOfConstraints(chain, purpose)
   );
 }
@@ -107,23 +107,36 @@ function faultOfLinks(
     const fault = faultOfTime(above, `certificate ${index + 1} of tls.crt`, nowMs);
     if (fault !== null) return fault;
   }
-  if (rootOf(chain, inForce) !== null) return null;
-  const message = 'no root in ca.crt that is still valid has issued tls.crt';
+  const root = rootOf(chain, inForce);
+  if (root !== null && selfSigned(root)) return null;
+  const message =
+    root === null
+      ? 'no root in ca.crt that is still valid has issued tls.crt'
+      : 'what ca.crt holds above tls.crt is not self-signed: the root itself is needed';
   return { reason: 'CARootMissing', message };
 }
 
-function faultOfStrength(chain: X509Certificate[]): CaProblem | null {
-  for (const [index, one] of chain.entries()) {
-    const { asymmetricKeyType: type, asymmetricKeyDetails: details } = one.publicKey;
-    const short = type === 'rsa' && (details?.modulusLength ?? 0) < minimumRsaBits;
-    const signedWith = String(one.signatureAlgorithm);
-    const hash = !selfSigned(one) && weakHash.test(signedWith);
-    if (!short && !hash && !weakCurve.test(details?.namedCurve ?? '')) continue;
-    const what = hash ? `signed with ${signedWith}` : `of a key ${describeKey(one.publicKey)}`;
-    const message = `certificate ${index + 1} of tls.crt is ${what}, which is too weak to sign identities`;
+function faultOfStrength(chain: X509Certificate[], roots: X509Certificate[]): CaProblem | null {
+  const root = rootOf(chain, roots);
+  const all = chain.map((one, index) => ({ one, where: `certificate ${index + 1} of tls.crt` }));
+  if (root !== null) all.push({ one: root, where: 'the root in ca.crt' });
+  for (const { one, where } of all) {
+    const weakness = weaknessOf(one);
+    if (weakness === null) continue;
+    const message = `${where} is ${weakness}, which is too weak for identities`;
     return { reason: 'CAWeak', message };
   }
   return null;
+}
+
+function weaknessOf(one: X509Certificate): string | null {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = one.publicKey;
+  const short = type === 'rsa' && (details?.modulusLength ?? 0) < minimumRsaBits;
+  if (short || weakCurve.test(details?.namedCurve ?? '')) {
+    return `of a key ${describeKey(one.publicKey)}`;
+  }
+  const signedWith = String(one.signatureAlgorithm);
+  return !selfSigned(one) && weakHash.test(signedWith) ? `signed with ${signedWith}` : null;
 }
 
 function faultOfConstraints(chain: X509Certificate[], purpose: CaPurpose): CaProblem | null {

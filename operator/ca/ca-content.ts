@@ -18,6 +18,8 @@ export interface RotationRecord {
   sinceMs: number;
   oldRoots: string[];
   newRoots: string[];
+  /** The issuer of what is to follow; null: nobody that the Mesh named. */
+  issuedBy: string | null;
 }
 
 export interface CaContent {
@@ -27,12 +29,20 @@ export interface CaContent {
   rotation: RotationRecord | null;
   /** The issuer (`group/kind/name`) that issued `pem`; null: nobody that the Mesh named. */
   issuedBy: string | null;
+  /** Key of a certificate that was asked of an issuer and has not come yet; null: none was. */
+  requestKeyPem: string | null;
 }
 
 const rotationAnnotation = 'tsmesh.dev/root-rotation';
 const issuedByAnnotation = 'tsmesh.dev/issued-by';
 const keys = { chain: 'tls.crt', key: 'tls.key', roots: 'ca.crt' } as const;
+const requestKey = 'request.key';
 const nextKeys = { chain: 'next.crt', key: 'next.key', roots: 'next-ca.crt' } as const;
+
+/** Of a CA that nothing follows yet. */
+export function contentWith(pem: CaPem): CaContent {
+  return { pem, next: null, rotation: null, issuedBy: null, requestKeyPem: null };
+}
 
 export function contentOf(secret: Secret): CaContent {
   const text = (key: string) => decode(secret.data?.[key]);
@@ -50,15 +60,17 @@ export function contentOf(secret: Secret): CaContent {
     next: next.chainPem === '' ? null : next,
     rotation: recordIn(annotations[rotationAnnotation]),
     issuedBy: annotations[issuedByAnnotation] ?? null,
+    requestKeyPem: text(requestKey) || null,
   };
 }
 
 /** The Secret with this content in the place of what it had; all else of it stays. */
 export function withContent(secret: Secret, content: CaContent): Secret {
   const data = { ...secret.data };
-  for (const key of Object.values(nextKeys)) delete data[key];
+  for (const key of [...Object.values(nextKeys), requestKey]) delete data[key];
   put(data, keys, content.pem);
   if (content.next !== null) put(data, nextKeys, content.next);
+  if (content.requestKeyPem !== null) data[requestKey] = encode(content.requestKeyPem);
   const annotations = { ...secret.metadata.annotations };
   delete annotations[rotationAnnotation];
   delete annotations[issuedByAnnotation];
@@ -89,7 +101,9 @@ function recordIn(text: string | undefined): RotationRecord | null {
     const startedAtMs = Date.parse(String(value['startedAt']));
     if (step === undefined || Number.isNaN(sinceMs) || Number.isNaN(startedAtMs)) return null;
     const [oldRoots, newRoots] = [textsOf(value['oldRoots']), textsOf(value['newRoots'])];
-    return { step, cause: String(value['cause']), startedAtMs, sinceMs, oldRoots, newRoots };
+    const cause = String(value['cause']);
+    const issuedBy = typeof value['issuedBy'] === 'string' ? value['issuedBy'] : null;
+    return { step, cause, startedAtMs, sinceMs, oldRoots, newRoots, issuedBy };
   } catch {
     return null;
   }

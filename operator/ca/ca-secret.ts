@@ -9,7 +9,7 @@ import type { Mesh } from '../resources/tsmesh.ts';
 import { systemNamespace } from '../../proxy/api/constants.ts';
 import { newRootAcceptedAt } from './acceptance.ts';
 import { createRoot, loadAuthority, type CaPem, type CaResult } from './authority.ts';
-import { contentOf, withContent, type CaContent } from './ca-content.ts';
+import { contentOf, contentWith, withContent, type CaContent } from './ca-content.ts';
 import { rootLifetimeMs } from './lifetimes.ts';
 import { trustOf } from './trust.ts';
 import type { CaCondition, CaSource, CertificateAuthority } from './types.ts';
@@ -117,7 +117,7 @@ async function replacement(deps: CaKeeperDeps, state: State, nowMs: number) {
   const trustDomain = mesh?.spec.trustDomain ?? defaultTrustDomain;
   const pem = createRoot(trustDomain, rootLifetimeMs(mesh), nowMs);
   return {
-    content: { pem, next: null, rotation: null, issuedBy: null },
+    content: contentWith(pem),
     isNew: true,
     event: 'CACreated',
     message: 'A new root was made: the mesh had none, or a new one was asked for',

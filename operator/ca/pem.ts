@@ -1,6 +1,12 @@
 // Certificates and keys from PEM text. Pure; null where there is nothing that can be read.
 
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  X509Certificate,
+  type KeyObject,
+} from 'node:crypto';
 
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
@@ -21,6 +27,14 @@ export function readPrivateKey(pem: string): KeyObject | null {
   } catch {
     return null;
   }
+}
+
+/** Lower-case hexadecimal SHA-256 of the text of a key that cannot be read, or of its public half. */
+export function keyFingerprint(keyPem: string): string {
+  const key = readPrivateKey(keyPem);
+  const bytes =
+    key === null ? keyPem : createPublicKey(key).export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 export function encode(text: string): string {

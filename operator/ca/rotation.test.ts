@@ -4,7 +4,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { createKeyPair, createRoot, loadAuthority, type CaPem } from './authority.ts';
-import { contentOf, withContent, type CaContent } from './ca-content.ts';
+import { contentOf, contentWith, withContent, type CaContent } from './ca-content.ts';
 import {
   beginRotation,
   decideRotation,
@@ -22,8 +22,7 @@ const day = 86_400_000;
 const start = Date.UTC(2026, 10, 22, 12);
 
 function firstContent(): CaContent {
-  const pem = createRoot('cluster.local', 100 * day, start);
-  return { pem, next: null, rotation: null, issuedBy: null };
+  return contentWith(createRoot('cluster.local', 100 * day, start));
 }
 
 function meshAsking(ms: number | string): Mesh {
@@ -89,7 +88,7 @@ class World {
         ? decision.content
         : beginRotation(
             this.content,
-            createRoot('cluster.local', 100 * day, this.nowMs),
+            { pem: createRoot('cluster.local', 100 * day, this.nowMs), issuedBy: null },
             decision.cause,
             this.nowMs,
           );

@@ -8,6 +8,7 @@ import { selfSigned } from './ca-checks.ts';
 import type { CaContent, RotationRecord, RotationStep } from './ca-content.ts';
 import { readCertificates } from './pem.ts';
 import { trustOf, unionOfRoots, withoutRoots, type Trust } from './trust.ts';
+import { issuerOf } from './issuer-reference.ts';
 import { backdateMs, rotateRootAnnotation, type CertificateAuthority } from './types.ts';
 
 /** Somebody whose certificate and trusted roots come from the CA: a sidecar, a replica of the operator. */
@@ -78,24 +79,32 @@ export function decideRotation(facts: RotationFacts, nowMs: number): RotationDec
   return write(nextStep(content, rotation, nowMs));
 }
 
+/** What is to take the place of the CA in force. */
+export interface Successor {
+  pem: CaPem;
+  /** As in CaContent. */
+  issuedBy: string | null;
+}
+
 /** First step: `next` is trusted beside what is trusted already. */
 export function beginRotation(
   content: CaContent,
-  next: CaPem,
+  next: Successor,
   cause: string,
   nowMs: number,
 ): CaContent {
-  const newRoots = [...trustOf({ chainPem: '', rootsPem: next.rootsPem }).trustedRoots];
+  const newRoots = [...trustOf(next.pem).trustedRoots];
   const { underRoot } = trustOf(content.pem);
   const oldRoots = underRoot === null || newRoots.includes(underRoot) ? [] : [underRoot];
-  const rootsPem = unionOfRoots(content.pem.rootsPem, next.rootsPem);
+  const rootsPem = unionOfRoots(content.pem.rootsPem, next.pem.rootsPem);
   return {
     ...content,
     pem: { ...content.pem, rootsPem },
-    next,
+    next: next.pem,
     rotation: {
       step: 'Trust',
       cause,
+      issuedBy: next.issuedBy,
       startedAtMs: nowMs,
       sinceMs: nowMs,
       oldRoots,
@@ -108,8 +117,9 @@ export function beginRotation(
 export function rotationCondition(facts: RotationFacts, nowMs: number): RotationCondition | null {
   const { rotation } = facts.content;
   if (rotation !== null && rotation.step !== 'Done') return progress(facts, rotation, nowMs);
-  const asked = requestedMs(facts.mesh);
-  if (asked !== null && isRequested(facts, nowMs) && !isBuiltIn(facts.content.pem)) {
+  const { content, mesh } = facts;
+  const ownOfUser = issuerOf(mesh) === null && !isBuiltIn(content.pem);
+  if (ownOfUser && content.issuedBy === null && isRequested(facts, nowMs)) {
     const message = `${rotateRootAnnotation} asks for a new root, but the CA is not the mesh's own to replace: put yours into Secret tsmesh-system/tsmesh-ca (docs/identity.md)`;
     return { status: 'False', reason: 'NotBuiltIn', message };
   }
@@ -139,19 +149,34 @@ function progress(facts: RotationFacts, rotation: RotationRecord, nowMs: number)
 
 /** Why a new root is to be made now; null: it is not. */
 function causeOf(facts: RotationFacts, nowMs: number): string | null {
-  if (!isBuiltIn(facts.content.pem)) return null;
+  const { content, mesh } = facts;
+  // The issuer's successor comes from the issuer: issuer.ts.
+  if (issuerOf(mesh) !== null) return null;
+  if (mesh !== null && content.issuedBy !== null) {
+    return `Mesh default names no issuer any more, and ${content.issuedBy} issued the CA`;
+  }
+  if (!isBuiltIn(content.pem)) return null;
   if (isRequested(facts, nowMs)) return `asked for by ${rotateRootAnnotation}`;
   const { notBeforeMs, notAfterMs } = facts.authority;
   const left = (notAfterMs - nowMs) / (notAfterMs - notBeforeMs);
   return left < scheduleShare ? 'the last fifth of the life of the root' : null;
 }
 
-/** Where the CA in force is older than the word. A time in the future would ask again and again. */
-function isRequested({ mesh, authority }: RotationFacts, nowMs: number): boolean {
+/**
+ * Where the CA in force, and the last rotation, are older than the word. A time in the future would ask
+ * again and again.
+ */
+export function isRequested(
+  { content, mesh, authority }: Pick<RotationFacts, 'content' | 'mesh' | 'authority'>,
+  nowMs: number,
+): boolean {
   const askedMs = requestedMs(mesh);
   // Certificates tell whole seconds.
   const sinceMs = Math.floor((askedMs ?? 0) / 1000) * 1000;
-  return askedMs !== null && askedMs <= nowMs && authority.notBeforeMs + backdateMs < sinceMs;
+  if (askedMs === null || askedMs > nowMs) return false;
+  // Others than the mesh may backdate more than it does.
+  if (content.rotation !== null && content.rotation.startedAtMs >= sinceMs) return false;
+  return authority.notBeforeMs + (isBuiltIn(content.pem) ? backdateMs : 0) < sinceMs;
 }
 
 function requestedMs(mesh: Mesh | null): number | null {
@@ -188,6 +213,7 @@ function nextStep(content: CaContent, rotation: RotationRecord, nowMs: number): 
         pem: { ...next!, rootsPem: pem.rootsPem },
         next: null,
         rotation: at('Issue'),
+        issuedBy: rotation.issuedBy,
       };
     case 'Issue': {
       const rootsPem = withoutRoots(pem.rootsPem, rotation.oldRoots);

@@ -22,6 +22,7 @@ const oids = {
   extendedKeyUsage: '2.5.29.37',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
+  extensionRequest: '1.2.840.113549.1.9.14',
 } as const;
 
 /** RFC 5280 §4.2.1.3: number of unused bits, then the bits. */
@@ -86,6 +87,33 @@ export function buildCertificate(
   const certificate = sequence([tbs, signatureAlgorithm(), bitString(`\0${signature}`)]);
   const hex = Buffer.from(serial, 'latin1').toString('hex').toUpperCase();
   return { pem: pem(toDer(certificate)), serial: hex.replace(/^00/, '') };
+}
+
+export interface SigningRequestParts {
+  subject: Name;
+  privateKey: KeyObject;
+  uris: string[];
+}
+
+/** A request (PKCS#10, RFC 2986) for the certificate of an authority, as PEM. */
+export function buildSigningRequest(parts: SigningRequestParts): string {
+  const { subject, privateKey, uris } = parts;
+  const wanted = [
+    extension(oids.basicConstraints, true, sequence([boolean(true)])),
+    extension(oids.subjectAltName, false, sequence(alternativeNames({ uris, dnsNames: [] }))),
+  ];
+  const set = asn1.create(asn1.Class.UNIVERSAL, asn1.Type.SET, true, [sequence(wanted)]);
+  const info = sequence([
+    integer('\0'),
+    nameNode(subject),
+    publicKeyInfo(publicPoint(createPublicKey(privateKey))),
+    asn1.create(asn1.Class.CONTEXT_SPECIFIC, 0, true, [
+      sequence([oid(oids.extensionRequest), set]),
+    ]),
+  ]);
+  const signature = sign('sha256', toDer(info), privateKey).toString('latin1');
+  const request = sequence([info, signatureAlgorithm(), bitString(`\0${signature}`)]);
+  return pem(toDer(request), 'CERTIFICATE REQUEST');
 }
 
 /** What of a CA certificate goes into those that it issues. Throws where the DER is not a certificate. */
@@ -160,7 +188,7 @@ function extensions(parts: CertificateParts, subjectKey: string, authorityKey: s
   return list;
 }
 
-function alternativeNames(parts: CertificateParts): Node[] {
+function alternativeNames(parts: Pick<CertificateParts, 'uris' | 'dnsNames'>): Node[] {
   const name = (tag: number, value: string) =>
     asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, false, value);
   return [
@@ -262,7 +290,7 @@ function toDer(node: Node): Buffer {
 }
 
 /** RFC 7468: lines of 64 characters. */
-function pem(der: Buffer): string {
+function pem(der: Buffer, label = 'CERTIFICATE'): string {
   const body = der.toString('base64').replace(/.{64}/g, '$&\n').trimEnd();
-  return `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+  return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 }

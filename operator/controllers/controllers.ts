@@ -9,7 +9,6 @@ import type { Timer } from '../resources/clock.ts';
 import type { KubeObject, Secret } from '../resources/kubernetes.ts';
 import type { ConditionsStatus } from '../resources/tsmesh.ts';
 import { WorkQueue, type Again } from '../runtime/work-queue.ts';
-import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
@@ -17,7 +16,7 @@ import { meshName, reconcileMesh } from './mesh.ts';
 import { reconcileMeshStatuses } from './mesh-status.ts';
 import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
-import { reconcileRootRotation } from './root-rotation.ts';
+import { announceProblem, reconcileRootRotation, type RotationOutcome } from './root-rotation.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
 import { isProgrammed } from './verdicts.ts';
 import {
@@ -63,8 +62,8 @@ export class Controllers {
   #meshedNamespaces = new Set<string>();
   /** What of the Mesh concerns every certificate, as last seen. */
   #meshState = '';
-  /** What Mesh status says of root rotation; undefined: not looked at yet. */
-  #rotationVerdict: Verdict | null | undefined = undefined;
+  /** What Mesh status says of issuer and root rotation; null: not looked at yet. */
+  #roots: RotationOutcome | null = null;
   #sweep: Timer | null = null;
   #resync: Timer | null = null;
   #stopped = false;
@@ -256,9 +255,7 @@ export class Controllers {
     if (kind === 'PeerAuthentication') {
       return reconcilePeerAuthentication(this.#context, namespace, name);
     }
-    return name === meshName
-      ? reconcileMesh(this.#context, this.#rotationVerdict)
-      : Promise.resolve();
+    return name === meshName ? reconcileMesh(this.#context, this.#roots) : Promise.resolve();
   }
 
   async #namespace(name: string): Promise<void> {
@@ -277,10 +274,11 @@ export class Controllers {
   async #rotation(): Promise<Again | undefined> {
     const outcome = await reconcileRootRotation(this.#context);
     if (outcome === null) return undefined;
-    const before = this.#rotationVerdict;
-    this.#rotationVerdict = outcome.verdict;
-    if (before?.message !== outcome.verdict?.message || before === undefined) {
+    const before = this.#roots;
+    this.#roots = outcome;
+    if (before === null || !isSameOutcome(before, outcome)) {
       this.#queues.policies.add(['Mesh', '', meshName].join(separator));
+      announceProblem(this.#context, outcome.problem);
     }
     return outcome.again;
   }
@@ -289,6 +287,10 @@ export class Controllers {
     await reconcileMeshStatuses(this.#context);
     return { afterMs: meshStatusMs };
   }
+}
+
+function isSameOutcome(a: RotationOutcome, b: RotationOutcome): boolean {
+  return a.verdict?.message === b.verdict?.message && a.problem?.message === b.problem?.message;
 }
 
 /** Status changes of the Mesh concern no certificate. */

@@ -4,17 +4,19 @@ import { ApiError } from '../resources/api-client.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { meshFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
+import type { IssuerProblem } from '../ca/issuer.ts';
 import type { ControllerContext } from './context.ts';
+import type { RotationOutcome } from './root-rotation.ts';
 import { meshInView } from './in-view.ts';
 import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
 export const meshName = 'default';
 
-/** `rotation`: what is to be said of root rotation; undefined: as before, until somebody has looked. */
+/** `roots`: what is to be said of the CA's issuer and of root rotation; null: as before, until somebody has looked. */
 export async function reconcileMesh(
   context: ControllerContext,
-  rotation: Verdict | null | undefined,
+  roots: Pick<RotationOutcome, 'verdict' | 'problem'> | null,
 ): Promise<void> {
   const mesh = context.stores.meshes.get('', meshName);
   if (mesh === undefined) {
@@ -24,12 +26,19 @@ export async function reconcileMesh(
   // The view that has it wakes this again.
   if (!meshInView(context.view(), mesh)) return;
   const acceptance = acceptMesh(mesh);
-  const ca: Verdict = { type: 'CAReady', ...context.ca.condition(context.clock.wallTimeMs()) };
+  const ca = caVerdict(context, roots?.problem ?? null);
   const programmed = programmedVerdict(acceptance, () => context.insight.programmed('Mesh', mesh));
   const before = mesh.status?.conditions?.find(({ type }) => type === 'RootRotation');
-  const roots = rotation === undefined ? before : rotation;
-  const verdicts = [acceptance, ca, programmed, ...(roots == null ? [] : [roots])];
+  const rotation = (roots === null ? before : roots.verdict) ?? [];
+  const verdicts = [acceptance, ca, programmed].concat(rotation);
   await writeConditions(context, 'Mesh', mesh, verdicts);
+}
+
+/** A CA that issues is ready, whatever its issuer says; that it cannot be followed is said beside it. */
+function caVerdict(context: ControllerContext, problem: IssuerProblem | null): Verdict {
+  const condition = context.ca.condition(context.clock.wallTimeMs());
+  const shown = condition.status === 'True' && problem !== null ? problem : condition;
+  return { type: 'CAReady', status: condition.status, ...shown };
 }
 
 /** Pure. */

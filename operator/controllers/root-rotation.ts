@@ -16,21 +16,27 @@ import {
 import { trustDomainOf } from '../ca/trust-domain.ts';
 import { trustOf } from '../ca/trust.ts';
 import { caSecretName } from '../ca/types.ts';
+import type { IssuerProblem } from '../ca/issuer.ts';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Again } from '../runtime/work-queue.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext, WebhookConfiguration } from './context.ts';
+import { reconcileIssuer } from './issuer.ts';
 import { meshName } from './mesh.ts';
 import { webhookConfigurationName } from './webhook-configuration.ts';
 
 export interface RotationOutcome {
   /** For Mesh status; null: there is nothing to say. */
   verdict: Verdict | null;
+  /** Of the issuer that the Mesh names. */
+  problem: IssuerProblem | null;
   again: Again;
 }
 
 /** While a rotation goes on: sidecars report every few seconds, which wakes nobody. */
 const busyMs = 1_000;
+/** While an issuer is waited for. */
+const waitingMs = 5_000;
 const idleMs = 60_000;
 const events = {
   Trust: ['RootRotationBegun', 'A new root is trusted beside the old one from now on'],
@@ -49,11 +55,14 @@ export async function reconcileRootRotation(
   if (secret === null) return null;
   const facts = factsOf(context, contentOf(secret), nowMs);
   if (facts === null) return null;
-  const next = nextContent(decideRotation(facts, nowMs), facts, nowMs);
-  if (next === null) return outcomeOf(facts, nowMs);
+  const issuer = await reconcileIssuer(context, facts);
+  const problem = issuer?.problem ?? null;
+  const next = issuer?.content ?? nextContent(decideRotation(facts, nowMs), facts, nowMs);
+  if (next === null) return outcomeOf(facts, problem, nowMs);
   await context.api.replace('Secret', withContent(secret, next));
-  announce(context, next);
-  return outcomeOf({ ...facts, content: next }, nowMs);
+  announce(context, facts.content, next);
+  const outcome = outcomeOf({ ...facts, content: next }, problem, nowMs);
+  return { ...outcome, again: { afterMs: busyMs } };
 }
 
 function factsOf(
@@ -95,18 +104,28 @@ function nextContent(
   if (decision.action === 'none') return null;
   if (decision.action === 'write') return decision.content;
   const trustDomain = trustDomainOf(facts.mesh, facts.authority);
-  const next = createRoot(trustDomain, rootLifetimeMs(facts.mesh), nowMs);
-  return beginRotation(facts.content, next, decision.cause, nowMs);
+  const pem = createRoot(trustDomain, rootLifetimeMs(facts.mesh), nowMs);
+  return beginRotation(facts.content, { pem, issuedBy: null }, decision.cause, nowMs);
 }
 
-function outcomeOf(facts: RotationFacts, nowMs: number): RotationOutcome {
+function outcomeOf(
+  facts: RotationFacts,
+  problem: IssuerProblem | null,
+  nowMs: number,
+): RotationOutcome {
   const condition = rotationCondition(facts, nowMs);
   const verdict = condition === null ? null : { type: 'RootRotation', ...condition };
-  return { verdict, again: { afterMs: condition?.status === 'True' ? busyMs : idleMs } };
+  const restMs = problem === null ? idleMs : waitingMs;
+  const afterMs = condition?.status === 'True' ? busyMs : restMs;
+  return { verdict, problem, again: { afterMs } };
 }
 
-function announce({ events: recorder, logger }: ControllerContext, { rotation }: CaContent): void {
-  if (rotation === null) return;
+function announce(
+  { events: recorder, logger }: ControllerContext,
+  before: CaContent,
+  { rotation }: CaContent,
+): void {
+  if (rotation === null || rotation.step === before.rotation?.step) return;
   const { step, cause } = rotation;
   const [reason, words] = events[step];
   const where = {
@@ -117,4 +136,14 @@ function announce({ events: recorder, logger }: ControllerContext, { rotation }:
   };
   recorder.event(where, 'Normal', reason, `${words} (${cause})`);
   logger.info('root rotation', { step, cause });
+}
+
+/** That an issuer has not answered yet is no event. */
+export function announceProblem(
+  { events: recorder }: Pick<ControllerContext, 'events'>,
+  problem: IssuerProblem | null,
+): void {
+  if (problem === null || problem.reason === 'IssuerPending') return;
+  const mesh = { apiVersion: 'tsmesh.dev/v1alpha1', kind: 'Mesh', namespace: '', name: meshName };
+  recorder.event(mesh, 'Warning', problem.reason, problem.message);
 }

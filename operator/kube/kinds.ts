@@ -23,6 +23,12 @@ export const kinds: Readonly<Record<Kind, KindInfo>> = {
   Pod: { ...core, plural: 'pods', namespaced: true },
   Service: { ...core, plural: 'services', namespaced: true },
   EndpointSlice: { ...v1('discovery.k8s.io'), plural: 'endpointslices', namespaced: true },
+  ConfigMap: { ...core, plural: 'configmaps', namespaced: true },
+  CertificateRequest: {
+    ...v1('cert-manager.io'),
+    plural: 'certificaterequests',
+    namespaced: true,
+  },
   Secret: { ...core, plural: 'secrets', namespaced: true },
   ServiceAccount: { ...core, plural: 'serviceaccounts', namespaced: true },
   RoleBinding: { ...v1('rbac.authorization.k8s.io'), plural: 'rolebindings', namespaced: true },

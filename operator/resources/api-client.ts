@@ -15,6 +15,8 @@ export type Kind =
   | 'Service'
   | 'EndpointSlice'
   | 'Secret'
+  | 'ConfigMap'
+  | 'CertificateRequest'
   | 'ServiceAccount'
   | 'RoleBinding'
   | 'Lease'

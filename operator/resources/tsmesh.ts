@@ -15,6 +15,13 @@ export interface ConditionsStatus {
   conditions?: Condition[];
 }
 
+/** Defaults: kind Issuer (in tsmesh-system), group cert-manager.io. */
+export interface IssuerReference {
+  name: string;
+  kind?: string;
+  group?: string;
+}
+
 export interface MeshSpec {
   /** Immutable. Default `cluster.local`. */
   trustDomain?: string;
@@ -25,6 +32,8 @@ export interface MeshSpec {
     workloadLifetime?: Duration;
     /** Of the built-in root, default 87600h. */
     rootLifetime?: Duration;
+    /** An issuer of cert-manager that the CA is asked of, in the place of the built-in root. */
+    issuer?: IssuerReference;
   };
   outboundPolicy?: 'AllowAny' | 'RegistryOnly';
   proxy?: {
