@@ -4,9 +4,8 @@
 import type { Authorization } from '../api/authorization.ts';
 import { compileAuthorization } from '../policy/authorization/compile.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
-import { ShapeError } from './reader.ts';
 
-/** Throws a ShapeError where a value is none of its kind: an address block, a template, a key. */
+/** Of policies that were checked. */
 export type AuthorizerOf = (authorization: Authorization | null) => Authorizer;
 
 export function createAuthorizers(): AuthorizerOf {
@@ -17,17 +16,8 @@ export function createAuthorizers(): AuthorizerOf {
     if (authorization === null) return none;
     const text = JSON.stringify(authorization);
     if (text === heldText) return held;
-    held = compile(authorization);
+    held = compileAuthorization(authorization);
     heldText = text;
     return held;
   };
-}
-
-function compile(authorization: Authorization): Authorizer {
-  try {
-    return compileAuthorization(authorization);
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    throw new ShapeError('/authorization', error.message);
-  }
 }
