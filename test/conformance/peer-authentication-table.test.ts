@@ -40,14 +40,15 @@ const ports = Object.values(protocols);
 const unnamed = 6000;
 
 function allRows(): Row[] {
-  const rows: Row[] = [];
-  for (const workloadPort of said)
-    for (const namespacePort of said)
-      for (const workload of said)
-        for (const namespace of said)
-          for (const level of modes)
-            rows.push({ workloadPort, namespacePort, workload, namespace, mesh: level });
-  return rows;
+  return said.flatMap((workloadPort) =>
+    said.flatMap((namespacePort) =>
+      said.flatMap((workload) =>
+        said.flatMap((namespace) =>
+          modes.map((level) => ({ workloadPort, namespacePort, workload, namespace, mesh: level })),
+        ),
+      ),
+    ),
+  );
 }
 
 const servicePorts = [
