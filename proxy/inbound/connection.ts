@@ -316,6 +316,8 @@ export class InboundConnection extends Deadline {
     if (reply.by !== undefined && link.peer?.alpn === alpn.tcp) {
       this.told = true;
       link.socket.end(opaqueDenial(reply.by));
+      // What still comes is nobody's, but the end of it is to be seen.
+      link.socket.resume();
       deps.io.wheel.schedule(this, deps.io.clock.nowMs() + tellMs);
       return;
     }
