@@ -41,8 +41,10 @@ function isOfGroup({ object }: FileObject, known: KindSchema): boolean {
   return group(object.apiVersion) === group(known.apiVersion);
 }
 
+/** Each runs a few times: optimising its code would take longer than it saves. */
 function compile({ schema }: KindSchema): ValidateFunction {
-  return new Ajv({ allErrors: true, strict: false, useDefaults: true }).compile(schema);
+  const code = { optimize: false };
+  return new Ajv({ allErrors: true, strict: false, useDefaults: true, code }).compile(schema);
 }
 
 function faultsOf(

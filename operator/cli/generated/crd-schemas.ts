@@ -373,6 +373,32 @@ export const crdSchemas: Record<string, object> = {
         "type": "string",
         "maxLength": 32,
         "default": "87600h"
+       },
+       "issuer": {
+        "type": "object",
+        "properties": {
+         "name": {
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 253
+         },
+         "kind": {
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 63,
+          "default": "Issuer"
+         },
+         "group": {
+          "type": "string",
+          "minLength": 1,
+          "maxLength": 253,
+          "default": "cert-manager.io"
+         }
+        },
+        "required": [
+         "name"
+        ],
+        "additionalProperties": false
        }
       },
       "default": {},
