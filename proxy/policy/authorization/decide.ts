@@ -1,12 +1,12 @@
 // The order in which policies decide: a path that must not be ambiguous, DENY, ALLOW; then what is only remarked.
 // Which rules hold is a finder's to say. Pure.
 
-import { factsOf } from './facts.ts';
+import { Facts } from './facts.ts';
 import type { Finder } from './finder.ts';
-import { pathReadings } from './path-readings.ts';
+import { pathReadings, plainPathEnd } from './path-readings.ts';
 import type { RuleSets } from './rule-sets.ts';
 import type { CompiledRule } from './rule.ts';
-import type { Caller, Decision, HttpRequest, Remark, RuleRef, Target } from './types.ts';
+import type { Caller, Decision, HttpRequest, Remark, Target } from './types.ts';
 
 const noRemarks: readonly Remark[] = [];
 export const allowedWithoutPolicy: Decision = {
@@ -16,8 +16,12 @@ export const allowedWithoutPolicy: Decision = {
   remarks: noRemarks,
 };
 /** The Mesh is the one that asks for it. */
-export const ambiguousPathRef: RuleRef = { policy: 'Mesh default', rule: 'ambiguousPaths' };
-const unknownPath: readonly (string | null)[] = [null];
+const ambiguousPath: Decision = {
+  allowed: false,
+  reason: 'ambiguous-path',
+  by: { policy: 'Mesh default', rule: 'ambiguousPaths' },
+  remarks: noRemarks,
+};
 
 export interface Judge {
   readonly sets: RuleSets;
@@ -28,7 +32,8 @@ export interface Judge {
 
 /**
  * An app takes one reading of the path, and nobody knows which: the request is allowed only if it would be under each.
- * So a DENY rule decides if it holds for any reading, and for every reading some ALLOW rule has to hold.
+ * So a DENY rule decides if it holds for any reading, and for every reading some ALLOW rule has to hold; not one and
+ * the same, as the app takes only one reading, and what the author allows under different rules is allowed.
  */
 export function decide(
   judge: Judge,
@@ -36,65 +41,78 @@ export function decide(
   target: Target,
   request: HttpRequest | null,
 ): Decision {
-  const facts = factsOf(caller, target, request);
-  const { texts, ambiguous } = request === null ? noPath : pathReadings(request.path);
-  const paths = texts.length === 0 ? unknownPath : texts;
-  const verdict = verdictOf(judge, facts, paths, ambiguous);
-  const remarks = remarksOf(judge, facts, paths);
-  return remarks.length === 0 ? verdict : { ...verdict, remarks };
+  const facts = new Facts(caller, judge.finder.known(caller), target, request);
+  if (request === null) return decideOne(judge, facts, null);
+  const { path } = request;
+  if (!judge.sets.paths && !judge.refuseAmbiguous) return decideOne(judge, facts, path);
+  const end = plainPathEnd(path);
+  if (end >= 0) return decideOne(judge, facts, end === path.length ? path : path.slice(0, end));
+  const { texts, ambiguous } = pathReadings(path);
+  return decideOdd(judge, facts, texts.length === 0 ? [null] : texts, ambiguous);
 }
 
-const noPath = { texts: [], ambiguous: false } as const;
+/** The fast way: one reading. */
+function decideOne(judge: Judge, facts: Facts, path: string | null): Decision {
+  const { sets, finder } = judge;
+  facts.path = path;
+  finder.look(facts);
+  const decision = verdict(sets, finder, facts);
+  if (sets.watch.length === 0 && sets.trialNoAllow.length === 0) return decision;
+  return remarked(judge, facts, [path], decision);
+}
 
-type Facts = ReturnType<typeof factsOf>;
+function verdict(sets: RuleSets, finder: Finder, facts: Facts): Decision {
+  if (sets.deny.length > 0) {
+    const deny = finder.first('deny', facts);
+    if (deny >= 0) return sets.deny[deny]!.decision;
+  }
+  if (sets.noAllow === null) return allowedWithoutPolicy;
+  const allow = finder.first('allow', facts);
+  return allow < 0 ? sets.noAllow : sets.allow[allow]!.decision;
+}
+
 type Paths = readonly (string | null)[];
 
-function verdictOf(judge: Judge, facts: Facts, paths: Paths, ambiguous: boolean): Decision {
+function decideOdd(judge: Judge, facts: Facts, paths: Paths, ambiguous: boolean): Decision {
+  const refused = ambiguous && judge.refuseAmbiguous;
+  const decision = refused ? ambiguousPath : verdictOfAll(judge, facts, paths);
+  return remarked(judge, facts, paths, decision);
+}
+
+/** The DENY rule that comes first of all that hold for any reading; who allowed is told of the path as sent. */
+function verdictOfAll(judge: Judge, facts: Facts, paths: Paths): Decision {
   const { sets, finder } = judge;
-  if (ambiguous && judge.refuseAmbiguous) return denied('ambiguous-path', ambiguousPathRef);
-  const deny = lowest(paths, facts, () => finder.first('deny', facts));
-  if (deny >= 0) return denied('deny-rule', sets.deny[deny]!.ref);
-  if (sets.noAllow === null) return allowedWithoutPolicy;
-  let by = -1;
+  let deny = -1;
+  let allowed: Decision | null = null;
+  let notAllowed: Decision | null = null;
   for (const path of paths) {
     facts.path = path;
+    finder.look(facts);
+    const found = finder.first('deny', facts);
+    if (found >= 0 && (deny < 0 || found < deny)) deny = found;
+    if (sets.noAllow === null) continue;
     const allow = finder.first('allow', facts);
-    if (allow < 0) return denied('no-allow-rule', sets.noAllow);
-    // Of several readings the one as sent tells who allowed it.
-    if (by < 0) by = allow;
+    if (allow < 0) notAllowed = sets.noAllow;
+    else allowed ??= sets.allow[allow]!.decision;
   }
-  return { allowed: true, reason: 'allow-rule', by: sets.allow[by]!.ref, remarks: noRemarks };
+  if (deny >= 0) return sets.deny[deny]!.decision;
+  return notAllowed ?? allowed ?? allowedWithoutPolicy;
 }
 
-function denied(reason: Decision['reason'], by: RuleRef): Decision {
-  return { allowed: false, reason, by, remarks: noRemarks };
-}
-
-/** The least position that any reading gives; -1 if none does. */
-function lowest(paths: Paths, facts: Facts, find: () => number): number {
-  let least = -1;
-  for (const path of paths) {
-    facts.path = path;
-    const found = find();
-    if (found >= 0 && (least < 0 || found < least)) least = found;
-  }
-  return least;
-}
-
-function remarksOf(judge: Judge, facts: Facts, paths: Paths): readonly Remark[] {
+function remarked(judge: Judge, facts: Facts, paths: Paths, decision: Decision): Decision {
   const { sets, finder } = judge;
-  if (sets.watch.length === 0 && sets.trialNoAllow.length === 0) return noRemarks;
   const watched = new Set<number>();
   let wouldAllow = true;
   for (const path of paths) {
     facts.path = path;
+    finder.look(facts);
     finder.collect('watch', facts, watched);
-    if (sets.trialNoAllow.length > 0 && wouldAllow)
+    if (wouldAllow && sets.trialNoAllow.length > 0)
       wouldAllow = finder.first('trialAllow', facts) >= 0;
   }
   const remarks = firstOfEachPolicy(sets.watch, watched);
   if (!wouldAllow) remarks.push(...sets.trialNoAllow);
-  return remarks;
+  return remarks.length === 0 ? decision : { ...decision, remarks };
 }
 
 /** One remark of each policy: its first rule that holds. */

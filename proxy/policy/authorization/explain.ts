@@ -3,7 +3,7 @@
 
 import type { Authorization, AuthorizationAction } from '../../api/authorization.ts';
 import { compileAuthorization } from './compile.ts';
-import { factsOf } from './facts.ts';
+import { callerFactsOf, Facts } from './facts.ts';
 import { pathReadings } from './path-readings.ts';
 import { compilePolicies } from './rule-sets.ts';
 import { ruleHolds, whyNot, type CompiledRule } from './rule.ts';
@@ -46,7 +46,12 @@ export function explainDecision(
   const found = request === null ? [] : pathReadings(request.path).texts;
   const readings = found.length === 0 ? [null] : found;
   const policies = authorization === undefined ? [] : compilePolicies(authorization);
-  const facts = readings.map((path) => ({ ...factsOf(caller, target, request), path }));
+  const known = callerFactsOf(caller);
+  const facts = readings.map((path) => {
+    const one = new Facts(caller, known, target, request);
+    one.path = path;
+    return one;
+  });
   return {
     decision,
     readings,
@@ -59,10 +64,7 @@ export function explainDecision(
   };
 }
 
-function explainRule(
-  rule: CompiledRule,
-  facts: readonly Parameters<typeof ruleHolds>[1][],
-): RuleExplanation {
+function explainRule(rule: CompiledRule, facts: readonly Facts[]): RuleExplanation {
   const holdsFor = facts.flatMap((one, i) => (ruleHolds(rule, one) ? [i] : []));
   const needed = rule.action === 'ALLOW' ? facts.length : 1;
   // Of many readings the first that fails tells enough, and is the one as sent where that fails.

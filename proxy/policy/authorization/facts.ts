@@ -5,32 +5,47 @@ import type { Fields } from '../../codec/session.ts';
 import { hostOf, type Host } from './host.ts';
 import type { Caller, HttpRequest, Target } from './types.ts';
 
-/** One request under one reading of its path. Null is unknown, which each action takes in the safe way. */
-export interface Facts {
-  readonly caller: Caller;
+/** What is worked out of a caller once. */
+export interface CallerFacts {
   /** Null: no address that can be read. */
-  readonly callerIp: IpAddress | null;
-  readonly target: Target;
-  readonly targetIp: IpAddress | null;
-  /** Null: opaque TCP; nothing of HTTP is known then. */
-  readonly method: string | null;
-  readonly authority: string;
-  readonly host: Host | null;
-  /** In normal form; null also for a path with too many readings. */
-  path: string | null;
-  readonly fields: Fields | null;
+  readonly ip: IpAddress | null;
+  /** `namespace/name`; empty without a verified identity. */
+  readonly account: string;
 }
 
-export function factsOf(caller: Caller, target: Target, request: HttpRequest | null): Facts {
+export function callerFactsOf({ address, namespace, serviceAccount }: Caller): CallerFacts {
   return {
-    caller,
-    callerIp: parseIpAddress(caller.address),
-    target,
-    targetIp: parseIpAddress(target.address),
-    method: request === null ? null : request.method,
-    authority: request === null ? '' : request.authority,
-    host: request === null ? null : hostOf(request.authority),
-    path: null,
-    fields: request === null ? null : request.fields,
+    ip: parseIpAddress(address),
+    account: serviceAccount === '' ? '' : `${namespace}/${serviceAccount}`,
   };
+}
+
+/** One request under one reading of its path. Null is unknown, which each action takes in the safe way. */
+export class Facts {
+  readonly caller: Caller;
+  readonly known: CallerFacts;
+  readonly target: Target;
+  /** Null: opaque TCP; nothing of HTTP is known then. */
+  readonly request: HttpRequest | null;
+  /** In normal form; null without HTTP, and for a path with too many readings. */
+  path: string | null = null;
+  #host: Host | null | undefined = undefined;
+
+  constructor(caller: Caller, known: CallerFacts, target: Target, request: HttpRequest | null) {
+    this.caller = caller;
+    this.known = known;
+    this.target = target;
+    this.request = request;
+  }
+
+  get fields(): Fields | null {
+    return this.request === null ? null : this.request.fields;
+  }
+
+  /** Read at most once, and only if a rule asks. */
+  get host(): Host | null {
+    if (this.#host === undefined)
+      this.#host = this.request === null ? null : hostOf(this.request.authority);
+    return this.#host;
+  }
 }

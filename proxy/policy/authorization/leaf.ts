@@ -10,7 +10,13 @@ import type {
   AuthorizationPath,
   AuthorizationSource,
 } from '../../api/authorization.ts';
-import { blockHolds, parseIpBlock, type IpAddress, type IpBlock } from '../../api/ip-block.ts';
+import {
+  blockHolds,
+  parseIpAddress,
+  parseIpBlock,
+  type IpAddress,
+  type IpBlock,
+} from '../../api/ip-block.ts';
 import type { Facts } from './facts.ts';
 import { fieldMatcher } from './field-match.ts';
 import { hostPattern, matchesHost } from './host.ts';
@@ -112,7 +118,8 @@ export function conditionLeaves(
   }
   if (name !== null) {
     const match = fieldMatcher(name, condition, action);
-    const ask: Ask = ({ fields }) => (fields === null ? null : match.test(fields));
+    const empty = condition.values?.length === 0 || condition.notValues?.length === 0;
+    const ask: Ask = ({ fields }) => (fields === null || empty ? null : match.test(fields));
     leaves.push(condition.key, ask, ({ fields }) =>
       fields === null ? unknownHttp : `${name} is ${match.seen(fields)}`,
     );
@@ -170,17 +177,16 @@ function namespaces(values: readonly string[]): [Ask, Seen] {
 function serviceAccounts(values: readonly string[]): [Ask, Seen] {
   const patterns = values.map(textPattern);
   return [
-    ({ caller: { namespace, serviceAccount } }) =>
-      serviceAccount !== '' && matchesAnyText(patterns, `${namespace}/${serviceAccount}`),
-    ({ caller: { namespace, serviceAccount } }) =>
-      `the caller's service account is ${serviceAccount === '' ? 'not verified' : `${namespace}/${serviceAccount}`}`,
+    ({ known: { account } }) => account !== '' && matchesAnyText(patterns, account),
+    ({ known: { account } }) =>
+      `the caller's service account is ${account === '' ? 'not verified' : account}`,
   ];
 }
 
 function callerBlocks(values: readonly string[]): [Ask, Seen] {
   const inAny = blocks(values);
   return [
-    ({ callerIp }) => inAny(callerIp),
+    ({ known }) => inAny(known.ip),
     ({ caller }) => `the caller's address is ${caller.address === '' ? 'unknown' : caller.address}`,
   ];
 }
@@ -188,7 +194,7 @@ function callerBlocks(values: readonly string[]): [Ask, Seen] {
 function targetBlocks(values: readonly string[]): [Ask, Seen] {
   const inAny = blocks(values);
   return [
-    ({ targetIp }) => inAny(targetIp),
+    ({ target }) => inAny(parseIpAddress(target.address)),
     ({ target }) => `the called address is ${target.address}`,
   ];
 }
@@ -215,8 +221,8 @@ function ports(values: readonly number[]): [Ask, Seen] {
 
 function methods(values: readonly string[]): [Ask, Seen] {
   return [
-    ({ method }) => (method === null ? null : values.includes(method)),
-    ({ method }) => (method === null ? unknownHttp : `the method is ${method}`),
+    ({ request }) => (request === null ? null : values.includes(request.method)),
+    ({ request }) => (request === null ? unknownHttp : `the method is ${request.method}`),
   ];
 }
 
@@ -228,11 +234,10 @@ function paths(values: readonly AuthorizationPath[]): [Ask, Seen] {
       for (let i = 0; i < matches.length; i++) if (matches[i]!(path)) return true;
       return false;
     },
-    ({ path, method }) => {
-      if (method === null) return unknownHttp;
-      return path === null
-        ? 'the path has too many readings'
-        : `the path is ${path === '' ? 'empty' : path}`;
+    ({ path, request }) => {
+      if (request === null) return unknownHttp;
+      if (path === null) return 'the path has too many readings';
+      return `the path is ${path === '' ? 'empty' : path}`;
     },
   ];
 }
@@ -241,12 +246,12 @@ function hosts(values: readonly string[]): [Ask, Seen] {
   const patterns = values.map(hostPattern);
   return [
     ({ host }) => (host === null ? null : patterns.some((pattern) => matchesHost(pattern, host))),
-    ({ host, authority, method }) => {
-      if (method === null) return unknownHttp;
-      if (host !== null) return `the host is ${authority}`;
-      return authority === ''
+    ({ host, request }) => {
+      if (request === null) return unknownHttp;
+      if (host !== null) return `the host is ${request.authority}`;
+      return request.authority === ''
         ? 'no host was sent'
-        : `the host ${authority} can be read in several ways`;
+        : `the host ${request.authority} can be read in several ways`;
     },
   ];
 }

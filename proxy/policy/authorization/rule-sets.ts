@@ -2,7 +2,7 @@
 
 import type { Authorization, AuthorizationPolicyRules } from '../../api/authorization.ts';
 import { compileRule, type CompiledRule } from './rule.ts';
-import type { Remark, RuleRef } from './types.ts';
+import type { Decision, Remark } from './types.ts';
 
 export interface CompiledPolicy {
   readonly policy: AuthorizationPolicyRules;
@@ -17,10 +17,12 @@ export interface RuleSets {
   readonly watch: readonly CompiledRule[];
   /** Rules of ALLOW policies on trial. */
   readonly trialAllow: readonly CompiledRule[];
-  /** Who refuses what no ALLOW rule allows; null where no ALLOW policy is in force. */
-  readonly noAllow: RuleRef | null;
+  /** What becomes of what no ALLOW rule allows; null where no ALLOW policy is in force. */
+  readonly noAllow: Decision | null;
   /** What ALLOW policies on trial would do if none of them allowed; empty where some are in force already. */
   readonly trialNoAllow: readonly Remark[];
+  /** Whether any rule looks at paths. */
+  readonly paths: boolean;
 }
 
 export function compilePolicies(authorization: Authorization): CompiledPolicy[] {
@@ -42,12 +44,21 @@ export function ruleSetsOf(policies: readonly CompiledPolicy[]): RuleSets {
     allow: rules(({ action, dryRun }) => action === 'ALLOW' && !dryRun),
     watch: rules(({ action, dryRun }) => action === 'AUDIT' || (action === 'DENY' && dryRun)),
     trialAllow: rules(({ action, dryRun }) => action === 'ALLOW' && dryRun),
-    noAllow: inForce.length === 0 ? null : { policy: listed(inForce), rule: '' },
+    noAllow: inForce.length === 0 ? null : refusalBy(listed(inForce)),
     trialNoAllow:
       inForce.length > 0
         ? []
         : names(true).map((policy) => ({ kind: 'would-deny', policy, rule: '' }) as const),
+    paths: policies.some((one) => one.rules.some(looksAtPaths)),
   };
+}
+
+function looksAtPaths({ source }: CompiledRule): boolean {
+  return source.to.some(({ paths, notPaths }) => paths !== undefined || notPaths !== undefined);
+}
+
+function refusalBy(policy: string): Decision {
+  return { allowed: false, reason: 'no-allow-rule', by: { policy, rule: '' }, remarks: [] };
 }
 
 /** Few names in full: none of these policies allowed it, so all of them are where its author looks. */

@@ -3,7 +3,7 @@
 import type { AuthorizationAction, AuthorizationRule } from '../../api/authorization.ts';
 import type { Facts } from './facts.ts';
 import { conditionLeaves, operationLeaves, sourceLeaves, type Leaf } from './leaf.ts';
-import type { RuleRef } from './types.ts';
+import type { Decision, RuleRef } from './types.ts';
 
 export interface CompiledRule {
   readonly ref: RuleRef;
@@ -13,6 +13,8 @@ export interface CompiledRule {
   readonly from: readonly (readonly Leaf[])[];
   readonly to: readonly (readonly Leaf[])[];
   readonly when: readonly Leaf[];
+  /** What is decided where this rule decides; made once. */
+  readonly decision: Decision;
 }
 
 export function compileRule(
@@ -20,18 +22,27 @@ export function compileRule(
   action: AuthorizationAction,
   rule: AuthorizationRule,
 ): CompiledRule {
+  const ref = { policy, rule: rule.name };
   return {
-    ref: { policy, rule: rule.name },
+    ref,
     action,
     source: rule,
     from: rule.from.map((source, i) => sourceLeaves(source, `from[${i}]`, action)),
     to: rule.to.map((operation, i) => operationLeaves(operation, `to[${i}]`, action)),
     when: rule.when.flatMap((condition, i) => conditionLeaves(condition, `when[${i}]`, action)),
+    decision:
+      action === 'DENY'
+        ? { allowed: false, reason: 'deny-rule', by: ref, remarks: [] }
+        : { allowed: true, reason: 'allow-rule', by: ref, remarks: [] },
   };
 }
 
+export function sourceHolds(rule: CompiledRule, facts: Facts): boolean {
+  return anyHolds(rule.from, facts);
+}
+
 export function ruleHolds(rule: CompiledRule, facts: Facts): boolean {
-  return anyHolds(rule.from, facts) && anyHolds(rule.to, facts) && allHold(rule.when, facts);
+  return sourceHolds(rule, facts) && anyHolds(rule.to, facts) && allHold(rule.when, facts);
 }
 
 /** For each alternative the first leaf that does not hold; empty where the rule holds. */
