@@ -2,6 +2,7 @@
 
 import { newRootAnnotation, renewAnnotation } from '../../operator/ca/types.ts';
 import { serviceAccountAnnotation } from '../../operator/ca/identity-secrets.ts';
+import { dryRunAnnotation } from '../../operator/resources/dry-run.ts';
 import { injectedKey, injectKey, podAnnotations } from '../../operator/inject/settings.ts';
 
 type Row = readonly [name: string, valid: string, example: string, description: string];
@@ -43,6 +44,15 @@ export function annotationsPage(): string {
         'a time (RFC 3339)',
         code('2026-11-22T12:00:00Z'),
         'For one hour from then, a lost CA may be replaced by a new root, and a foreign one is accepted. See [identity](identity.md).',
+      ],
+    ]),
+    '## On an AuthorizationPolicy',
+    table([
+      [
+        code(dryRunAnnotation),
+        'true or false',
+        code('true'),
+        'Sidecars only log and count what the policy would have done. See [authorization](authorization.md).',
       ],
     ]),
     '## On an identity Secret',
