@@ -25,12 +25,12 @@ export class JudgedAnew extends Deadline {
     this.io = io;
   }
 
-  /** After a swap. */
+  /** After a swap. Without a configuration nothing new is let in, and nobody can judge what is open. */
   onSwap(workload: PreparedWorkload | null): void {
     const before = this.inForce;
+    if (workload === null || workload === before) return;
     this.inForce = workload;
-    if (before === workload || (before !== null && decidesAlike(before, workload))) return;
-    if (this.open.size === 0) return;
+    if (this.open.size === 0 || (before !== null && decidesAlike(before, workload))) return;
     if (this.rest !== null) {
       this.again = true;
       return;
@@ -62,8 +62,8 @@ export class JudgedAnew extends Deadline {
   }
 }
 
-function decidesAlike(a: PreparedWorkload, b: PreparedWorkload | null): boolean {
-  if (b === null || a.authorizer !== b.authorizer || a.ports.size !== b.ports.size) return false;
+function decidesAlike(a: PreparedWorkload, b: PreparedWorkload): boolean {
+  if (a.authorizer !== b.authorizer || a.ports.size !== b.ports.size) return false;
   if (!hasSameMode(a.otherPort, b.otherPort)) return false;
   for (const [number, port] of a.ports)
     if (!hasSameMode(port, b.ports.get(number) ?? b.otherPort)) return false;

@@ -6,6 +6,7 @@ import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import type { Plan } from '../exchange/plan.ts';
+import { readFields } from '../exchange/request-fields.ts';
 import { Tunnel } from '../exchange/tunnel.ts';
 import type { Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -19,7 +20,6 @@ import {
   planLate,
   portOf,
   refusalOf,
-  unknownPort,
   type InboundFacts,
 } from './plan.ts';
 
@@ -94,21 +94,13 @@ export class Carried {
 
   /** What is opaque may not start, and why; null: it may. */
   refusalOfTunnel(): LocalReply | null {
-    const { workload } = this.deps.store.snapshot();
-    if (workload === null) return refusalOf(unknownPort, this.link.peer);
-    const { authorizer } = workload;
-    return (
-      this.refusalOfPort() ?? (authorizer.active ? judge(authorizer, this.arrival, null) : null)
-    );
+    return this.refusalOf(null, judge);
   }
 
   /** `upstream` is open; no byte was sent on it. A refusal is the caller's to carry out. */
   connect(upstream: Link, first: Buffer | null): LocalReply | null {
     const { link, context, onEnd } = this;
-    const authorizer = this.deps.store.snapshot().workload?.authorizer;
-    const admitted = authorizer?.active === true;
-    const refusal =
-      this.refusalOfPort() ?? (admitted ? admit(authorizer, this.arrival, null, context) : null);
+    const refusal = this.refusalOf(null, admit);
     if (refusal !== null) return refusal;
     const links = { downstream: link, upstream };
     this.tunnel = new Tunnel(context, links, first, { onTunnelDone: onEnd });
@@ -118,11 +110,11 @@ export class Carried {
   /** Policies have changed: ends what they do not allow any more. Returns how much was judged. */
   judgeAnew(): number {
     if (this.tunnel !== null) {
-      const refusal = this.refusalOfTunnel();
+      const refusal = this.refusalOf(null, judge);
       if (refusal !== null) this.tunnel.refuse(refusal);
       return 1;
     }
-    return this.downstream?.judgeAnew((request) => this.refusalOfRequest(request)) ?? 0;
+    return this.downstream?.judgeAnew((request) => this.refusalOf(request, judge)) ?? 0;
   }
 
   drain(): void {
@@ -139,25 +131,30 @@ export class Carried {
     if (this.owner.refusing) return planLate(facts.peer, head);
     const { workload } = this.deps.store.snapshot();
     const { port } = this.arrival.target;
-    const inForce = workload === null ? unknownPort : portOf(workload, port);
-    const plan = planInbound(facts, inForce, head, this.deps.nextRequestId);
-    if (workload === null || !workload.authorizer.active || plan.type !== 'forward') return plan;
+    if (workload === null) return refuse(head, notReady(port));
+    const plan = planInbound(facts, portOf(workload, port), head, this.deps.nextRequestId);
+    if (!workload.authorizer.active || plan.type !== 'forward') return plan;
     // As the app is to get it: what claimed to be the mesh's was stripped before rules look at fields.
     const refusal = admit(workload.authorizer, this.arrival, plan.head, this.context);
-    if (refusal === null) return plan;
-    return { type: 'refuse', route: '', reply: refusal, grpc: plan.grpc };
+    return refusal === null ? plan : { type: 'refuse', route: '', reply: refusal, grpc: plan.grpc };
   }
 
-  private refusalOfRequest(request: RequestHead): LocalReply | null {
-    const refusal = this.refusalOfPort();
+  private refusalOf(request: RequestHead | null, ask: typeof admit): LocalReply | null {
+    const { arrival, context, link } = this;
     const { workload } = this.deps.store.snapshot();
-    if (refusal !== null || workload === null || !workload.authorizer.active) return refusal;
-    return judge(workload.authorizer, this.arrival, request);
+    if (workload === null) return notReady(arrival.target.port);
+    const { authorizer } = workload;
+    const refusal = refusalOf(portOf(workload, arrival.target.port), link.peer);
+    if (refusal !== null || !authorizer.active) return refusal;
+    return ask(authorizer, arrival, request, context);
   }
+}
 
-  private refusalOfPort(): LocalReply | null {
-    const { workload } = this.deps.store.snapshot();
-    const { port } = this.arrival.target;
-    return refusalOf(workload === null ? unknownPort : portOf(workload, port), this.link.peer);
-  }
+/** The configuration was taken away: nobody knows what may come in. */
+function notReady(port: number): LocalReply {
+  return { code: 'not-ready', detail: `port ${port}` };
+}
+
+function refuse({ fields }: RequestHead, reply: LocalReply): Plan {
+  return { type: 'refuse', route: '', reply, grpc: readFields(fields, true).grpc };
 }

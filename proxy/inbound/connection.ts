@@ -3,7 +3,6 @@
 // destination is the only target it can reach.
 
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { alpn, ports } from '../api/constants.ts';
 import type { InboundPort } from '../api/resources.ts';
 import type { Detected } from '../codec/detect.ts';
@@ -13,16 +12,15 @@ import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { opaqueDenial } from '../exchange/denial.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
-import type { Identity } from '../identity/store.ts';
-import { isExpired, resetLink, type Link } from '../net/link.ts';
-import { afterHandshake, meshServer, peerFacts } from '../net/mesh-tls.ts';
+import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
 import { detectLate, firstSight, isTcp } from './first-bytes.ts';
-import { portOf, refusalOf, unknownPort } from './plan.ts';
+import { Handshake } from './handshake.ts';
+import { portOf, refusalOf } from './plan.ts';
 
 export interface InboundOwner extends CarriedOwner {
   onDone(connection: InboundConnection): void;
@@ -36,7 +34,7 @@ export class InboundConnection extends Deadline {
   private link: Link;
   private race: Race | null = null;
   private peek: Peek | null = null;
-  private tls: TLSSocket | null = null;
+  private shaking: Handshake | null = null;
   /** Made once it is settled who is at the other end. */
   private carried: Carried | null = null;
   /** The peer's sidecar was told why it is refused; it ends the connection. */
@@ -106,7 +104,6 @@ export class InboundConnection extends Deadline {
 
   onDeadline(): void {
     if (this.told) this.destroy();
-    else if (this.tls !== null) this.drop('tls-handshake-failed', 'not finished in time');
     else if (this.peek !== null) this.onDeadlineOfPeek();
   }
 
@@ -190,32 +187,18 @@ export class InboundConnection extends Deadline {
       return;
     }
     this.raw.unshift(first);
-    const tls = meshServer(this.raw, own);
-    this.tls = tls;
-    io.wheel.schedule(this, io.clock.nowMs() + handshakeMs);
-    afterHandshake(tls, 'secure', () => this.onSecure(tls, own));
-    tls.on('error', (error) => this.onTlsError(error));
-    tls.once('close', () => this.raw.destroy());
+    this.shaking = new Handshake(this.raw, own, io, {
+      onPeer: (link, peer) => this.onPeer(link, peer),
+      onFailed: (detail) => this.drop('tls-handshake-failed', detail),
+    });
   }
 
-  private onSecure(tls: TLSSocket, own: Identity): void {
-    if (tls.destroyed || this.raw.destroyed) return;
-    this.deps.io.wheel.cancel(this);
-    this.tls = null;
-    try {
-      const peer = peerFacts(tls, own);
-      this.link = { socket: tls, raw: this.raw, peer };
-      const carried = this.carry();
-      if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), true, null);
-      else this.carryOpaque(carried);
-    } catch (error) {
-      this.drop('tls-handshake-failed', `${this.raw.remoteAddress}: ${(error as Error).message}`);
-    }
-  }
-
-  private onTlsError(error: Error): void {
-    if (this.tls === null) return;
-    this.drop('tls-handshake-failed', `${this.raw.remoteAddress}: ${error.message}`);
+  private onPeer(link: Link, peer: PeerFacts): void {
+    this.shaking = null;
+    this.link = link;
+    const carried = this.carry();
+    if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), true, null);
+    else this.carryOpaque(carried);
   }
 
   /**
@@ -224,8 +207,9 @@ export class InboundConnection extends Deadline {
    */
   private carryOpaque(carried: Carried): void {
     const refusal = carried.refusalOfTunnel();
-    const port = this.port() ?? unknownPort;
-    if (refusal === null) this.startRace(carried, { mode: 'opaque', port, refusal });
+    const port = this.port();
+    if (port === null) this.drop('not-ready', `port ${this.target.port}`);
+    else if (refusal === null) this.startRace(carried, { mode: 'opaque', port, refusal });
     else if (port.protocol !== 'auto') this.refuse(refusal);
     else this.startRace(carried, { mode: 'refuse', port, refusal });
   }
@@ -310,7 +294,7 @@ export class InboundConnection extends Deadline {
   }
 
   private refuse(reply: LocalReply): void {
-    if (this.done) return;
+    if (this.done || this.told) return;
     logRefusal(this.carried?.context ?? this.context(), reply);
     const { link, deps } = this;
     if (reply.by !== undefined && link.peer?.alpn === alpn.tcp) {
@@ -322,7 +306,7 @@ export class InboundConnection extends Deadline {
       return;
     }
     this.destroy();
-    this.tls?.destroy();
+    this.shaking?.cancel();
   }
 
   private context(): ExchangeContext {

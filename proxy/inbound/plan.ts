@@ -81,10 +81,3 @@ export function clientCertOf(peer: PeerFacts, ownIdentity: string): string {
 export function portOf(workload: PreparedWorkload, port: number): InboundPort {
   return workload.ports.get(port) ?? workload.otherPort;
 }
-
-/** Only while the configuration is taken away under an open connection. */
-export const unknownPort: InboundPort = {
-  protocol: 'auto',
-  mtls: 'STRICT',
-  decidedBy: 'no configuration',
-};
