@@ -28,7 +28,7 @@ export async function ensureCertManager(): Promise<CertManager> {
   const sources = await mustRun('go', ['mod', 'download', '-json', `${module}@v${version}`], {
     cwd,
   });
-  const { Dir: folder } = JSON.parse(sources.stdout) as { Dir: string };
+  const { Dir: folder } = JSON.parse(sources) as { Dir: string };
   const crds = crdFiles.map((name) =>
     readFileSync(join(folder, 'deploy/crds', `cert-manager.io_${name}.yaml`), 'utf8'),
   );

@@ -4,7 +4,9 @@ import { describe, expect, it } from '@jest/globals';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { createRoot, type CaPem } from './authority.ts';
+import { contentOf, withContent } from './ca-content.ts';
 import { createCaKeeper, type CaKeeperDeps } from './ca-secret.ts';
+import { beginRotation } from './rotation.ts';
 import { encode, MemoryApi, MemoryEvents } from './test-api.ts';
 import { newRootAnnotation } from './types.ts';
 
@@ -127,15 +129,17 @@ describe('the CA Secret', () => {
     expect(keeper.condition(now + hour)).toMatchObject({ status: 'False', reason: 'CAExpired' });
   });
 
-  it('that is spoilt stops issuing with the reason, and issues again once it is put right', async () => {
+  it('that is spoilt is refused with the reason, and the last good one goes on until it is put right', async () => {
     const { api, keeper, events } = world();
     await keeper.sync(now);
     const good = await secretOf(api);
     api.put('Secret', { ...good, data: { ...good.data, 'tls.key': encode('x') } } as Secret);
+    const before = keeper.current(now);
     await keeper.sync(now);
-    expect(keeper.current(now)).toBeNull();
-    expect(keeper.condition(now)).toMatchObject({ reason: 'CASecretUnreadable' });
+    expect(keeper.current(now)).toBe(before);
+    expect(keeper.condition(now)).toMatchObject({ status: 'False', reason: 'CASecretUnreadable' });
     expect(keeper.condition(now).message).toContain('tsmesh-system/tsmesh-ca');
+    expect(keeper.condition(now).message).toContain('the last good CA goes on');
     api.put('Secret', good);
     await keeper.sync(now);
     expect(keeper.condition(now).status).toBe('True');
@@ -155,9 +159,10 @@ describe('the CA Secret', () => {
   it('under a root that nobody trusts yet is not used', async () => {
     const { api, keeper } = world();
     await keeper.sync(now);
+    const before = keeper.current(now);
     putCa(api, createRoot('a', hour, now));
     await keeper.sync(now);
-    expect(keeper.current(now)).toBeNull();
+    expect(keeper.current(now)).toBe(before);
     expect(keeper.condition(now).reason).toBe('CARootChanged');
   });
 
@@ -166,6 +171,29 @@ describe('the CA Secret', () => {
     putCa(api, createRoot('a', hour, now));
     await keeper.sync(now);
     expect(keeper.condition(now).reason).toBe('CARootChanged');
+  });
+
+  it('under a root that the webhooks trust meanwhile is used by a replica that missed a step', async () => {
+    const { api, keeper, state } = world();
+    await keeper.sync(now);
+    const next = createRoot('a', hour, now);
+    putCa(api, next);
+    state.knownRoots = next.rootsPem;
+    await keeper.sync(now);
+    expect(keeper.current(now)!.certificatePem).toBe(next.chainPem);
+  });
+
+  it('is restored as it was in the middle of a rotation', async () => {
+    const { api, keeper } = world();
+    await keeper.sync(now);
+    const pem = createRoot('cluster.local', hour, now);
+    const secret = await secretOf(api);
+    const content = beginRotation(contentOf(secret), { pem, issuedBy: null }, 'a test', now);
+    api.put('Secret', withContent(secret, content));
+    await keeper.sync(now);
+    await api.delete('Secret', 'tsmesh-system', 'tsmesh-ca');
+    await keeper.sync(now);
+    expect(contentOf(await secretOf(api))).toEqual(content);
   });
 
   it('moves to a new root in steps: trusted first, then used', async () => {

@@ -72,10 +72,8 @@ export function createCaKeeper(deps: CaKeeperDeps): CaKeeper {
   };
   return {
     sync: (nowMs) => sync(deps, state, nowMs),
-    current: (nowMs) =>
-      state.problem === null && state.held !== null && state.held.notAfterMs > nowMs
-        ? state.held
-        : null,
+    // The last good one goes on, whatever the Secret holds by now.
+    current: (nowMs) => (state.held !== null && state.held.notAfterMs > nowMs ? state.held : null),
     condition: (nowMs) => conditionOf(state, nowMs),
   };
 }
@@ -171,11 +169,15 @@ async function isTrusted(deps: CaKeeperDeps, state: State, pem: CaPem): Promise<
 function setProblem(deps: CaKeeperDeps, state: State, problem: Problem): void {
   const message = problem.message.startsWith(where)
     ? problem.message
-    : `${where}: ${problem.message}. Nothing is issued until it is put right (delete it, and a running operator restores the last good one); certificates in force go on`;
+    : `${where}: ${problem.message}`;
+  const effect =
+    state.held === null
+      ? 'nothing is issued until it is put right; certificates in force go on'
+      : 'the last good CA goes on from the memory of the running operator, and is put back when you delete the Secret';
   if (state.problem?.reason !== problem.reason) {
-    deps.events.event(target, 'Warning', problem.reason, message);
+    deps.events.event(target, 'Warning', problem.reason, `${message}; ${effect}`);
   }
-  state.problem = { reason: problem.reason, message };
+  state.problem = { reason: problem.reason, message: `${message}; ${effect}` };
 }
 
 function conditionOf(state: State, nowMs: number): CaCondition {

@@ -271,9 +271,9 @@ export class Controllers {
     return reconcileWebhookConfiguration(this.#context, kind, this.#hooks.rootsPem());
   }
 
-  async #rotation(): Promise<Again | undefined> {
+  async #rotation(): Promise<Again> {
     const outcome = await reconcileRootRotation(this.#context);
-    if (outcome === null) return undefined;
+    if (outcome === null) return { afterMs: resyncMs };
     const before = this.#roots;
     this.#roots = outcome;
     if (before === null || !isSameOutcome(before, outcome)) {

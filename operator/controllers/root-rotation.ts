@@ -45,12 +45,11 @@ const events = {
   Done: ['RootRotated', 'The new root alone is in force'],
 } as const;
 
-/** Null while there is no CA that issues: then nothing rotates, and CAReady says why. */
+/** Null while the CA Secret holds no CA that issues: then nothing rotates, and CAReady says why. */
 export async function reconcileRootRotation(
   context: ControllerContext,
 ): Promise<RotationOutcome | null> {
   const nowMs = context.clock.wallTimeMs();
-  if (context.ca.current(nowMs) === null) return null;
   const secret = await context.api.get<Secret>('Secret', systemNamespace, caSecretName);
   if (secret === null) return null;
   const facts = factsOf(context, contentOf(secret), nowMs);
@@ -71,7 +70,9 @@ function factsOf(
   nowMs: number,
 ): RotationFacts | null {
   const loaded = loadAuthority(content.pem, nowMs);
-  if (!loaded.ok) return null;
+  // A CA that the operator does not use is not carried on with either.
+  const held = context.ca.current(nowMs)?.fingerprint;
+  if (!loaded.ok || loaded.authority.fingerprint !== held) return null;
   const { mutatingWebhooks, validatingWebhooks, meshes } = context.stores;
   const configurations = [
     mutatingWebhooks.get('', webhookConfigurationName),
