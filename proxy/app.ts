@@ -20,6 +20,7 @@ import {
   type Threads,
 } from './fleet-parts.ts';
 import { createIdentityLoader, type IdentityLoader } from './identity/loader.ts';
+import { createAppMetrics } from './lifecycle/app-metrics.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
 import { watchForeignSockets, type ForeignSockets } from './lifecycle/foreign-sockets.ts';
 import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
@@ -90,14 +91,16 @@ export async function startSidecar(config: Config, deps: AppDeps): Promise<Sidec
   }
   const drain = createSidecarDrain(core, data);
   const view: View = { core, data, drain };
+  const appHost = ownAddresses(config)[0] ?? '127.0.0.1';
   const health = await startHealthServer({
     ...addressOf(config.health),
     readiness: core.readiness,
     drain,
-    metrics: () => metricsText(view),
+    metrics: readMetrics(view, appHost),
     hookToken: config.hookToken,
     probes: config.probes,
-    probeHost: ownAddresses(config)[0] ?? '127.0.0.1',
+    probeHost: appHost,
+    nowMs: () => deps.clock.nowMs(),
   });
   const admin = await startAdmin(view, health);
   core.discovery?.start();
@@ -300,6 +303,14 @@ function createSidecarDrain(core: Core, data: DataPath): Drain {
     clock: deps.clock,
     logger: deps.logger,
   });
+}
+
+/** With the app's own behind them, where the pod says that it has some. */
+function readMetrics(view: View, appHost: string): () => Promise<string> {
+  const { appMetrics } = view.core.config;
+  if (appMetrics === undefined) return () => metricsText(view);
+  const readApp = createAppMetrics(appMetrics, appHost);
+  return async () => (await Promise.all([metricsText(view), readApp()])).join('');
 }
 
 async function metricsText({ core, data, drain }: View): Promise<string> {

@@ -1,7 +1,12 @@
 // The sidecar's settings, from injection's environment or from a local file, checked and turned into
 // one form. Pure: the caller reads environment and files.
 
-import { environment, type Bootstrap, type RewrittenProbe } from './api/bootstrap.ts';
+import {
+  environment,
+  type AppMetrics,
+  type Bootstrap,
+  type RewrittenProbe,
+} from './api/bootstrap.ts';
 import { paths, ports } from './api/constants.ts';
 import type { Hello } from './api/discovery.ts';
 import type { Resource } from './api/resources.ts';
@@ -43,6 +48,8 @@ export interface Config {
   probes: RewrittenProbe[];
   /** Event loops that carry traffic on the same ports. */
   concurrency: number;
+  /** Absent: none to add to the sidecar's own. */
+  appMetrics?: AppMetrics;
 }
 
 export class ConfigError extends Error {
@@ -98,18 +105,30 @@ export function configFromFile(text: string, path: string): Config {
       hookToken: file.hookToken ?? null,
       probes: file.probes ?? [],
       ...(file.concurrency === undefined ? {} : { concurrency: file.concurrency }),
+      ...(file.appMetrics === undefined ? {} : { appMetrics: file.appMetrics }),
     }),
   };
 }
 
-type Runtime = Pick<Config, 'logLevel' | 'gracePeriodMs' | 'hookToken' | 'probes' | 'concurrency'>;
+type Runtime = Pick<
+  Config,
+  'logLevel' | 'gracePeriodMs' | 'hookToken' | 'probes' | 'concurrency' | 'appMetrics'
+>;
 
 function runtimeOf(
   from: Pick<Config, 'logLevel' | 'hookToken' | 'probes'> &
-    Pick<Bootstrap, 'gracePeriodSeconds' | 'concurrency'>,
+    Pick<Bootstrap, 'gracePeriodSeconds' | 'concurrency' | 'appMetrics'>,
 ): Runtime {
-  const { logLevel, gracePeriodSeconds, hookToken, probes, concurrency = 1 } = from;
-  return { logLevel, gracePeriodMs: gracePeriodSeconds * 1000, hookToken, probes, concurrency };
+  const { logLevel, gracePeriodSeconds, hookToken, probes, concurrency = 1, appMetrics } = from;
+  const gracePeriodMs = gracePeriodSeconds * 1000;
+  return {
+    logLevel,
+    gracePeriodMs,
+    hookToken,
+    probes,
+    concurrency,
+    ...(appMetrics === undefined ? {} : { appMetrics }),
+  };
 }
 
 /** Both families, through one socket where the machine has IPv6. */

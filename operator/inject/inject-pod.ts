@@ -25,6 +25,7 @@ import { diff } from './json-patch.ts';
 import { podSecurityWarning, sharedProcessWarning } from './pod-security.ts';
 import { addDrainHooks, removeDrainHooks, restoreProbes, rewriteProbes } from './probes.ts';
 import { decideResources, mergeResources, type Resources } from './resources.ts';
+import { restoreScrape, turnScrape } from './scrape.ts';
 import { injectedKey, readSettings, type PodSettings } from './settings.ts';
 
 export interface InjectionInput {
@@ -115,6 +116,7 @@ function add(pod: Pod, addition: Addition): string[] {
   const rewrite = rewriteProbes(spec, gracePeriodSeconds);
   const hookToken = former.hookToken ?? input.freshHookToken;
   addDrainHooks(spec, gracePeriodSeconds, hookToken);
+  const appMetrics = turnScrape(pod, settings.excludeInboundPorts);
   const bootstrap: Bootstrap = {
     trustDomain: input.trustDomain,
     serviceAccount,
@@ -124,6 +126,7 @@ function add(pod: Pod, addition: Addition): string[] {
     hookToken,
     probes: rewrite.probes,
     ...(concurrency.value === 1 ? {} : { concurrency: concurrency.value }),
+    ...(appMetrics === null ? {} : { appMetrics }),
   };
   const images = input.mesh?.spec.proxy;
   spec.initContainers = [
@@ -173,6 +176,7 @@ function takeAway(pod: Pod): Former {
   spec.initContainers = inits.filter((container) => container !== proxy && container !== init);
   removeVolumes(spec);
   restoreProbes(spec, probes);
+  restoreScrape(pod, bootstrap?.appMetrics ?? null);
   removeDrainHooks(spec);
   const hookToken = hookTokenOf(bootstrap);
   return { probes, hookToken, init: resourcesOf(init), proxy: resourcesOf(proxy) };

@@ -4,12 +4,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { guardConnections } from '../../proxy/api/connection-guard.ts';
 import { meshTls } from '../../proxy/api/tls.ts';
 import type { OperatorIdentity } from '../ca/operator-identity.ts';
 import type { TlsMaterial } from '../ca/types.ts';
 import type { Clock } from '../resources/clock.ts';
 import { errorText, type Logger } from '../resources/logger.ts';
-import { guardConnections } from '../runtime/connection-guard.ts';
 import { parseReview, reviewResponse } from './admission-review.ts';
 import type { AdmissionDecision, AdmissionHandler, AdmissionRequest } from './admission.ts';
 

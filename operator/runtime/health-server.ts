@@ -3,7 +3,7 @@
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { guardConnections } from './connection-guard.ts';
+import { guardConnections } from '../../proxy/api/connection-guard.ts';
 
 export interface HealthSources {
   /** What readiness still waits for; empty: ready. */

@@ -32,7 +32,19 @@ export interface Bootstrap {
   probes: RewrittenProbe[];
   /** Event loops that carry traffic, 1 to `maxConcurrency`. Absent: 1. */
   concurrency?: number;
+  /** Absent: the app has none that the pod's annotations name. */
+  appMetrics?: AppMetrics;
 }
+
+/** Where the app serves Prometheus text: what the pod's annotations said before they named port 15020. */
+export interface AppMetrics {
+  port: number;
+  /** Absent: `defaultMetricsPath`. */
+  path?: string;
+}
+
+/** Prometheus' own. */
+export const defaultMetricsPath = '/metrics';
 
 /** More cores than one sidecar can use; each costs memory. */
 export const maxConcurrency = 16;

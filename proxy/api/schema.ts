@@ -84,6 +84,8 @@ const logLevel = oneOf('error', 'warn', 'info', 'debug');
 
 const concurrency: Schema = { type: 'integer', minimum: 1, maximum: maxConcurrency };
 
+const appMetrics = object({ port, path: { type: 'string', pattern: '^/' } }, ['path']);
+
 const bootstrap = object(
   {
     trustDomain: name,
@@ -94,8 +96,9 @@ const bootstrap = object(
     hookToken,
     probes: list(probe),
     concurrency,
+    appMetrics,
   },
-  ['concurrency'],
+  ['concurrency', 'appMetrics'],
 );
 
 const captureSettings: Schema = {
@@ -126,6 +129,7 @@ const localFile: Schema = {
       hookToken,
       probes: list(probe),
       concurrency,
+      appMetrics,
     },
     [
       'outbound',
@@ -138,6 +142,7 @@ const localFile: Schema = {
       'hookToken',
       'probes',
       'concurrency',
+      'appMetrics',
     ],
   ),
   additionalProperties: false,

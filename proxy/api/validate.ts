@@ -1,7 +1,7 @@
 // Checks what enters from outside against proxy/api/schema.ts, by code generated ahead of time, and
 // says in words what is wrong where. It fills in nothing and changes nothing.
 
-import type { Bootstrap, CaptureSettings, RewrittenProbe } from './bootstrap.ts';
+import type { AppMetrics, Bootstrap, CaptureSettings, RewrittenProbe } from './bootstrap.ts';
 import type { DownMessage } from './discovery.ts';
 import * as validators from './generated/validators.js';
 import type { Resource } from './resources.ts';
@@ -32,6 +32,7 @@ export interface LocalFile {
   probes?: RewrittenProbe[];
   /** Event loops that carry traffic; 1 by default. */
   concurrency?: number;
+  appMetrics?: AppMetrics;
 }
 
 export interface LocalListener {

@@ -1,6 +1,7 @@
 // The health port with real HTTP on loopback and a real drain: who can make the sidecar drain.
 
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createTestClock } from '../net/test-clock.ts';
@@ -35,6 +36,7 @@ async function start(hookToken: string | null): Promise<void> {
     hookToken,
     probes: [],
     probeHost: '127.0.0.1',
+    nowMs: () => performance.now(),
   });
 }
 
@@ -102,4 +104,34 @@ describe('the health port without a hook token', () => {
       expect(drain.started()).toBe(false);
     },
   );
+});
+
+describe('one who takes all connections of the health port', () => {
+  it('does not keep the kubelet out', async () => {
+    await start(null);
+    const { port } = server.address;
+    const hog = Array.from({ length: 300 }, () => {
+      const socket = connect({ port, host: '127.0.0.1', localAddress: '127.0.0.66' });
+      socket.on('error', () => undefined);
+      return socket;
+    });
+    const ended = hog.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    await Promise.race(ended);
+    expect((await call('/metrics')).status).toBe(200);
+    for (const socket of hog) socket.destroy();
+    await Promise.all(ended);
+  });
+
+  it('is closed when it goes on with its head for ever', async () => {
+    await start(null);
+    const socket = connect({ port: server.address.port, host: '127.0.0.1' });
+    let said = '';
+    socket.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    socket.on('error', () => undefined);
+    socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\nx: ');
+    const drip = setInterval(() => socket.write('y'), 500);
+    await new Promise((resolve) => socket.once('close', resolve));
+    clearInterval(drip);
+    expect(said).toContain('408');
+  }, 15_000);
 });

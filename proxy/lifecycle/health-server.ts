@@ -10,6 +10,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { guardConnections } from '../api/connection-guard.ts';
 import {
   drainHookPath,
   drainStartPath,
@@ -33,6 +34,7 @@ export interface HealthDeps {
   probes: readonly RewrittenProbe[];
   /** Where probes that name no host connect. */
   probeHost: string;
+  nowMs: () => number;
 }
 
 export interface HealthServer {
@@ -40,9 +42,12 @@ export interface HealthServer {
   close(): void;
 }
 
-/** Probes, scrapes and hooks of one pod are few. */
+/** Probes, scrapes and hooks of one pod are few. The kubelet gets its share whoever takes all the others. */
 const maxConnections = 256;
+const headersTimeoutMs = 5_000;
 const requestTimeoutMs = 10_000;
+/** How often Node looks for requests that are too slow. */
+const checkIntervalMs = 1_000;
 
 /** Full paths of the drain hooks. */
 interface Hooks {
@@ -65,13 +70,19 @@ interface Answer {
 export async function startHealthServer(deps: HealthDeps): Promise<HealthServer> {
   const probes = new Map(deps.probes.map((probe) => [probe.path, probe]));
   const hooks = deps.hookToken === null ? null : hooksOf(deps.hookToken);
-  const server = createServer((request, response) => {
+  const options = { connectionsCheckingInterval: checkIntervalMs };
+  const server = createServer(options, (request, response) => {
     answer({ deps, hooks, probes }, request).then(
       (result) => send(response, result),
       (error: Error) => send(response, text(500, error.message)),
     );
   });
-  server.maxConnections = maxConnections;
+  guardConnections(
+    server,
+    { total: maxConnections },
+    { nowMs: deps.nowMs, onRefused: () => undefined },
+  );
+  server.headersTimeout = headersTimeoutMs;
   server.requestTimeout = requestTimeoutMs;
   const address = await listen(server, deps.host, deps.port);
   return {

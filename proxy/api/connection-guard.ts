@@ -1,7 +1,15 @@
-// How many connections a listener takes, and from whom: whoever reaches the port can connect, before any
+// For operator and sidecar alike: how many connections a listener takes, and from whom: whoever reaches the port can connect, before any
 // certificate is looked at. It counts connections and closes them; what they carry is not known here.
 
-import type { Server, Socket } from 'node:net';
+/** Of a net.Socket and of a net.Server (or what is made of one), as much as is used here. */
+interface Socket {
+  readonly remoteAddress?: string | undefined;
+  once(event: 'close', listener: () => void): unknown;
+  resetAndDestroy(): unknown;
+}
+interface Server {
+  on(event: 'connection', listener: (socket: Socket) => void): unknown;
+}
 
 export interface ConnectionLimits {
   /** Of all addresses together. Beyond it the address with the most gives up its oldest. */
@@ -29,7 +37,7 @@ const noticeMs = 1000;
 
 export function guardConnections(server: Server, limits: ConnectionLimits, deps: GuardDeps): void {
   const guard = new Guard(limits, deps);
-  server.on('connection', (socket: Socket) => guard.take(socket));
+  server.on('connection', (socket) => guard.take(socket));
 }
 
 class Guard {
