@@ -14,6 +14,7 @@ const RUNS: Readonly<Record<string, number>> = {
   'h1-pair': 600,
   'h2-pair': 400,
   resources: 600,
+  authorization: 600,
 };
 
 describe('a fuzz target holds its invariants', () => {

@@ -1,4 +1,5 @@
 // All fuzz targets, in the order in which a round takes them.
+import { authorizationTargets } from './authorization-targets.ts';
 import { h1Targets } from './h1-targets.ts';
 import { h2Targets } from './h2-targets.ts';
 import { hpackTargets } from './hpack-targets.ts';
@@ -12,4 +13,5 @@ export const targets: readonly Target[] = [
   ...hpackTargets,
   ...pairTargets,
   ...parserTargets,
+  ...authorizationTargets,
 ];

@@ -2,7 +2,8 @@
 
 import type { Authorization } from '../../api/authorization.ts';
 import { allowedWithoutPolicy, decide, type Judge } from './decide.ts';
-import { createWalk, type Finder } from './finder.ts';
+import type { Finder } from './finder.ts';
+import { createIndex } from './rule-index.ts';
 import { compilePolicies, ruleSetsOf, type CompiledPolicy, type RuleSets } from './rule-sets.ts';
 import type { Authorizer } from './types.ts';
 
@@ -11,7 +12,7 @@ const inactive: Authorizer = { active: false, decide: () => allowedWithoutPolicy
 /** Throws a TypeError where `authorizationFaults` has something to say. */
 export function compileAuthorization(authorization: Authorization | undefined): Authorizer {
   if (authorization === undefined || authorization.policies.length === 0) return inactive;
-  const judge = judgeOf(authorization, compilePolicies(authorization), createWalk);
+  const judge = judgeOf(authorization, compilePolicies(authorization), createIndex);
   return {
     active: true,
     decide: (caller, target, request) => decide(judge, caller, target, request),

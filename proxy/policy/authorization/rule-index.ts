@@ -1,0 +1,191 @@
+// Finds the rules that hold without asking all of them: look-ups by caller, port, method, path, host and headers say
+// which rules may hold, and only those in all of them are asked, in their order. The look-ups never lose a rule that
+// holds; whether one holds is only ever said by the rule. Pure.
+
+import type { Fields } from '../../codec/session.ts';
+import { addTo, lookupOf, setBit, withBits, type Bits, type Lookup } from './bits.ts';
+import { callerFactsOf, Facts, type CallerFacts } from './facts.ts';
+import { ruleSetNames, type Finder, type RuleSetName } from './finder.ts';
+import { createPathIndex, type PathIndex } from './path-index.ts';
+import {
+  askedHeaders,
+  callerKeys,
+  headerKeys,
+  hostKeys,
+  methodKeys,
+  pathKeys,
+  portKeys,
+} from './rule-keys.ts';
+import type { RuleSets } from './rule-sets.ts';
+import { ruleHolds, sourceHolds, type CompiledRule } from './rule.ts';
+import type { Caller, Target } from './types.ts';
+
+/** Headers that are looked up; rules that ask for others are asked. */
+const maxHeaders = 4;
+
+export function createIndex(sets: RuleSets): Finder {
+  return new Index(sets);
+}
+
+/** What is known of a caller, and the rules whose source it is. */
+interface IndexedCaller extends CallerFacts {
+  readonly bits: Bits;
+}
+
+interface HeaderLookup extends Lookup<string> {
+  readonly name: string;
+}
+
+/** Each set begins with a word. */
+interface Place {
+  readonly fromWord: number;
+  readonly endWord: number;
+}
+
+class Index implements Finder {
+  /** Null: padding between sets. */
+  readonly #rules: (CompiledRule | null)[] = [];
+  readonly #places: Record<RuleSetName, Place>;
+  readonly #anyCaller: Bits;
+  readonly #callers = new Map<string, number[]>();
+  readonly #known = new WeakMap<Caller, IndexedCaller>();
+  readonly #ports: Lookup<number> | null;
+  readonly #methods: Lookup<string> | null;
+  readonly #hosts: Lookup<string> | null;
+  readonly #headers: readonly HeaderLookup[];
+  readonly #paths: PathIndex | null;
+  /** All rules that may hold for what was looked at last, and what is written on the way. */
+  readonly #candidates: Bits;
+  readonly #byPath: Bits;
+
+  constructor(sets: RuleSets) {
+    this.#places = this.#lay(sets);
+    const rules = this.#rules;
+    const words = rules.length >>> 5;
+    this.#anyCaller = new Uint32Array(words);
+    for (const [at, rule] of rules.entries()) if (rule !== null) this.#addCallers(rule, at);
+    this.#ports = lookupOf(rules, words, portKeys);
+    this.#methods = lookupOf(rules, words, methodKeys);
+    this.#hosts = lookupOf(rules, words, hostKeys);
+    this.#paths = createPathIndex(rules, words, pathKeys);
+    const headers = askedHeaders(rules).slice(0, maxHeaders);
+    this.#headers = headers.map((name) => ({ name, ...lookupOf(rules, words, headerKeys(name))! }));
+    this.#candidates = new Uint32Array(words);
+    this.#byPath = new Uint32Array(words);
+  }
+
+  #lay(sets: RuleSets): Record<RuleSetName, Place> {
+    const places: Partial<Record<RuleSetName, Place>> = {};
+    for (const set of ruleSetNames) {
+      const fromWord = this.#rules.length >>> 5;
+      this.#rules.push(...sets[set]);
+      while (this.#rules.length % 32 !== 0) this.#rules.push(null);
+      places[set] = { fromWord, endWord: this.#rules.length >>> 5 };
+    }
+    return places as Record<RuleSetName, Place>;
+  }
+
+  #addCallers(rule: CompiledRule, at: number): void {
+    const keys = callerKeys(rule);
+    if (keys === null) setBit(this.#anyCaller, at);
+    else for (const key of keys) addTo(this.#callers, key, at);
+  }
+
+  /** Made once for each caller, which is once for each connection and push. */
+  known(caller: Caller): IndexedCaller {
+    const found = this.#known.get(caller);
+    if (found !== undefined) return found;
+    const made = this.#knownOf(caller);
+    this.#known.set(caller, made);
+    return made;
+  }
+
+  #knownOf(caller: Caller): IndexedCaller {
+    const facts = callerFactsOf(caller);
+    const named = [caller.identity, caller.namespace, facts.account].flatMap(
+      (key) => this.#callers.get(key) ?? [],
+    );
+    const bits = withBits(this.#anyCaller, named);
+    const asking = new Facts(caller, facts, nowhere, null);
+    for (const at of onesOf(bits))
+      if (!sourceHolds(this.#rules[at]!, asking)) bits[at >>> 5]! &= ~(1 << (at & 31));
+    return { ...facts, bits };
+  }
+
+  look(facts: Facts): void {
+    const candidates = this.#candidates;
+    const caller = (facts.known as IndexedCaller).bits;
+    const ports = this.#ports === null ? caller : valueOf(this.#ports, facts.target.port);
+    for (let i = 0; i < candidates.length; i++) candidates[i] = caller[i]! & ports[i]!;
+    if (facts.request !== null) this.#lookAtRequest(facts);
+  }
+
+  #lookAtRequest(facts: Facts): void {
+    const { method, fields } = facts.request!;
+    if (this.#methods !== null) this.#narrow(valueOf(this.#methods, method));
+    if (this.#paths !== null && facts.path !== null) {
+      this.#paths.candidates(facts.path, this.#byPath);
+      this.#narrow(this.#byPath);
+    }
+    // Rules read a host that nobody can tell in the safe way: they have to be asked.
+    if (this.#hosts !== null && facts.host !== null)
+      this.#narrow(valueOf(this.#hosts, facts.host.name));
+    for (const header of this.#headers) {
+      const bits = headerBits(header, fields);
+      if (bits !== null) this.#narrow(bits);
+    }
+  }
+
+  #narrow(bits: Bits): void {
+    const candidates = this.#candidates;
+    for (let i = 0; i < candidates.length; i++) candidates[i]! &= bits[i]!;
+  }
+
+  first(set: RuleSetName, facts: Facts): number {
+    const { fromWord, endWord } = this.#places[set];
+    for (let word = fromWord; word < endWord; word++) {
+      let bits = this.#candidates[word]!;
+      while (bits !== 0) {
+        const low = bits & -bits;
+        const at = (word << 5) + 31 - Math.clz32(low);
+        if (ruleHolds(this.#rules[at]!, facts)) return at - (fromWord << 5);
+        bits ^= low;
+      }
+    }
+    return -1;
+  }
+
+  collect(set: RuleSetName, facts: Facts, into: Set<number>): void {
+    const { fromWord, endWord } = this.#places[set];
+    for (const at of onesOf(this.#candidates.subarray(fromWord, endWord)))
+      if (ruleHolds(this.#rules[(fromWord << 5) + at]!, facts)) into.add(at);
+  }
+}
+
+/** Sources do not look at where a call arrives. */
+const nowhere: Target = { address: '', port: 0 };
+
+function valueOf<K>(lookup: Lookup<K>, key: K): Bits {
+  return lookup.of.get(key) ?? lookup.other;
+}
+
+/** Null: sent twice or as a list, of which rules look at more than one reading: they have to be asked. */
+function headerBits({ name, of, other }: HeaderLookup, fields: Fields): Bits | null {
+  let value: string | null = null;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== name) continue;
+    if (value !== null) return null;
+    value = fields[i + 1]!;
+  }
+  if (value === null) return other;
+  return value.includes(',') ? null : (of.get(value) ?? other);
+}
+
+function onesOf(words: Bits): number[] {
+  const ones: number[] = [];
+  for (const [word, value] of words.entries()) {
+    for (let bits = value; bits !== 0; bits &= bits - 1)
+      ones.push((word << 5) + 31 - Math.clz32(bits & -bits));
+  }
+  return ones;
+}
