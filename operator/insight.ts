@@ -9,6 +9,7 @@ import { keepWhileConnecting } from './controllers/verdicts.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
 import type { ObjectKey } from './model/view.ts';
 import type { Clock } from './resources/clock.ts';
+import { expiringCertificates } from './telemetry/expiring.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
@@ -69,6 +70,10 @@ export function createInsight(deps: InsightDeps): Insight {
         self: { name: deps.replica, trust: material === null ? null : trustOf(material) },
         replicas: discovery?.replicaTrust() ?? new Map(),
       });
+    },
+    expiring() {
+      const streams = deps.discovery()?.streams() ?? [];
+      return expiringCertificates(deps.translations.view, streams, deps.clock.wallTimeMs());
     },
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();

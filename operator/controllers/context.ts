@@ -17,6 +17,7 @@ import type {
   PeerAuthentication,
   TrafficPolicy,
 } from '../resources/tsmesh.ts';
+import type { ExpiringCertificate } from '../telemetry/expiring.ts';
 import type { MeshStatusRow } from '../telemetry/types.ts';
 
 /** A local copy of a kind, as fresh as its watch. */
@@ -52,6 +53,8 @@ export interface MeshInsight {
   statusRows(): MeshStatusRow[];
   /** Who has to follow when roots change. */
   followers(): Follower[];
+  /** Sidecars whose certificate is about to end; the first to end comes first. */
+  expiring(): ExpiringCertificate[];
   /** This replica leads from now on: totals count from here. */
   beginTerm(): void;
 }

@@ -54,6 +54,22 @@ describe('the leader', () => {
     ]);
   });
 
+  it('says in Mesh status whose certificate is about to end, as long as one is', async () => {
+    const { cluster } = await running();
+    const said = () =>
+      cluster
+        .find<Mesh>('Mesh', '', 'default')
+        ?.status?.conditions?.find(({ type }) => type === 'CertificatesExpiring');
+    expect(said()).toBeUndefined();
+    cluster.expiring = [{ pod: 'shop/cart-1', notAfterMs: Date.UTC(2026, 5, 2) }];
+    await cluster.clock.advance(61_000);
+    expect(said()).toMatchObject({ status: 'True', reason: 'NotRenewed' });
+    expect(said()?.message).toMatch(/1 sidecars.*2026-06-02T00:00:00Z: shop\/cart-1$/);
+    cluster.expiring = [];
+    await cluster.clock.advance(61_000);
+    expect(said()).toBeUndefined();
+  });
+
   it('writes what it makes of a policy, and then nothing as long as nothing changes', async () => {
     const { cluster } = await running((it) => {
       it.put(...serviceOf('cart', [80]));

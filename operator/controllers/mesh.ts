@@ -1,6 +1,7 @@
 // The one Mesh: made with its defaults where there is none, and its status.
 
 import { ApiError } from '../resources/api-client.ts';
+import type { ExpiringCertificate } from '../telemetry/expiring.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
 import { meshFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
@@ -12,6 +13,7 @@ import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
 export const meshName = 'default';
+const maxNames = 10;
 
 /** `roots`: what is to be said of the CA's issuer and of root rotation; null: as before, until somebody has looked. */
 export async function reconcileMesh(
@@ -30,7 +32,8 @@ export async function reconcileMesh(
   const programmed = programmedVerdict(acceptance, () => context.insight.programmed('Mesh', mesh));
   const before = mesh.status?.conditions?.find(({ type }) => type === 'RootRotation');
   const rotation = (roots === null ? before : roots.verdict) ?? [];
-  const verdicts = [acceptance, ca, programmed].concat(rotation);
+  const expiring = expiryVerdict(context.insight.expiring());
+  const verdicts = [acceptance, ca, programmed].concat(rotation, expiring ?? []);
   await writeConditions(context, 'Mesh', mesh, verdicts);
 }
 
@@ -39,6 +42,17 @@ function caVerdict(context: ControllerContext, problem: IssuerProblem | null): V
   const condition = context.ca.condition(context.clock.wallTimeMs());
   const shown = condition.status === 'True' && problem !== null ? problem : condition;
   return { type: 'CAReady', status: condition.status, ...shown };
+}
+
+/** Null where no certificate is about to end. Pure. */
+export function expiryVerdict(expiring: readonly ExpiringCertificate[]): Verdict | null {
+  const first = expiring[0];
+  if (first === undefined) return null;
+  const end = new Date(first.notAfterMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
+  const names = expiring.slice(0, maxNames).map(({ pod }) => pod);
+  const more = expiring.length > maxNames ? ` and ${expiring.length - maxNames} more` : '';
+  const message = `the certificates of ${expiring.length} sidecars are in the last tenth of their life, the first ends at ${end}: ${names.join(', ')}${more}`;
+  return { type: 'CertificatesExpiring', status: 'True', reason: 'NotRenewed', message };
 }
 
 /** Pure. */

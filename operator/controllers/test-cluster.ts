@@ -8,6 +8,7 @@ import { createModel, type Model } from '../model/model.ts';
 import { ApiError, type ApiClient, type Kind, type PatchTarget } from '../resources/api-client.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
 import { ManualClock } from '../runtime/test-clock.ts';
+import type { ExpiringCertificate } from '../telemetry/expiring.ts';
 import type { MeshStatusRow, ProgrammedResult } from '../telemetry/types.ts';
 import type { ControllerContext, Store, Stores } from './context.ts';
 
@@ -20,6 +21,7 @@ export class TestCluster implements ApiClient {
   programmed: ProgrammedResult = { status: 'True', reason: 'Programmed', message: 'in force' };
   rows: MeshStatusRow[] = [];
   followers: Follower[] = [];
+  expiring: ExpiringCertificate[] = [];
   onChange: (kind: Kind, object: KubeObject) => void = () => undefined;
   readonly #objects = new Map<string, KubeObject>();
   #version = 0;
@@ -100,6 +102,7 @@ export class TestCluster implements ApiClient {
         programmed: () => this.programmed,
         statusRows: () => this.rows,
         followers: () => this.followers,
+        expiring: () => this.expiring,
         beginTerm: () => undefined,
       },
     };
