@@ -2,6 +2,7 @@
 // both ways, timeouts and further attempts. What to do was planned before; what counts as worth another
 // attempt is decided by policy/retry.
 
+import { alpn } from '../api/constants.ts';
 import type {
   Fields,
   RequestHead,
@@ -383,9 +384,10 @@ export class Exchange
     else if (end) this.onAnswerEnd();
   }
 
-  /** The caller is a sidecar. */
+  /** The caller is a sidecar, and not an app whose bytes one carried as opaque. */
   private get isForPeer(): boolean {
-    return this.context.direction === 'inbound' && this.context.peer !== '';
+    const { direction, peerFacts } = this.context;
+    return direction === 'inbound' && peerFacts?.alpn === alpn.http;
   }
 
   /** The caller said that it takes no head of this size (RFC 9113 §6.5.2): it is told so in a small one. */

@@ -184,6 +184,27 @@ describe('rules that need HTTP', () => {
   });
 });
 
+describe('what a peer carries as opaque to a port declared http', () => {
+  it('is read as HTTP all the same: rules apply, and claims of an identity are taken out', async () => {
+    const pair = await pairFor();
+    pair.route({ protocol: 'tcp' });
+    pair.callee.apply(guarded([onlyGet], { protocol: 'http1' }));
+    const claim = 'tsmesh-client-identity: spiffe://cluster.local/ns/shop/sa/admin';
+    const refused = new Client(viaMesh(pair), `POST / HTTP/1.1\r\nhost: a\r\n${claim}\r\n\r\n`);
+    await until('it was refused', () => refused.text.startsWith('HTTP/1.1 403'));
+    const allowed = new Client(viaMesh(pair), `GET / HTTP/1.1\r\nhost: a\r\n${claim}\r\n\r\n`);
+    await until('the app got it', () => pair.app.received.endsWith('\r\n\r\n'));
+    expect(pair.app.received).toContain(
+      'tsmesh-client-identity: spiffe://cluster.local/ns/shop/sa/caller\r\n',
+    );
+    expect(pair.app.received).not.toContain('admin');
+    pair.app.sockets[0]!.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    await until('the answer came', () => allowed.text.endsWith('ok'));
+    const odd = new Client(viaMesh(pair), '\u0001 no\r\n\r\n');
+    await until('it was answered', () => odd.text.startsWith('HTTP/1.1 400'));
+  });
+});
+
 describe('TLS of the app', () => {
   it('is judged as opaque on a port declared http, before the app is connected to', async () => {
     const pair = await pairFor();

@@ -77,8 +77,8 @@ export class Carried {
     return this.tunnel !== null;
   }
 
-  /** `http2`: as the caller speaks it, in plaintext. */
-  serve(session: ServerSession, http2: boolean, first: Buffer | null): void {
+  /** `http2`: see InboundFacts. */
+  serve(session: ServerSession, http2: boolean | null, first: Buffer | null): void {
     const { deps, link, app } = this;
     const { peer } = link;
     const own = deps.identity.current()?.spiffeId ?? '';

@@ -18,7 +18,7 @@ import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
-import { detectLate, firstSight, isTcp } from './first-bytes.ts';
+import { detectLate, detectWithin, firstSight, isHttp, isTcp } from './first-bytes.ts';
 import { Handshake } from './handshake.ts';
 import { portOf, refusalOf } from './plan.ts';
 
@@ -197,7 +197,7 @@ export class InboundConnection extends Deadline {
     this.shaking = null;
     this.link = link;
     const carried = this.carry();
-    if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), true, null);
+    if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), null, null);
     else this.carryOpaque(carried);
   }
 
@@ -209,8 +209,10 @@ export class InboundConnection extends Deadline {
     const refusal = carried.refusalOfTunnel();
     const port = this.port();
     if (port === null) this.drop('not-ready', `port ${this.target.port}`);
+    // Where only HTTP is spoken, what its rules and the app look at is not left to what the caller calls it.
+    else if (isHttp(port)) this.startRace(carried, { mode: modeOf(port.protocol), port, refusal });
     else if (refusal === null) this.startRace(carried, { mode: 'opaque', port, refusal });
-    else if (port.protocol !== 'auto') this.refuse(refusal);
+    else if (isTcp(port)) this.refuse(refusal);
     else this.startRace(carried, { mode: 'refuse', port, refusal });
   }
 
@@ -228,8 +230,7 @@ export class InboundConnection extends Deadline {
     const strict = refusalOf(port, null);
     const refusal = strict ?? carried.refusalOfTunnel();
     const declared = silent && isTcp(port) ? 'detect' : modeOf(port.protocol);
-    const looked = declared === 'http' || declared === 'http2';
-    if (refusal === null || (strict === null && looked))
+    if (refusal === null || (strict === null && isHttp(port)))
       this.startRace(carried, { mode: declared, port, refusal });
     else if (strict === null && declared === 'opaque') this.refuse(refusal);
     else this.startRace(carried, { mode: 'refuse', port, refusal });
@@ -255,7 +256,7 @@ export class InboundConnection extends Deadline {
         detectMs: mode === 'refuse' ? silentMs(refusal, port) : 1,
         open: { io, identity, random },
         endpoints: [this.owner.appAt(this.target)],
-        detect: (bytes) => (meshOpaque ? 'other' : detectLate(bytes, port)),
+        detect: (bytes) => (meshOpaque ? detectWithin(bytes, port) : detectLate(bytes, port)),
       },
       {
         onHttp: (detected, first) => this.onHttp(carried, detected, first),

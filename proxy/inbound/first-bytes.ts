@@ -22,6 +22,16 @@ export function detectLate(bytes: Buffer, port: InboundPort): Detected | 'mesh' 
   return isTcp(port) ? 'other' : detect(bytes);
 }
 
+/** First bytes of an app that came by mutual TLS, as what its sidecar took for opaque. */
+export function detectWithin(bytes: Buffer, port: InboundPort): Detected {
+  return isHttp(port) ? detect(bytes) : 'other';
+}
+
+/** Declared as such. */
+export function isHttp({ protocol }: InboundPort): boolean {
+  return protocol === 'http1' || protocol === 'http2';
+}
+
 export function isTcp({ protocol }: InboundPort): boolean {
   return protocol === 'tcp';
 }

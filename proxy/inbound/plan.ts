@@ -16,8 +16,8 @@ import type { EndpointHandle, PreparedWorkload } from '../state/prepared.ts';
 export interface InboundFacts {
   /** Null: plaintext. */
   peer: PeerFacts | null;
-  /** The caller spoke HTTP/2 itself (plaintext only: sidecars always do). */
-  http2: boolean;
+  /** The caller's app speaks HTTP/2 on this very connection; null: a sidecar carries its requests, and tells of each. */
+  http2: boolean | null;
   /** What the app is told of the peer's certificate; empty in plaintext. */
   clientCert: string;
   app: readonly EndpointHandle[];
@@ -40,8 +40,8 @@ export function planInbound(
   if (requestId === '') head.fields.push(headers.requestId, id);
   if (peer !== null)
     head.fields.push(headers.clientIdentity, peer.id, clientCertHeader, facts.clientCert);
-  if (peer !== null && tellsAbsoluteForm) head.absoluteForm = true;
-  const appHttp2 = port.protocol === 'http2' || (peer === null ? facts.http2 : tellsHttp2);
+  if (facts.http2 === null && tellsAbsoluteForm) head.absoluteForm = true;
+  const appHttp2 = port.protocol === 'http2' || (facts.http2 ?? tellsHttp2);
   return {
     type: 'forward',
     head,

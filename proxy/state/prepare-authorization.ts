@@ -10,6 +10,7 @@ import type {
   AuthorizationRule,
   AuthorizationSource,
 } from '../api/authorization.ts';
+import { authorizationFaults } from '../api/authorization-faults.ts';
 import { fail, list, object, oneOf, pointer, stringItem, text, type JsonObject } from './reader.ts';
 
 const actions = ['ALLOW', 'DENY', 'AUDIT'] as const;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Resource } from '../api/resources.ts';
+import { guarded, policy } from '../../test/support/authorization.ts';
 import { destination, endpoints, route, workload } from '../../test/support/sidecar.ts';
 import { createStore, type Store } from './store.ts';
 
@@ -33,6 +34,25 @@ describe('the store', () => {
     expect(store.resources()).toHaveLength(3);
   });
 
+  it('compiles policies once for each content, and keeps the last good ones', () => {
+    const store = createStore();
+    const authorizer = () => store.snapshot().workload!.authorizer;
+    put(store, workload());
+    expect(authorizer().active).toBe(false);
+    const allow = policy('ALLOW', [{ from: [{ identities: ['*'] }] }]);
+    put(store, guarded([allow]));
+    const first = authorizer();
+    expect(first.active).toBe(true);
+    put(store, { ...guarded([allow], { mtls: 'PERMISSIVE' }), accessLog: 'off' });
+    expect(authorizer()).toBe(first);
+    expect(put(store, guarded([policy('DENY', [{ from: [{ ipBlocks: ['x'] }] }])]))).toHaveLength(
+      1,
+    );
+    expect(authorizer()).toBe(first);
+    put(store, guarded([allow, policy('DENY', [])]));
+    expect(authorizer()).not.toBe(first);
+  });
+
   it('refuses a bad resource alone and keeps its last good one', () => {
     const store = createStore();
     put(store, destination({ host: 'good' }), 'good');
@@ -58,6 +78,46 @@ describe('the store', () => {
   it.each<[string, unknown, string]>([
     ['no resource at all', null, ''],
     ['an unknown type', { type: 'Gateway', name: 'x' }, '/type'],
+    [
+      'a policy with an unknown action',
+      guarded([{ ...policy('ALLOW', []), action: 'LOG' as never }]),
+      '/authorization/policies/0/action',
+    ],
+    [
+      'a policy that may or may not be on trial',
+      guarded([{ ...policy('ALLOW', []), dryRun: 'yes' as never }]),
+      '/authorization/policies/0/dryRun',
+    ],
+    [
+      'an address block that is none',
+      guarded([policy('DENY', [{ from: [{ ipBlocks: ['10.0.0.0/99'] }] }])]),
+      '/authorization/policies/0/rules/0/from/0/ipBlocks/0',
+    ],
+    [
+      'a port that is none',
+      guarded([policy('DENY', [{ to: [{ ports: [80, 0] }] }])]),
+      '/authorization/policies/0/rules/0/to/0/ports/1',
+    ],
+    [
+      'a path of two kinds',
+      guarded([policy('DENY', [{ to: [{ paths: [{ exact: '/', prefix: '/' } as never] }] }])]),
+      '/authorization/policies/0/rules/0/to/0/paths/0',
+    ],
+    [
+      'a restriction that this sidecar does not know',
+      guarded([policy('ALLOW', [{ from: [{ weekdays: ['Monday'] } as never] }])]),
+      '/authorization/policies/0/rules/0/from/0/weekdays',
+    ],
+    [
+      'a condition on nothing',
+      guarded([policy('ALLOW', [{ when: [{ key: 'source.mood', values: ['good'] }] }])]),
+      '/authorization/policies/0/rules/0/when/0/key',
+    ],
+    [
+      'unknown handling of paths',
+      guarded([], {}, 'guess' as never),
+      '/authorization/ambiguousPaths',
+    ],
     [
       'a route without a name',
       destination({ routes: [{ ...route(), name: 5 as never }] }),

@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { latencyBoundsMs } from '../api/statistics.ts';
-import { createCounters, maxSeries, noGrpcStatus, otherSeries } from './counters.ts';
+import {
+  createCounters,
+  maxSeries,
+  noGrpcStatus,
+  otherSeries,
+  maxDecisions,
+  otherPolicy,
+  readDecisionKey,
+} from './counters.ts';
 
 function sample(
   over: Partial<{ status: number; grpcStatus: number; latencyMs: number; mtls: boolean }>,
@@ -67,6 +75,30 @@ describe('the counters', () => {
         ['NE', 1],
       ]),
     );
+  });
+
+  it('tell what policies did by policy, rule and reason, and bound how many they tell apart', () => {
+    const counters = createCounters();
+    const series = counters.series('inbound', '80');
+    series.decision('denied', 'AuthorizationPolicy a/b', 'rule 0', 'deny-rule');
+    series.decision('denied', 'AuthorizationPolicy a/b', 'rule 0', 'deny-rule');
+    for (let i = 0; i < 2 * maxDecisions; i += 1) {
+      const other = counters.series(i % 2 === 0 ? 'inbound' : 'outbound', `${i % 7}`);
+      other.decision('audit', `AuthorizationPolicy a/${i}`, '', '');
+    }
+    const all = [...counters.snapshot('inbound'), ...counters.snapshot('outbound')];
+    const told = all.flatMap(({ decisions }) =>
+      [...decisions].map(([key, count]) => ({ ...readDecisionKey(key), count })),
+    );
+    expect(told[0]).toEqual({
+      kind: 'denied',
+      policy: 'AuthorizationPolicy a/b',
+      rule: 'rule 0',
+      reason: 'deny-rule',
+      count: 2,
+    });
+    expect(told.filter(({ policy }) => policy !== otherPolicy)).toHaveLength(maxDecisions);
+    expect(told.reduce((sum, { count }) => sum + count, 0)).toBe(2 * maxDecisions + 2);
   });
 
   it('bound the number of series and lose no count beyond it', () => {

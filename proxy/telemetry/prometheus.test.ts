@@ -45,6 +45,21 @@ describe('the metrics text', () => {
     );
   });
 
+  it('tells refusals and remarks by policy and rule', () => {
+    const counters = createCounters();
+    const series = counters.series('inbound', '8080');
+    series.decision('denied', 'AuthorizationPolicy shop/cart', 'no "admin"', 'deny-rule');
+    series.decision('would-deny', 'AuthorizationPolicy shop/trial', '', '');
+    const text = prometheusText(counters, state);
+    const where = 'direction="inbound",destination="8080"';
+    expect(text).toContain(
+      `tsmesh_policy_denied_total{${where},policy="AuthorizationPolicy shop/cart",rule="no \\"admin\\"",reason="deny-rule"} 1`,
+    );
+    expect(text).toContain(
+      `tsmesh_policy_remarks_total{${where},policy="AuthorizationPolicy shop/trial",rule="",kind="would-deny"} 1`,
+    );
+  });
+
   it('accumulates the buckets of the histogram up to the count', () => {
     const text = textWith(['a', 'b', 'c']);
     const name = 'tsmesh_request_duration_seconds';

@@ -27,6 +27,8 @@ describe('merged counters', () => {
         request(counters, 'cart', 70_000, 503);
         counters.series('outbound', 'cart').bytes(10, 20);
         counters.series('inbound', '8080').error('policy-denied');
+        counters.series('inbound', '8080').decision('denied', 'p', 'r', 'deny-rule');
+        counters.series('inbound', '8080').decision('audit', 'q', '', '');
       },
       (counters) => {
         request(counters, 'cart', 1.7);
@@ -36,6 +38,7 @@ describe('merged counters', () => {
         counters.series('outbound', 'db').connection(true);
         counters.series('inbound', '8080').error('policy-denied');
         counters.series('inbound', '8080').error('overload');
+        counters.series('inbound', '8080').decision('denied', 'p', 'r', 'deny-rule');
       },
     ];
     const whole = countersWith((counters) => parts.forEach((part) => part(counters)));
