@@ -1,7 +1,7 @@
 // A file of expectations: calls, and what is to come of each. Checked by schema; nothing is judged here.
 
 import { Ajv } from 'ajv';
-import { parseDocument } from 'yaml';
+import { parse } from 'yaml';
 import { CliError } from '../errors.ts';
 import { readTextFile } from '../files/read.ts';
 import type { World } from '../world.ts';
@@ -68,11 +68,7 @@ export async function readExpectations(
     throw new CliError('Usage', 'expect: -f reads standard input already');
   const source = path === '-' ? await world.readStdin() : readTextFile(path);
   const file = path === '-' ? 'stdin' : path;
-  const document = parseDocument(source);
-  const [error] = document.errors;
-  if (error !== undefined)
-    throw new CliError('BadInput', `${file}: is no YAML: ${error.message.split('\n')[0]}`);
-  const value = document.toJS() as unknown;
+  const value = parseYaml(source, file);
   const validate = new Ajv({ allErrors: true, strict: false }).compile<{ calls: Entry[] }>(schema);
   if (!validate(value)) {
     const details = (validate.errors ?? []).map(({ instancePath, message, params }) => {
@@ -86,6 +82,15 @@ export async function readExpectations(
     throw new CliError('BadInput', `${file} is no file of expectations`, { details });
   }
   return value.calls.map((entry, index) => expectationOf(entry, `${file}: calls[${index}]`));
+}
+
+function parseYaml(text: string, file: string): unknown {
+  try {
+    return parse(text);
+  } catch (error) {
+    const [what = ''] = (error as Error).message.split('\n');
+    throw new CliError('BadInput', `${file}: is no YAML: ${what.replace(/:$/, '')}`);
+  }
 }
 
 function expectationOf(entry: Entry, place: string): Expectation {

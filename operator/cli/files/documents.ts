@@ -2,6 +2,7 @@
 // wrong is collected, not thrown.
 
 import { parseAllDocuments } from 'yaml';
+import { apiGroup } from '../../../proxy/api/constants.ts';
 import type { KubeObject } from '../../resources/kubernetes.ts';
 import { originText, type FileObject, type Origin } from '../objects.ts';
 import type { TextFile } from './read.ts';
@@ -24,8 +25,10 @@ export function readDocuments(files: readonly TextFile[], defaultNamespace: stri
         found.faults.push(`${originText(origin)}: is no YAML: ${what.replace(/:$/, '')}`);
         continue;
       }
-      const value = document.toJS() as unknown;
-      if (value !== null && value !== undefined) take(found, value, origin, defaultNamespace);
+      const value = valueOf(document);
+      if (value instanceof Error)
+        found.faults.push(`${originText(origin)}: is no YAML: ${value.message}`);
+      else if (value !== null && value !== undefined) take(found, value, origin, defaultNamespace);
     }
   }
   return found;
@@ -35,6 +38,15 @@ export function readDocuments(files: readonly TextFile[], defaultNamespace: stri
 function parseAll(text: string): { errors: { message: string }[]; toJS(): unknown }[] {
   const documents = parseAllDocuments(text, { uniqueKeys: true });
   return Array.isArray(documents) ? documents : [];
+}
+
+/** An Error for aliases that lead nowhere, or to far more than the text holds. */
+function valueOf(document: { toJS(): unknown }): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    return error;
+  }
 }
 
 const clusterScoped = new Set(['Mesh', 'Namespace', 'MeshStatus']);
@@ -56,7 +68,17 @@ function take(found: Documents, value: unknown, origin: Origin, defaultNamespace
     return;
   }
   if (!clusterScoped.has(object.kind)) object.metadata.namespace ??= defaultNamespace;
-  found.objects.push({ kind: object.kind, object, origin });
+  const own = object.apiVersion!.startsWith(`${apiGroup}/`);
+  const read = own ? object : (withoutNulls(object) as KubeObject);
+  found.objects.push({ kind: object.kind, object: read, origin });
+}
+
+/** `labels:` with nothing behind it: Kubernetes takes null for absent in its own kinds. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  const given = Object.entries(value).filter(([, inner]) => inner !== null);
+  return Object.fromEntries(given.map(([key, inner]) => [key, withoutNulls(inner)]));
 }
 
 function shapeFault(value: unknown): string | null {

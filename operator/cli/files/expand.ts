@@ -76,7 +76,7 @@ function meshedNamespace(name: string): Namespace {
 }
 
 function podsOf({ kind, object }: FileObject): Pod[] {
-  if (kind === 'Pod') return [object as Pod];
+  if (kind === 'Pod') return [withAccount(object as Pod)];
   if (!workloadKinds.includes(kind)) return [];
   const { name, namespace } = object.metadata;
   const { template, jobTemplate } = (object as Workload).spec;
@@ -84,7 +84,14 @@ function podsOf({ kind, object }: FileObject): Pod[] {
   const owner = { apiVersion: object.apiVersion ?? '', kind, name, uid: '', controller: true };
   // One pod stands for all copies. Its name is no name of Kubernetes, so that it meets no other.
   const own = { name: `${kind}:${name}`, namespace: namespace ?? '', ownerReferences: [owner] };
-  return [{ metadata: { ...metadata, ...own }, spec }];
+  return [withAccount({ metadata: { ...metadata, ...own }, spec })];
+}
+
+/** `serviceAccount` is the old name of the field, which the API server still takes. */
+function withAccount(pod: Pod): Pod {
+  const { serviceAccountName, serviceAccount } = pod.spec;
+  if (serviceAccountName !== undefined || typeof serviceAccount !== 'string') return pod;
+  return { ...pod, spec: { ...pod.spec, serviceAccountName: serviceAccount } };
 }
 
 /** As the pod stands in the cluster when all went well; an address that it brought along stays. */

@@ -17,6 +17,8 @@ const kustomization = /^kustomization\.ya?ml$/i;
 
 /** Folders with all that is below them, in the order of names. Throws a CliError of code BadInput. */
 export async function readFiles(paths: readonly string[], world: World): Promise<TextFile[]> {
+  if (paths.filter((path) => path === '-').length > 1)
+    throw new CliError('Usage', 'file: standard input can be read once only');
   const found: TextFile[] = [];
   for (const path of paths) {
     if (path === '-') found.push({ name: 'stdin', text: await world.readStdin() });
