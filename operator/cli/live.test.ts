@@ -207,5 +207,13 @@ describe('explain on a cluster', () => {
     const missing = await run(['explain', ...args]);
     expect(missing.code).toBe(4);
     expect(missing.err).toContain('the kubeconfig cannot be read');
+    const before = process.env;
+    process.env = { ...before, HOME: folder, KUBECONFIG: '' };
+    const nothing = await run(['explain', '--from', 'web', '--to', 'cart:80']);
+    process.env = before;
+    expect([nothing.code, nothing.err]).toEqual([
+      4,
+      expect.stringContaining('there is no kubeconfig'),
+    ]);
   });
 });

@@ -29,6 +29,9 @@ export interface UserClientOptions {
 /** A person waits: an address that does not answer is given up sooner than by the operator. */
 const connectTimeoutMs = 3_000;
 
+/** What client-node makes up when it finds nothing at all. */
+const nowhere = 'http://localhost:8080';
+
 /** Throws an Error in words where there is no such file, context or cluster. */
 export function createUserClient(options: UserClientOptions): UserClient {
   const config = load(options);
@@ -50,6 +53,8 @@ function load({ kubeconfig, context }: UserClientOptions): KubeConfig {
   } catch (error) {
     throw new Error(`the kubeconfig cannot be read: ${errorText(error)}`, { cause: error });
   }
+  if (config.getCurrentCluster()?.server === nowhere)
+    throw new Error('there is no kubeconfig: no $KUBECONFIG and no ~/.kube/config');
   if (context === undefined) return config;
   const known = config.getContexts().map(({ name }) => name);
   if (!known.includes(context))
