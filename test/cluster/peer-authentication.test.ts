@@ -2,15 +2,71 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, grpc, http, tcp } from '../support/calls.ts';
-import { apply, kubectl } from '../support/kubectl.ts';
+import { apply, getJson, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho, podsOf } from '../support/namespaces.ts';
 import { condition, program, programmed, resource } from '../support/policies.ts';
+import { sizeOf } from '../support/samples.ts';
 
 const meshed = 't-peer';
 const outside = 't-peer-outside';
 const client = { namespace: meshed, app: 'client' };
 const stranger = { namespace: outside, app: 'stranger' };
 const server = `http://server.${meshed}/`;
+
+type Mode = 'STRICT' | 'PERMISSIVE' | 'DISABLE' | 'UNSET';
+type Row = readonly [port: Mode, workload: Mode, namespace: Mode];
+const modes: readonly Mode[] = ['UNSET', 'STRICT', 'PERMISSIVE', 'DISABLE'];
+/** Each of these is decided by another level; the whole table follows. */
+const first: readonly Row[] = [
+  ['PERMISSIVE', 'STRICT', 'STRICT'],
+  ['UNSET', 'DISABLE', 'STRICT'],
+  ['UNSET', 'UNSET', 'STRICT'],
+  ['UNSET', 'UNSET', 'UNSET'],
+];
+const whole = modes.flatMap((port) =>
+  modes.flatMap((workload) => modes.map((namespace): Row => [port, workload, namespace])),
+);
+const others = whole.filter((row) => !first.some((one) => one.join() === row.join()));
+const rows = [...first, ...others].slice(0, sizeOf('peerAuthenticationRows'));
+
+/** Port before workload before namespace before the Mesh, which is PERMISSIVE in tests. */
+function expectedOf([port, workload, namespace]: Row): { mode: Mode; decidedBy: string } {
+  const levels = [
+    [port, `PeerAuthentication ${meshed}/server`],
+    [workload, `PeerAuthentication ${meshed}/server`],
+    [namespace, `PeerAuthentication ${meshed}/all`],
+    ['PERMISSIVE', 'Mesh default'],
+  ] as const;
+  const [mode, decidedBy] = levels.find(([said]) => said !== 'UNSET')!;
+  return { mode, decidedBy };
+}
+
+/** What a call of each protocol came to: who the callee took the caller for, or how it was refused. */
+async function outcomes(caller: typeof client): Promise<object> {
+  const [web, rpc, line] = await Promise.all([
+    http(caller, server),
+    grpc(caller, `server.${meshed}:9090`, 'Unary', 'x'),
+    tcp(caller, `server.${meshed}:7001`, '--send', '!abc'),
+  ]);
+  const body = web.status === 200 ? (JSON.parse(web.body) as { caller: string | null }) : null;
+  return {
+    http: web.status,
+    by: web.headers['tsmesh-denied-by'],
+    caller: body?.caller ?? null,
+    grpc: rpc.grpcStatus,
+    tcp: line.received.includes('abc'),
+  };
+}
+
+interface Modes {
+  workloads?: { workload: string; ports: { port: string; mode: string; decidedBy: string }[] }[];
+}
+
+async function reportedMode(port: string): Promise<object | undefined> {
+  const row = await getJson<{ status?: Modes }>('meshstatus', `namespace.${meshed}`);
+  const workload = row.status?.workloads?.find((one) => one.workload === 'ReplicaSet/server');
+  return workload?.ports.find((one) => one.port === port);
+}
 
 describe('PeerAuthentication', () => {
   beforeAll(async () => {
@@ -76,5 +132,46 @@ describe('PeerAuthentication', () => {
     expect(accepted).toMatchObject({ status: 'False', reason: 'Conflicted' });
     expect(accepted?.message).toContain(`${meshed}/all`);
     expect((await http(stranger, server)).status).toBe(403);
+  });
+
+  describe('in the table of levels and modes', () => {
+    const name = 'server';
+    const selector = { matchLabels: { app: name } };
+    beforeAll(() => kubectl('delete', 'pa', '--all', '-n', meshed));
+
+    it.each(rows)('port %s, workload %s, namespace %s', async (...row: Row) => {
+      const [port, workload, namespace] = row;
+      const named = ['8080', '9090', '7001'].map((one) => [one, { mode: port }]);
+      await program('PeerAuthentication', meshed, 'all', { mtls: { mode: namespace } });
+      await program('PeerAuthentication', meshed, name, {
+        selector,
+        mtls: { mode: workload },
+        portLevelMtls: Object.fromEntries(named),
+      });
+      const { mode, decidedBy } = expectedOf(row);
+      const refused = mode === 'STRICT';
+      const identity = `spiffe://cluster.local/ns/${meshed}/sa/client`;
+      expect(await outcomes(client)).toEqual({
+        http: 200,
+        caller: mode === 'DISABLE' ? null : identity,
+        grpc: '0',
+        tcp: true,
+      });
+      expect(await outcomes(stranger)).toEqual({
+        http: refused ? 403 : 200,
+        by: refused ? expect.stringContaining(decidedBy) : undefined,
+        caller: null,
+        grpc: refused ? '7' : '0',
+        tcp: !refused,
+      });
+    });
+
+    it('is told as it is in MeshStatus', async () => {
+      const { mode, decidedBy } = expectedOf(rows.at(-1)!);
+      await waitFor('the mode in force in MeshStatus', 15_000, async () => {
+        const told = await reportedMode('8080');
+        return JSON.stringify(told) === JSON.stringify({ decidedBy, mode, port: '8080' });
+      });
+    });
   });
 });

@@ -16,6 +16,11 @@ export const samples = {
     sample: 64,
     whole: 1024,
   },
+  peerAuthenticationRows: {
+    what: 'rows of the table of mTLS modes on the cluster',
+    sample: 4,
+    whole: 64,
+  },
 } as const;
 
 /** `TSMESH_FULL` is set by npm run test:full. */
