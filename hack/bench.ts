@@ -1,5 +1,6 @@
 // npm run bench: the figures of docs/performance.md, measured now on this machine.
 import { parseArgs } from 'node:util';
+import { benchAuthorization } from './bench/authorization.ts';
 import { benchIdle } from './bench/idle.ts';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
@@ -13,6 +14,7 @@ import { row } from './bench/process-figures.ts';
 
 const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   sidecar: benchSidecar,
+  authorization: benchAuthorization,
   policy: benchPolicy,
   load: benchLoad,
   operator: benchOperator,
@@ -23,6 +25,8 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
 
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   sidecar  start to ready, memory, latency and CPU at a fixed rate, on loopback
+  authorization
+           what a decision by policies costs, by index and by asking each rule, in this process
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to connected

@@ -1,5 +1,5 @@
 // Finds the rules that hold without asking all of them: look-ups by caller, port, method, path, host and headers say
-// which rules may hold, and only those in all of them are asked, in their order. The look-ups never lose a rule that
+// which rules, with which operation, may hold; only those in all of them are asked, in their order. The look-ups never lose a rule that
 // holds; whether one holds is only ever said by the rule. Pure.
 
 import type { Fields } from '../../codec/session.ts';
@@ -10,14 +10,16 @@ import { createPathIndex, type PathIndex } from './path-index.ts';
 import {
   askedHeaders,
   callerKeys,
+  entriesOf,
   headerKeys,
   hostKeys,
   methodKeys,
   pathKeys,
   portKeys,
+  type Entry,
 } from './rule-keys.ts';
 import type { RuleSets } from './rule-sets.ts';
-import { ruleHolds, sourceHolds, type CompiledRule } from './rule.ts';
+import { ruleHoldsWith, sourceHolds } from './rule.ts';
 import type { Caller, Target } from './types.ts';
 
 /** Headers that are looked up; rules that ask for others are asked. */
@@ -44,7 +46,7 @@ interface Place {
 
 class Index implements Finder {
   /** Null: padding between sets. */
-  readonly #rules: (CompiledRule | null)[] = [];
+  readonly #entries: (Entry | null)[] = [];
   readonly #places: Record<RuleSetName, Place>;
   readonly #anyCaller: Bits;
   readonly #callers = new Map<string, number[]>();
@@ -60,16 +62,19 @@ class Index implements Finder {
 
   constructor(sets: RuleSets) {
     this.#places = this.#lay(sets);
-    const rules = this.#rules;
-    const words = rules.length >>> 5;
+    const entries = this.#entries;
+    const words = entries.length >>> 5;
     this.#anyCaller = new Uint32Array(words);
-    for (const [at, rule] of rules.entries()) if (rule !== null) this.#addCallers(rule, at);
-    this.#ports = lookupOf(rules, words, portKeys);
-    this.#methods = lookupOf(rules, words, methodKeys);
-    this.#hosts = lookupOf(rules, words, hostKeys);
-    this.#paths = createPathIndex(rules, words, pathKeys);
-    const headers = askedHeaders(rules).slice(0, maxHeaders);
-    this.#headers = headers.map((name) => ({ name, ...lookupOf(rules, words, headerKeys(name))! }));
+    for (const [at, entry] of entries.entries()) if (entry !== null) this.#addCallers(entry, at);
+    this.#ports = lookupOf(entries, words, portKeys);
+    this.#methods = lookupOf(entries, words, methodKeys);
+    this.#hosts = lookupOf(entries, words, hostKeys);
+    this.#paths = createPathIndex(entries, words, pathKeys);
+    const headers = askedHeaders(entries).slice(0, maxHeaders);
+    this.#headers = headers.map((name) => ({
+      name,
+      ...lookupOf(entries, words, headerKeys(name))!,
+    }));
     this.#candidates = new Uint32Array(words);
     this.#byPath = new Uint32Array(words);
   }
@@ -77,16 +82,16 @@ class Index implements Finder {
   #lay(sets: RuleSets): Record<RuleSetName, Place> {
     const places: Partial<Record<RuleSetName, Place>> = {};
     for (const set of ruleSetNames) {
-      const fromWord = this.#rules.length >>> 5;
-      this.#rules.push(...sets[set]);
-      while (this.#rules.length % 32 !== 0) this.#rules.push(null);
-      places[set] = { fromWord, endWord: this.#rules.length >>> 5 };
+      const fromWord = this.#entries.length >>> 5;
+      this.#entries.push(...entriesOf(sets[set]));
+      while (this.#entries.length % 32 !== 0) this.#entries.push(null);
+      places[set] = { fromWord, endWord: this.#entries.length >>> 5 };
     }
     return places as Record<RuleSetName, Place>;
   }
 
-  #addCallers(rule: CompiledRule, at: number): void {
-    const keys = callerKeys(rule);
+  #addCallers(entry: Entry, at: number): void {
+    const keys = callerKeys(entry);
     if (keys === null) setBit(this.#anyCaller, at);
     else for (const key of keys) addTo(this.#callers, key, at);
   }
@@ -108,7 +113,7 @@ class Index implements Finder {
     const bits = withBits(this.#anyCaller, named);
     const asking = new Facts(caller, facts, nowhere, null);
     for (const at of onesOf(bits))
-      if (!sourceHolds(this.#rules[at]!, asking)) bits[at >>> 5]! &= ~(1 << (at & 31));
+      if (!sourceHolds(this.#entries[at]!.rule, asking)) bits[at >>> 5]! &= ~(1 << (at & 31));
     return { ...facts, bits };
   }
 
@@ -147,8 +152,8 @@ class Index implements Finder {
       let bits = this.#candidates[word]!;
       while (bits !== 0) {
         const low = bits & -bits;
-        const at = (word << 5) + 31 - Math.clz32(low);
-        if (ruleHolds(this.#rules[at]!, facts)) return at - (fromWord << 5);
+        const entry = this.#entries[(word << 5) + 31 - Math.clz32(low)]!;
+        if (ruleHoldsWith(entry.rule, entry.leaves, facts)) return entry.position;
         bits ^= low;
       }
     }
@@ -157,8 +162,10 @@ class Index implements Finder {
 
   collect(set: RuleSetName, facts: Facts, into: Set<number>): void {
     const { fromWord, endWord } = this.#places[set];
-    for (const at of onesOf(this.#candidates.subarray(fromWord, endWord)))
-      if (ruleHolds(this.#rules[(fromWord << 5) + at]!, facts)) into.add(at);
+    for (const at of onesOf(this.#candidates.subarray(fromWord, endWord))) {
+      const { rule, leaves, position } = this.#entries[(fromWord << 5) + at]!;
+      if (ruleHoldsWith(rule, leaves, facts)) into.add(position);
+    }
   }
 }
 

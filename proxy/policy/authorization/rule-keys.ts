@@ -8,12 +8,12 @@ import type {
   AuthorizationSource,
 } from '../../api/authorization.ts';
 import { hostPattern } from './host.ts';
-import { headerOf } from './leaf.ts';
+import { headerOf, type Leaf } from './leaf.ts';
 import type { CompiledRule } from './rule.ts';
 import { textPattern } from './text-pattern.ts';
 
 /** Identities as `spiffe://…`, namespaces, accounts as `namespace/name`: none is written like another. */
-export function callerKeys({ source }: CompiledRule): string[] | null {
+export function callerKeys({ rule: { source } }: Entry): string[] | null {
   return ofAll(source.from, sourceKeys);
 }
 
@@ -31,41 +31,55 @@ function sourceKeys({
   );
 }
 
-export function portKeys({ source }: CompiledRule): number[] | null {
-  return ofAll(source.to, ({ ports }: AuthorizationOperation) => filled(ports));
+/** One way for a rule to hold: with one of its operations. */
+export interface Entry {
+  readonly rule: CompiledRule;
+  /** Position of the rule in its set. */
+  readonly position: number;
+  /** Null: the rule has none, and asks nothing of what is called. */
+  readonly operation: AuthorizationOperation | null;
+  readonly leaves: readonly Leaf[];
 }
 
-export function methodKeys({ source }: CompiledRule): string[] | null {
-  return ofAll(source.to, ({ methods }: AuthorizationOperation) => filled(methods));
-}
-
-export function pathKeys({ source }: CompiledRule): AuthorizationPath[] | null {
-  return ofAll(source.to, ({ paths }: AuthorizationOperation) => filled(paths));
-}
-
-/** Names of hosts without ports. */
-export function hostKeys({ source }: CompiledRule): string[] | null {
-  return ofAll(source.to, ({ hosts }: AuthorizationOperation) => {
-    const patterns = filled(hosts)?.map((host) => hostPattern(host).name) ?? null;
-    return patterns?.every(({ kind }) => kind === 'exact')
-      ? patterns.map(({ text }) => text)
-      : null;
+export function entriesOf(rules: readonly CompiledRule[]): Entry[] {
+  return rules.flatMap((rule, position): Entry[] => {
+    const { to } = rule.source;
+    if (to.length === 0) return [{ rule, position, operation: null, leaves: [] }];
+    return to.map((operation, i) => ({ rule, position, operation, leaves: rule.to[i]! }));
   });
 }
 
+export function portKeys({ operation }: Entry): readonly number[] | null {
+  return filled(operation?.ports);
+}
+
+export function methodKeys({ operation }: Entry): readonly string[] | null {
+  return filled(operation?.methods);
+}
+
+export function pathKeys({ operation }: Entry): readonly AuthorizationPath[] | null {
+  return filled(operation?.paths);
+}
+
+/** Names of hosts without ports. */
+export function hostKeys({ operation }: Entry): string[] | null {
+  const patterns = filled(operation?.hosts)?.map((host) => hostPattern(host).name);
+  return patterns?.every(({ kind }) => kind === 'exact') ? patterns.map(({ text }) => text) : null;
+}
+
 /** Values that a header must have one of. */
-export function headerKeys(header: string): (rule: CompiledRule) => readonly string[] | null {
-  return ({ source }) => {
+export function headerKeys(header: string): (entry: Entry) => readonly string[] | null {
+  return ({ rule: { source } }) => {
     const found = source.when.find((one) => headerOf(one.key) === header && asksForOne(one));
     return found?.values ?? null;
   };
 }
 
 /** Headers that rules ask to have one of some values, most asked first. */
-export function askedHeaders(rules: readonly (CompiledRule | null)[]): string[] {
+export function askedHeaders(entries: readonly (Entry | null)[]): string[] {
   const asked = new Map<string, number>();
-  for (const rule of rules) {
-    for (const condition of rule?.source.when ?? []) {
+  for (const entry of entries) {
+    for (const condition of entry?.rule.source.when ?? []) {
       const name = headerOf(condition.key);
       if (name !== null && name !== 'host' && asksForOne(condition))
         asked.set(name, (asked.get(name) ?? 0) + 1);

@@ -45,6 +45,15 @@ export function ruleHolds(rule: CompiledRule, facts: Facts): boolean {
   return sourceHolds(rule, facts) && anyHolds(rule.to, facts) && allHold(rule.when, facts);
 }
 
+/** Whether it holds with this one of its operations. */
+export function ruleHoldsWith(
+  rule: CompiledRule,
+  operation: readonly Leaf[],
+  facts: Facts,
+): boolean {
+  return sourceHolds(rule, facts) && allHold(operation, facts) && allHold(rule.when, facts);
+}
+
 /** For each alternative the first leaf that does not hold; empty where the rule holds. */
 export function whyNot(rule: CompiledRule, facts: Facts): string[] {
   return [
