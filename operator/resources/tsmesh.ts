@@ -141,6 +141,19 @@ export interface RouteSpec {
   };
 }
 
+export interface OutlierDetectionSpec {
+  /** Default 5; 0 turns it off. */
+  consecutive5xx?: number;
+  /** Default 5; 0 turns it off. */
+  consecutiveGatewayErrors?: number;
+  /** Default 10s. */
+  baseEjectionTime?: Duration;
+  /** Default 5m. */
+  maxEjectionTime?: Duration;
+  /** Default 50. */
+  maxEjectionPercent?: number;
+}
+
 export interface TrafficPolicySpec {
   /** A Service of the same namespace; without a port, all of its ports. */
   service: { name: string; port?: number };
@@ -149,6 +162,8 @@ export interface TrafficPolicySpec {
   routes?: RouteSpec[];
   timeout?: Duration;
   retries?: RetrySpec;
+  /** Absent: no endpoint is left out. */
+  outlierDetection?: OutlierDetectionSpec;
 }
 
 export interface TrafficPolicy extends KubeObject {

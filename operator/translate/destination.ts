@@ -8,6 +8,7 @@ import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from 
 import { podEndpointsName } from './endpoint-names.ts';
 import type { Family, ServicePlace } from './endpoint-names.ts';
 import { meshRefs } from './mesh-settings.ts';
+import { outlierDetection } from './outlier.ts';
 import { declaredProtocol, podPortProtocols, servicesOfPod, targetPort } from './protocol.ts';
 import { backendServices, httpRoutes, tcpBackends } from './routes.ts';
 import type { RouteContext } from './routes.ts';
@@ -15,7 +16,10 @@ import { speakingPolicy } from './traffic-policy.ts';
 import { distinctPolicies, shapedBy, withoutUids } from './translated.ts';
 import type { ShapedBy, Translated } from './translated.ts';
 
-type Content = Pick<DestinationResource, 'kind' | 'host' | 'protocol' | 'routes' | 'tcp'>;
+type Content = Pick<
+  DestinationResource,
+  'kind' | 'host' | 'protocol' | 'routes' | 'tcp' | 'outlierDetection'
+>;
 
 /**
  * `clientNamespace` is part of the key (policies of the caller's namespace come with the Gateway API);
@@ -57,6 +61,7 @@ function serviceDestination(
     protocol: declaredProtocol(appProtocol, portName),
     routes: httpRoutes(context),
     tcp: tcpBackends(context),
+    ...outlierOf(context),
   };
   const dependsOn = [`address:${address}`, ...dependenciesOf(context)];
   return translated(name, content, policiesOf(context), dependsOn);
@@ -99,6 +104,11 @@ function headlessService(view: View, pod: PodEntry, port: number): [ObjectKey, n
 function contextOf(view: View, place: ServicePlace, ownEndpoints: string | null): RouteContext {
   const policy = speakingPolicy(view, place.service, place.port);
   return { view, ...place, policy, defaults: view.mesh?.spec.defaults, ownEndpoints };
+}
+
+function outlierOf({ policy }: RouteContext): Pick<Content, 'outlierDetection'> {
+  const spec = policy?.spec.outlierDetection;
+  return spec === undefined ? {} : { outlierDetection: outlierDetection(spec) };
 }
 
 function familyOf(address: string): Family {

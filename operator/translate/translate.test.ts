@@ -174,6 +174,7 @@ describe('a destination', () => {
             { name: 'v1', labels: { version: 'v1' } },
             { name: 'v2', labels: { version: 'v2', app: 'cart' } },
           ],
+          outlierDetection: { consecutive5xx: 7, baseEjectionTime: '6m' },
           timeout: '10s',
           retries: {
             attempts: 2,

@@ -39,6 +39,15 @@ describe('a TrafficPolicy', () => {
     expect(faultsOf(route).map((fault) => fault.path)).toEqual([path]);
   });
 
+  it('is told of ejection times that are none', () => {
+    const outlierDetection = { baseEjectionTime: 'x', maxEjectionTime: '1' };
+    const faults = trafficPolicyFaults({ service, outlierDetection });
+    expect(faults.map(({ path }) => path)).toEqual([
+      'spec.outlierDetection.baseEjectionTime',
+      'spec.outlierDetection.maxEjectionTime',
+    ]);
+  });
+
   it('is told of its own timeout and retries', () => {
     const faults = trafficPolicyFaults({
       service,

@@ -5,6 +5,7 @@ import { patternFault } from '../../proxy/api/pattern.ts';
 import { durationHint, parseDuration } from '../resources/duration.ts';
 import type {
   MeshSpec,
+  OutlierDetectionSpec,
   PathSpec,
   RetrySpec,
   RouteSpec,
@@ -23,6 +24,7 @@ export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
   return [
     ...durationFaults('spec.timeout', spec.timeout),
     ...retryFaults('spec.retries', spec.retries),
+    ...outlierFaults('spec.outlierDetection', spec.outlierDetection),
     ...(spec.routes ?? []).flatMap((route, i) => routeFaults(`spec.routes[${i}]`, route)),
   ];
 }
@@ -102,6 +104,13 @@ function retryFaults(path: string, retry: RetrySpec | undefined): Fault[] {
     ...durationFaults(`${path}.perTryTimeout`, retry.perTryTimeout),
     ...durationFaults(`${path}.backoff.base`, retry.backoff?.base),
     ...durationFaults(`${path}.backoff.max`, retry.backoff?.max),
+  ];
+}
+
+function outlierFaults(path: string, spec: OutlierDetectionSpec | undefined): Fault[] {
+  return [
+    ...durationFaults(`${path}.baseEjectionTime`, spec?.baseEjectionTime),
+    ...durationFaults(`${path}.maxEjectionTime`, spec?.maxEjectionTime),
   ];
 }
 

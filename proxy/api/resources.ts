@@ -89,6 +89,19 @@ export interface RetryPolicy {
   budgetMinConcurrent: number;
 }
 
+/** When an endpoint is left out for a while because of how it answered. A count of 0 asks nothing. */
+export interface OutlierDetection {
+  /** Answers in a row with a status from 500 on, or no answer at all. */
+  consecutive5xx: number;
+  /** The same of 502, 503 and 504 only. */
+  consecutiveGatewayErrors: number;
+  /** The first time out; doubles each time in a row, up to the most. */
+  baseEjectionMs: number;
+  maxEjectionMs: number;
+  /** Of the endpoints of a set at most so many are out; one may always be, never all. */
+  maxEjectionPercent: number;
+}
+
 export interface WeightedBackend {
   /** Name of an Endpoints resource. */
   endpoints: string;
@@ -136,6 +149,8 @@ export interface DestinationResource {
   routes: HttpRoute[];
   /** For connections that are not HTTP. Empty for `external`. */
   tcp: WeightedBackend[];
+  /** Absent: no endpoint is left out. */
+  outlierDetection?: OutlierDetection;
   policies: PolicyRef[];
 }
 

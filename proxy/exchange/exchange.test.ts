@@ -21,6 +21,7 @@ import { createCounters } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import type { ForwardPlan } from './plan.ts';
+import { newLoad } from '../policy/load.ts';
 
 class ManualClock implements Clock {
   private now = 0;
@@ -123,7 +124,7 @@ function endpoint(name: string): EndpointHandle {
     identity: null,
     podName: name,
     zone: '',
-    load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+    load: newLoad(),
   };
 }
 
@@ -168,6 +169,7 @@ class Stage {
       tellHttp2: false,
       timeoutMs: 1000,
       retry: null,
+      outlier: null,
       responseHeaders: null,
       budget: this.budget,
       grpc: false,

@@ -16,6 +16,7 @@ import { isExpired } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
+import { beginProbe, endProbe, recordResult, resultOf, type Result } from '../policy/outlier.ts';
 import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -33,6 +34,7 @@ import { RequestBody } from './request-body.ts';
 import { logRequest } from './request-log.ts';
 import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 
+const noneTried: readonly EndpointHandle[] = [];
 /** Timers of servers are not exact. */
 const deadlineSlackMs = 5;
 /** Of refusals by policy (errors.ts), where gRPC says them. */
@@ -51,6 +53,7 @@ export class Exchange
   private readonly startedMs: number;
   private attempt: Attempt | null = null;
   private attempts = 0;
+  private tried: readonly EndpointHandle[] = noneTried;
   private safeRepeats = 0;
   private policyRetries = 0;
   /** The final head went to the client. */
@@ -82,7 +85,7 @@ export class Exchange
     this.link();
     // An answer decides what comes behind a head that asks for a tunnel: until then it is all there is.
     if (this.body.ended || asksForTunnel(this.plan.head)) this.startTimeout();
-    this.tryNext(null, false, 0);
+    this.tryNext(false, 0);
   }
 
   // From the client.
@@ -169,6 +172,8 @@ export class Exchange
     observe(attempt.endpoint.load, nowMs - attempt.startedMs, nowMs);
     if (attempt.slot >= 0) io.wheel.cancel(attempt);
     if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
+    // Of gRPC the trailers tell.
+    if (end || !this.plan.grpc) this.judge(attempt, resultOf(head.status, this.grpcStatus));
     if (this.isRepeatedInstead(attempt, head, end)) return;
     const maybeDeclined = this.plan.head.upgrade !== null && this.sentOverMtls;
     this.passHead(maybeDeclined ? withoutDeclined(head) : head, end);
@@ -183,7 +188,10 @@ export class Exchange
   }
 
   onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
-    if (this.plan.grpc) this.grpcStatus = grpcStatusOf(fields);
+    if (this.plan.grpc) {
+      this.grpcStatus = grpcStatusOf(fields);
+      if (this.attempt !== null) this.judge(this.attempt, resultOf(this.status, this.grpcStatus));
+    }
     if (!this.fromPeer) stripMeshFields(fields, false);
     else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
     this.stream.sendTrailers(fields, neverIndexed);
@@ -202,7 +210,7 @@ export class Exchange
     const code = this.codeOf(attempt, failure);
     // What the caller's own deadline ended says nothing about the endpoint.
     if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
-      observe(attempt.endpoint.load, failurePenaltyMs, io.clock.nowMs());
+      this.blame(attempt, io.clock.nowMs());
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
       this.repeat(kind, attempt, failure.outcome);
@@ -235,18 +243,19 @@ export class Exchange
 
   // Attempts.
 
-  private tryNext(avoid: EndpointHandle | null, byPolicy: boolean, pauseMs: number): void {
+  private tryNext(byPolicy: boolean, pauseMs: number): void {
     const { plan, context } = this;
     const { io } = context.deps;
     const nowMs = io.clock.nowMs();
     // A further attempt goes by what is known now: endpoints may have come and gone since.
-    const endpoints = avoid === null ? plan.endpoints : this.endpointsNow();
-    const endpoint = chooseEndpoint(endpoints, avoid, context.deps.random, nowMs);
+    const endpoints = this.attempts === 0 ? plan.endpoints : this.endpointsNow();
+    const endpoint = chooseEndpoint(endpoints, this.tried, context.deps.random, nowMs);
     if (endpoint === null) {
       this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'internal');
       return;
     }
     const attempt = new Attempt(this, endpoint, byPolicy);
+    attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
     this.endpoint = endpoint;
     endpoint.load.inFlight += 1;
@@ -257,6 +266,20 @@ export class Exchange
     }
     attempt.pause();
     io.wheel.schedule(attempt, nowMs + pauseMs);
+  }
+
+  /** It gave no answer, or one that is none of its app. */
+  private blame(attempt: Attempt, nowMs: number): void {
+    observe(attempt.endpoint.load, failurePenaltyMs, nowMs);
+    this.judge(attempt, 'gateway-error');
+  }
+
+  private judge(attempt: Attempt, result: Result): void {
+    const { plan, context } = this;
+    if (plan.outlier === null) return;
+    const from = { policy: plan.outlier, endpoints: plan.endpoints };
+    const nowMs = context.deps.io.clock.nowMs();
+    if (recordResult(attempt.endpoint, result, from, nowMs)) context.series.ejection();
   }
 
   private endpointsNow(): readonly EndpointHandle[] {
@@ -291,6 +314,7 @@ export class Exchange
 
   private leave(attempt: Attempt): void {
     attempt.endpoint.load.inFlight -= 1;
+    if (attempt.probes) endProbe(attempt.endpoint.load);
     if (attempt.byPolicy) this.plan.budget.retries -= 1;
   }
 
@@ -298,7 +322,7 @@ export class Exchange
   private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
     const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
     // It answered fast, but not because it is quick.
-    if (unreached) observe(attempt.endpoint.load, failurePenaltyMs, attempt.startedMs);
+    if (unreached) this.blame(attempt, attempt.startedMs);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached
@@ -351,17 +375,18 @@ export class Exchange
 
   private repeat(kind: 'safe' | 'policy', { endpoint }: Attempt, outcome: Outcome): void {
     this.context.series.retry();
+    this.tried = [...this.tried, endpoint];
     if (kind === 'safe') {
       const pauseMs = this.safePauseMs(outcome) ?? 0;
       this.safeRepeats += 1;
-      this.tryNext(endpoint, false, pauseMs);
+      this.tryNext(false, pauseMs);
       return;
     }
     this.policyRetries += 1;
     const { retry } = this.plan;
     const pauseMs =
       retry === null ? 0 : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
-    this.tryNext(endpoint, true, pauseMs);
+    this.tryNext(true, pauseMs);
   }
 
   // The answer.

@@ -27,7 +27,7 @@ export class OpenUpstream {
   private readonly endpoints: readonly EndpointHandle[];
   private readonly listener: OpenListener;
   private dial: Dial | null = null;
-  private attempts = 0;
+  private readonly tried: EndpointHandle[] = [];
 
   constructor(deps: OpenDeps, endpoints: readonly EndpointHandle[], listener: OpenListener) {
     this.deps = deps;
@@ -37,7 +37,7 @@ export class OpenUpstream {
 
   /** The listener may be called before it returns. */
   start(): void {
-    this.tryNext(null);
+    this.tryNext();
   }
 
   cancel(): void {
@@ -45,9 +45,9 @@ export class OpenUpstream {
     this.dial = null;
   }
 
-  private tryNext(avoid: EndpointHandle | null): void {
+  private tryNext(): void {
     const { io, identity, random } = this.deps;
-    const endpoint = chooseEndpoint(this.endpoints, avoid, random, io.clock.nowMs());
+    const endpoint = chooseEndpoint(this.endpoints, this.tried, random, io.clock.nowMs());
     if (endpoint === null) {
       this.listener.onFailed('no-endpoints', '');
       return;
@@ -60,7 +60,7 @@ export class OpenUpstream {
     const { address, port, identity: expected } = endpoint;
     const mesh =
       expected === null || own === null ? null : { identity: own, expected, alpn: alpn.tcp };
-    this.attempts += 1;
+    this.tried.push(endpoint);
     this.dial = new Dial({ address, port, mesh }, io, {
       onConnected: (link) => {
         this.dial = null;
@@ -73,7 +73,7 @@ export class OpenUpstream {
   private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
     this.dial = null;
     observe(endpoint.load, failurePenaltyMs, this.deps.io.clock.nowMs());
-    if (this.attempts < maxAttempts && this.endpoints.length > 1) this.tryNext(endpoint);
+    if (this.tried.length < maxAttempts && this.endpoints.length > 1) this.tryNext();
     else this.listener.onFailed(code, detail);
   }
 }

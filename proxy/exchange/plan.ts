@@ -3,7 +3,7 @@
 import type { HeaderChange } from '../api/resources.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
-import type { EndpointHandle, PreparedRetry } from '../state/prepared.ts';
+import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
 import type { LocalReply } from './local-reply.ts';
 
 export interface ForwardPlan {
@@ -21,6 +21,7 @@ export interface ForwardPlan {
   tellHttp2: boolean;
   timeoutMs: number | null;
   retry: PreparedRetry | null;
+  outlier: PreparedOutlier | null;
   responseHeaders: HeaderChange | null;
   budget: { inFlight: number; retries: number };
   grpc: boolean;

@@ -12,6 +12,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { JudgedAnew } from './anew.ts';
 import { InboundConnection, type InboundOwner } from './connection.ts';
 import { defaultMaxConnections, type InboundDeps } from './deps.ts';
+import { newLoad } from '../policy/load.ts';
 
 /** How often the ends of certificates are looked at. */
 const sweepMs = 1_000;
@@ -51,7 +52,7 @@ class InboundConnections extends Deadline implements InboundOwner {
       identity: null,
       podName: '',
       zone: '',
-      load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+      load: newLoad(),
     };
     this.apps.set(name, made);
     return made;

@@ -52,6 +52,7 @@ export function planInbound(
     tellHttp2: false,
     timeoutMs: null,
     retry: null,
+    outlier: null,
     responseHeaders: null,
     budget: noBudget(),
     grpc,

@@ -21,6 +21,7 @@ import type { EndpointHandle, PreparedDestination } from '../state/prepared.ts';
 import { defaultDetectMs, type OutboundDeps } from './deps.ts';
 import { planOutbound } from './plan.ts';
 import type { Resolution, Waiter } from './resolver.ts';
+import { newLoad } from '../policy/load.ts';
 
 export interface OutboundOwner {
   readonly active: { requests: number };
@@ -274,6 +275,6 @@ function passThrough(address: string, port: number): EndpointHandle {
     identity: null,
     podName: '',
     zone: '',
-    load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+    load: newLoad(),
   };
 }

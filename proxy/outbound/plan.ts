@@ -48,6 +48,7 @@ export function planOutbound(
     tellHttp2: facts.http2,
     timeoutMs: route.timeoutMs,
     retry: route.retry,
+    outlier: destination.outlier,
     responseHeaders: route.responseHeaders,
     budget: destination.budget,
     grpc,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EndpointHandle } from '../state/prepared.ts';
-import { chooseEndpoint, cost, observe } from './load.ts';
+import { chooseEndpoint, cost, newLoad, observe } from './load.ts';
 
 function endpoint(name: string): EndpointHandle {
   return {
@@ -10,7 +10,7 @@ function endpoint(name: string): EndpointHandle {
     identity: null,
     podName: name,
     zone: '',
-    load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+    load: newLoad(),
   };
 }
 
@@ -21,7 +21,7 @@ function sequence(...numbers: number[]): () => number {
 
 describe('peak EWMA', () => {
   it('believes a slow answer at once and a fast one slowly', () => {
-    const load = { ewmaMs: 0, observedAtMs: 0, inFlight: 0 };
+    const load = newLoad();
     observe(load, 100, 1000);
     expect(load.ewmaMs).toBe(100);
     observe(load, 1, 1001);
@@ -31,53 +31,66 @@ describe('peak EWMA', () => {
   });
 
   it('forgets what is old, so that a bad endpoint is tried again', () => {
-    const load = { ewmaMs: 0, observedAtMs: 0, inFlight: 0 };
+    const load = newLoad();
     observe(load, 5000, 0);
     expect(cost(load, 0)).toBeGreaterThan(cost(load, 100_000) * 100);
   });
 
   it('does not go wrong when time seems to go back', () => {
-    const load = { ewmaMs: 10, observedAtMs: 5000, inFlight: 0 };
+    const load = { ...newLoad(), ewmaMs: 10, observedAtMs: 5000 };
     observe(load, 5, 4000);
     expect(load.ewmaMs).toBe(10);
   });
 
   it('counts requests in flight even between endpoints that answer in no time', () => {
-    const busy = { ewmaMs: 0, observedAtMs: 0, inFlight: 5 };
-    const idle = { ewmaMs: 0, observedAtMs: 0, inFlight: 0 };
+    const busy = { ...newLoad(), inFlight: 5 };
+    const idle = newLoad();
     expect(cost(busy, 0)).toBeGreaterThan(cost(idle, 0));
   });
 });
 
 describe('choosing an endpoint', () => {
   it('has none to give from an empty list', () => {
-    expect(chooseEndpoint([], null, () => 0, 0)).toBeNull();
+    expect(chooseEndpoint([], [], () => 0, 0)).toBeNull();
   });
 
   it('gives the only one although it is to be avoided', () => {
     const only = endpoint('a');
-    expect(chooseEndpoint([only], only, () => 0, 0)).toBe(only);
+    expect(chooseEndpoint([only], [only], () => 0, 0)).toBe(only);
   });
 
   it('gives the cheaper of the two it looked at, whichever came first', () => {
     const [slow, fast] = [endpoint('slow'), endpoint('fast')];
     observe(slow.load, 50, 0);
     observe(fast.load, 5, 0);
-    expect(chooseEndpoint([slow, fast], null, sequence(0, 0), 0)).toBe(fast);
-    expect(chooseEndpoint([slow, fast], null, sequence(0.6, 0), 0)).toBe(fast);
+    expect(chooseEndpoint([slow, fast], [], sequence(0, 0), 0)).toBe(fast);
+    expect(chooseEndpoint([slow, fast], [], sequence(0.6, 0), 0)).toBe(fast);
   });
 
   it('avoids the endpoint of the attempt before', () => {
     const [a, b] = [endpoint('a'), endpoint('b')];
     observe(b.load, 50, 0);
-    expect(chooseEndpoint([a, b], a, sequence(0, 0), 0)).toBe(b);
-    expect(chooseEndpoint([a, b], a, sequence(0.6, 0), 0)).toBe(b);
+    expect(chooseEndpoint([a, b], [a], sequence(0, 0), 0)).toBe(b);
+    expect(chooseEndpoint([a, b], [a], sequence(0.6, 0), 0)).toBe(b);
+  });
+
+  it('gives each endpoint once before one twice', () => {
+    const list = ['a', 'b', 'c', 'd'].map(endpoint);
+    for (let round = 0; round < 200; round += 1) {
+      const tried: EndpointHandle[] = [];
+      for (let i = 0; i < 4; i += 1) {
+        const chosen = chooseEndpoint(list, tried, Math.random, 0)!;
+        expect(tried).not.toContain(chosen);
+        tried.push(chosen);
+      }
+      expect(list).toContain(chooseEndpoint(list, tried, Math.random, 0));
+    }
   });
 
   it('always compares two different ones', () => {
     const list = [endpoint('a'), endpoint('b'), endpoint('c')];
     observe(list[0]!.load, 1000, 0);
     for (let i = 0; i < 1000; i += 1)
-      expect(chooseEndpoint(list, null, Math.random, 0)).not.toBe(list[0]);
+      expect(chooseEndpoint(list, [], Math.random, 0)).not.toBe(list[0]);
   });
 });

@@ -2,11 +2,16 @@
 // once, a fast one is believed slowly). Pure but for the load figures it is given.
 
 import type { EndpointHandle, EndpointLoad } from '../state/prepared.ts';
+import { isDue, isOut } from './outlier.ts';
 
 /** After this long without news two thirds of what was known are forgotten (linkerd2-proxy: 10 s). */
 const decayMs = 10_000;
 /** An endpoint that could not be reached is as bad as one that takes this long. */
 export const failurePenaltyMs = 5_000;
+
+export function newLoad(): EndpointLoad {
+  return { ewmaMs: 0, observedAtMs: 0, inFlight: 0, health: null };
+}
 
 export function observe(load: EndpointLoad, latencyMs: number, nowMs: number): void {
   const known = decayed(load, nowMs);
@@ -27,12 +32,12 @@ export function cost(load: EndpointLoad, nowMs: number): number {
 }
 
 /**
- * `random` gives numbers from 0 up to 1. `avoid` is not chosen while there is another. Null: the list is
- * empty.
+ * `random` gives numbers from 0 up to 1. One of `tried` or one that was ejected is not chosen while there is
+ * another. Null: the list is empty.
  */
 export function chooseEndpoint(
   endpoints: readonly EndpointHandle[],
-  avoid: EndpointHandle | null,
+  tried: readonly EndpointHandle[],
   random: () => number,
   nowMs: number,
 ): EndpointHandle | null {
@@ -43,7 +48,29 @@ export function chooseEndpoint(
   const second = (first + 1 + Math.trunc(random() * (count - 1))) % count;
   const a = endpoints[first]!;
   const b = endpoints[second]!;
-  if (a === avoid) return b;
-  if (b === avoid) return a;
+  const takesA = !isOut(a.load, nowMs) && !tried.includes(a);
+  const takesB = !isOut(b.load, nowMs) && !tried.includes(b);
+  if (!takesA && !takesB) return chooseInOrder(endpoints, first, tried, nowMs);
+  if (!takesA || !takesB) return takesA ? a : b;
+  if (isDue(a.load, nowMs)) return a;
+  if (isDue(b.load, nowMs)) return b;
   return cost(a.load, nowMs) <= cost(b.load, nowMs) ? a : b;
+}
+
+/** The best that is left, from `first` on: not out and not tried, then not out, then not tried, then any. */
+function chooseInOrder(
+  endpoints: readonly EndpointHandle[],
+  first: number,
+  tried: readonly EndpointHandle[],
+  nowMs: number,
+): EndpointHandle {
+  const inOrder = [...endpoints.slice(first), ...endpoints.slice(0, first)];
+  const isIn = (one: EndpointHandle): boolean => !isOut(one.load, nowMs);
+  const isNew = (one: EndpointHandle): boolean => !tried.includes(one);
+  return (
+    inOrder.find((one) => isIn(one) && isNew(one)) ??
+    inOrder.find(isIn) ??
+    inOrder.find(isNew) ??
+    inOrder[0]!
+  );
 }

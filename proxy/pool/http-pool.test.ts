@@ -16,6 +16,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { HttpPool } from './http-pool.ts';
 import { Peer, type StreamTaker } from './peer.ts';
 import type { PooledConnection } from './pooled-connection.ts';
+import { newLoad } from '../policy/load.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -194,7 +195,7 @@ describe('the pool', () => {
     identity: identity as EndpointHandle['identity'],
     podName: 'app',
     zone: '',
-    load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 },
+    load: newLoad(),
   });
 
   function startPool() {

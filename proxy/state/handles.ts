@@ -3,6 +3,7 @@
 
 import type { EndpointFacts } from './prepare.ts';
 import type { EndpointHandle, EndpointSet } from './prepared.ts';
+import { newLoad } from '../policy/load.ts';
 
 export interface Handles {
   of(facts: EndpointFacts): EndpointHandle;
@@ -25,7 +26,7 @@ export function createHandles(ownAddresses: ReadonlySet<string>): Handles {
       const held = known.get(facts.key);
       if (held !== undefined && held.podName === facts.podName && held.zone === facts.zone)
         return held;
-      const made = { ...facts, load: { ewmaMs: 0, observedAtMs: 0, inFlight: 0 } };
+      const made = { ...facts, load: newLoad() };
       known.set(facts.key, made);
       return made;
     },

@@ -13,6 +13,7 @@ import type {
   PreparedBackend,
   PreparedBackends,
   PreparedMatch,
+  PreparedOutlier,
   PreparedRetry,
   PreparedRoute,
 } from './prepared.ts';
@@ -130,6 +131,19 @@ function prepareRetry(value: unknown, path: string): PreparedRetry | null {
     maxBackoffMs: integer(from, 'maxBackoffMs', path, { min: 0, max: 600_000 }),
     budgetPercent: integer(from, 'budgetPercent', path, { min: 0, max: 100 }),
     budgetMinConcurrent: integer(from, 'budgetMinConcurrent', path, { min: 0, max: 1_000_000 }),
+  };
+}
+
+export function prepareOutlier(value: unknown, path: string): PreparedOutlier | null {
+  if (value === undefined || value === null) return null;
+  const from = object(value, path);
+  const count = { min: 0, max: 100_000 };
+  return {
+    consecutive5xx: integer(from, 'consecutive5xx', path, count),
+    consecutiveGatewayErrors: integer(from, 'consecutiveGatewayErrors', path, count),
+    baseEjectionMs: integer(from, 'baseEjectionMs', path, durationRange),
+    maxEjectionMs: integer(from, 'maxEjectionMs', path, durationRange),
+    maxEjectionPercent: integer(from, 'maxEjectionPercent', path, { min: 0, max: 100 }),
   };
 }
 

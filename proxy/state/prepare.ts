@@ -11,7 +11,7 @@ import type {
 } from './prepared.ts';
 import type { AuthorizerOf } from './authorizers.ts';
 import { readAuthorization } from './prepare-authorization.ts';
-import { prepareBackends, prepareRoute } from './prepare-route.ts';
+import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
 import {
   fail,
   integer,
@@ -124,6 +124,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
     protocol: oneOf(from, 'protocol', '', protocols),
     routes,
     tcp: prepareBackends(from, 'tcp', ''),
+    outlier: prepareOutlier(from['outlierDetection'], '/outlierDetection'),
   };
 }
 

@@ -12,6 +12,7 @@ import type {
   RetryCondition,
   WorkloadResource,
 } from '../api/resources.ts';
+import type { EndpointHealth } from '../policy/outlier.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
 
@@ -21,6 +22,18 @@ export interface EndpointLoad {
   ewmaMs: number;
   observedAtMs: number;
   inFlight: number;
+  /** Written by `policy/outlier.ts`; null: nothing against it. */
+  health: EndpointHealth | null;
+}
+
+/** When an endpoint is left out for a while. A count of 0 asks nothing. */
+export interface PreparedOutlier {
+  readonly consecutive5xx: number;
+  readonly consecutiveGatewayErrors: number;
+  /** The first time out; doubles each time in a row, up to the most. */
+  readonly baseEjectionMs: number;
+  readonly maxEjectionMs: number;
+  readonly maxEjectionPercent: number;
 }
 
 /** A pod and port that requests can be sent to. The same object in every set and every snapshot. */
@@ -94,6 +107,7 @@ export interface PreparedDestination {
   readonly protocol: Protocol;
   readonly routes: readonly PreparedRoute[];
   readonly tcp: PreparedBackends;
+  readonly outlier: PreparedOutlier | null;
   /** Requests in flight and retries among them; outlives replacements of the destination. */
   readonly budget: { inFlight: number; retries: number };
 }

@@ -50,6 +50,8 @@ export interface Series {
   decision(kind: DecisionKind, policy: string, rule: string, reason: string): void;
   /** A further attempt was made. */
   retry(): void;
+  /** An endpoint was left out for a while because of how it answered. */
+  ejection(): void;
   /** Body and tunnel bytes carried, both ways. */
   bytes(sent: number, received: number): void;
 }
@@ -61,6 +63,7 @@ export interface SeriesSnapshot {
   byClass: readonly number[];
   latencySumMs: number;
   retries: number;
+  ejections: number;
   sentBytes: number;
   receivedBytes: number;
   /** By error flag. */
@@ -96,6 +99,7 @@ class Recorder implements Series {
   private readonly room: Room;
   latencySumMs = 0;
   retries = 0;
+  ejections = 0;
   sentBytes = 0;
   receivedBytes = 0;
 
@@ -141,6 +145,10 @@ class Recorder implements Series {
 
   retry(): void {
     this.retries += 1;
+  }
+
+  ejection(): void {
+    this.ejections += 1;
   }
 
   bytes(sent: number, received: number): void {

@@ -85,6 +85,11 @@ const seriesMetrics: readonly [name: string, help: string, read: Reader][] = [
     (one) => one.totals.mtlsConnections,
   ],
   ['tsmesh_retries_total', 'Further attempts after a first one.', (one) => one.retries],
+  [
+    'tsmesh_ejections_total',
+    'Endpoints left out for a while because of how they answered.',
+    (one) => one.ejections,
+  ],
   ['tsmesh_sent_bytes_total', 'Body and tunnel bytes sent on.', (one) => one.sentBytes],
   ['tsmesh_received_bytes_total', 'Body and tunnel bytes received.', (one) => one.receivedBytes],
 ];

@@ -33,6 +33,7 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
     byClass: [...one.byClass],
     latencySumMs: one.latencySumMs,
     retries: one.retries,
+    ejections: one.ejections,
     sentBytes: one.sentBytes,
     receivedBytes: one.receivedBytes,
     errors: new Map(one.errors),
@@ -81,8 +82,8 @@ function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction):
 
 function copy(one: SeriesSnapshot): SeriesReport {
   const { name, totals, byClass, errors, decisions } = one;
-  const { latencySumMs, retries, sentBytes, receivedBytes } = one;
-  const sums = { latencySumMs, retries, sentBytes, receivedBytes };
+  const { latencySumMs, retries, ejections, sentBytes, receivedBytes } = one;
+  const sums = { latencySumMs, retries, ejections, sentBytes, receivedBytes };
   const maps = { errors: new Map(errors), decisions: new Map(decisions) };
   return { name, totals, byClass: [...byClass], ...maps, ...sums };
 }
@@ -94,6 +95,7 @@ function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
     byClass: sumLists(a.byClass, b.byClass),
     latencySumMs: a.latencySumMs + b.latencySumMs,
     retries: a.retries + b.retries,
+    ejections: a.ejections + b.ejections,
     sentBytes: a.sentBytes + b.sentBytes,
     receivedBytes: a.receivedBytes + b.receivedBytes,
     errors: sumMaps(a.errors, b.errors),

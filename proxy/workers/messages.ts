@@ -53,6 +53,7 @@ export interface SeriesReport {
   byClass: number[];
   latencySumMs: number;
   retries: number;
+  ejections: number;
   sentBytes: number;
   receivedBytes: number;
   errors: Map<string, number>;

@@ -1221,6 +1221,35 @@ export const crdSchemas: Record<string, object> = {
        "attempts"
       ],
       "additionalProperties": false
+     },
+     "outlierDetection": {
+      "type": "object",
+      "properties": {
+       "consecutive5xx": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 1000
+       },
+       "consecutiveGatewayErrors": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 1000
+       },
+       "baseEjectionTime": {
+        "type": "string",
+        "maxLength": 32
+       },
+       "maxEjectionTime": {
+        "type": "string",
+        "maxLength": 32
+       },
+       "maxEjectionPercent": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 100
+       }
+      },
+      "additionalProperties": false
      }
     },
     "required": [
