@@ -49,17 +49,18 @@ const damaged: Target = {
   small: true,
   run(random) {
     const bytes = mutate(random, leaf.der, ['\x30\x82', '\x86\x7f', '\x06\x03\x55\x1d\x11', ID]);
+    let certificate: X509Certificate;
     try {
-      const certificate = new X509Certificate(bytes);
-      const id = spiffeIdOf(certificate.subjectAltName);
-      if (id !== null) must(parseSpiffeId(id) !== null, 'an id that is none', () => id);
-      // All that the sidecar reads of it must be readable, whatever it says.
-      must(!Number.isNaN(certificate.fingerprint256.length), 'no fingerprint');
-      must(typeof certificate.ca === 'boolean', 'no word on whether it is an authority');
-      certificate.validToDate.getTime();
-    } catch (error) {
-      must(error instanceof Error, 'something else than an error is thrown', () => String(error));
+      certificate = new X509Certificate(bytes);
+    } catch {
+      return;
     }
+    // All that the sidecar reads of it can be read, whatever it says.
+    const id = spiffeIdOf(certificate.subjectAltName);
+    must(id === null || parseSpiffeId(id) !== null, 'an id that is none', () => id);
+    must(certificate.fingerprint256.length === 95, 'no fingerprint');
+    must(typeof certificate.ca === 'boolean', 'no word on whether it is an authority');
+    must(typeof certificate.validToDate.getTime() === 'number', 'no end');
   },
 };
 
