@@ -150,7 +150,8 @@ function actionFaults(spec: Record<string, unknown>): Fault[] {
     return [fault('spec.action', `must be one of ${authorizationActions.join(', ')}`, action)];
   }
   if (action === 'ALLOW' || (Array.isArray(rules) && rules.length > 0)) return [];
-  const message = `a ${String(action)} policy without rules matches nothing; one rule that is empty, {}, matches everything`;
+  const what = action === 'DENY' ? 'a DENY' : 'an AUDIT';
+  const message = `${what} policy without rules matches nothing; one rule that is empty, {}, matches everything`;
   return [{ path: 'spec.rules', message }];
 }
 
