@@ -185,7 +185,10 @@ function randomRequest(random: Random): HttpRequest {
   const pieces = random
     .list(4, () => random.pick(plain ? pathPieces.slice(0, 4) : pathPieces))
     .join('');
-  const field = (): string[] => [random.pick(['x-a', 'x-b', 'y']), random.pick(headerValues)];
+  const field = (): string[] => [
+    random.pick(['x-a', 'x-b', 'x_a', 'y']),
+    random.pick(headerValues),
+  ];
   const fields = random.list(2, field).flat();
   return {
     method: random.pick(methods),

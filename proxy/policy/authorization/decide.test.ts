@@ -322,6 +322,12 @@ describe('a header', () => {
     [{ values: ['a', 'b', 'a, b'] }, ['x-a', 'a', 'x-a', 'b'], true, true],
     [{ notValues: ['a'] }, ['x-a', 'a', 'x-a', 'b'], true, false],
     [{ notValues: ['c'] }, ['x-a', 'a', 'x-a', 'b'], true, true],
+    // Under another name: some apps take it for the same.
+    [{ values: ['a'] }, ['x_a', 'a'], true, false],
+    [{ values: ['a'] }, ['x-a', 'a', 'x_a', 'b'], true, false],
+    [{ values: ['*'] }, ['x-a', 'a', 'x_a', 'b'], true, true],
+    [{ notValues: ['a'] }, ['x_a', 'a'], true, false],
+    [{ notValues: ['a'] }, ['x-b', 'a'], true, true],
     // A list: an app may take any of it.
     [{ values: ['b'] }, ['x-a', 'a, b'], true, false],
     [{ values: ['a*'] }, ['x-a', 'a, b'], true, true],
@@ -369,7 +375,7 @@ describe('a condition on an attribute', () => {
       { from: [{ notNamespaces: [] }] },
       { when: [{ key: 'request.headers[x-a]', values: ['a'], notValues: [] }] },
     ]) {
-      const request = get('/', { fields: ['x-a', 'a'] });
+      const request = get('/', { fields: ['x-a', 'b'] });
       expect(decided(authorization(policy('DENY', [rule])), { request }).allowed).toBe(false);
       expect(decided(authorization(policy('ALLOW', [rule])), { request }).allowed).toBe(false);
     }
