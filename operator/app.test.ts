@@ -96,6 +96,7 @@ beforeEach(async () => {
     logLevel: 'error',
     kubeconfig,
     discoveryHost: null,
+    webhookClientCa: null,
     ports: { webhook: 0, discovery: 0, health: 0 },
   };
 });
@@ -270,6 +271,14 @@ describe('the operator', () => {
       hint: expect.stringContaining('TSMESH_'),
     });
     await new Promise((resolve) => taken.close(resolve));
+  });
+
+  it('says which setting to look at when the CA of callers of webhooks is not there', async () => {
+    const operator = await start({ webhookClientCa: '/nowhere/ca.crt' });
+    await expect(operator.ready).rejects.toMatchObject({
+      code: 'NoClientCa',
+      hint: expect.stringContaining('TSMESH_WEBHOOK_CLIENT_CA'),
+    });
   });
 
   it('says what to do when there is no cluster', async () => {

@@ -54,6 +54,7 @@ beforeAll(async () => {
   const webhook = createWebhookServer({
     tls: { current: () => own, onChange: () => () => undefined },
     handlers: {},
+    clientCaPem: null,
     log,
     clock: systemClock,
   });
