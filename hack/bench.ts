@@ -9,11 +9,9 @@ import { benchPeers } from './bench/peers/bench.ts';
 import { peersUsage, UsageError } from './bench/peers/options.ts';
 import { benchPolicy } from './bench/policy.ts';
 import { benchServices } from './bench/services.ts';
-import { benchSidecar } from './bench/sidecar.ts';
 import { row } from './bench/process-figures.ts';
 
 const benches: Readonly<Record<string, () => Promise<string[]>>> = {
-  sidecar: benchSidecar,
   authorization: benchAuthorization,
   policy: benchPolicy,
   load: benchLoad,
@@ -24,7 +22,6 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
 };
 
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
-  sidecar  start to ready, memory, latency and CPU at a fixed rate, on loopback
   authorization
            what a decision by policies costs, by index and by asking each rule, in this process
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster

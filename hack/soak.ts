@@ -7,7 +7,6 @@ import { quarters, soak, type Sample, type SoakResult, type Use } from '../test/
 import type { Ledger } from '../test/soak/ledger.ts';
 import { row } from './bench/process-figures.ts';
 import { bundle } from './images/bundle.ts';
-import { nodeFlags } from './images/definitions.ts';
 import { repository } from './lib/paths.ts';
 
 const { values } = parseArgs({
@@ -61,7 +60,7 @@ function faults({ ledger, samples, before, after }: SoakResult): string[] {
 }
 
 await bundle('proxy/main.ts', 'proxy');
-const program = [...(nodeFlags.proxy ?? []), join(repository, 'dist/proxy/main.mjs')];
+const program = join(repository, 'dist/proxy/main.mjs');
 console.log(row('at', 'done', 'problems', 'caller: RSS / private / heap', 'callee'));
 const result = await soak({
   durationMs: minutes * 60_000,

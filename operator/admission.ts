@@ -26,6 +26,8 @@ export interface AdmissionDeps {
   identity: OperatorIdentity;
   getMesh: () => Mesh | null;
   view: () => View;
+  /** Content of the file that `config.webhookClientCa` names. */
+  clientCaPem: string | null;
   clock: Clock;
   logger: Logger;
 }
@@ -51,6 +53,7 @@ export function createAdmission(deps: AdmissionDeps): WebhookServer {
   };
   return createWebhookServer({
     tls: deps.identity,
+    clientCaPem: deps.clientCaPem,
     log: deps.logger,
     clock,
     handlers: {

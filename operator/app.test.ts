@@ -14,7 +14,10 @@ import { pause, systemClock } from './runtime/clock.ts';
 
 const mesh = '/apis/tsmesh.dev/v1alpha1';
 const webhooks = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
+let logged: string[] = [];
+const note = (message: string, fields?: object) =>
+  void logged.push(`${message} ${JSON.stringify(fields ?? {})}`);
+const logger = { debug: note, info: note, warn: note, error: note };
 
 let server: TestApiServer;
 let folder: string;
@@ -23,7 +26,7 @@ let running: Operator[] = [];
 
 async function start(more: Partial<OperatorConfig> = {}): Promise<Operator> {
   const { startOperator } = await import('./app.ts');
-  const platform = { clock: systemClock, logger: silent, random: () => 0.5, drainPauseMs: 0 };
+  const platform = { clock: systemClock, logger, random: () => 0.5, drainPauseMs: 0 };
   const operator = await startOperator({ ...config, ...more }, platform);
   running.push(operator);
   return operator;
@@ -74,6 +77,7 @@ function caBundle(): string | undefined {
 }
 
 beforeEach(async () => {
+  logged = [];
   server = new TestApiServer();
   await server.listen();
   server.put(webhooks, {
@@ -92,6 +96,7 @@ beforeEach(async () => {
     logLevel: 'error',
     kubeconfig,
     discoveryHost: null,
+    webhookClientCa: null,
     ports: { webhook: 0, discovery: 0, health: 0 },
   };
 });
@@ -143,6 +148,32 @@ describe('the operator', () => {
     };
     expect(response.allowed).toBe(true);
     expect(Buffer.from(response.patch, 'base64').toString()).toContain('/metadata/labels');
+  }, 30_000);
+
+  it('shows no key in its log, its metrics, or any object but the Secret that holds it', async () => {
+    const operator = await start();
+    await operator.ready;
+    const secret = await until('the CA', () => {
+      const found = [...server.objects].find(([key]) => key.endsWith('tsmesh-ca'));
+      return found?.[1] as { data: Record<string, string> } | undefined;
+    });
+    const keyPem = Buffer.from(secret.data['tls.key']!, 'base64').toString();
+    expect(keyPem).toContain('PRIVATE KEY');
+    // Spoilt in the way that a person would: the key where the certificate belongs.
+    server.put('/api/v1/secrets', {
+      metadata: { namespace: 'tsmesh-system', name: 'tsmesh-ca' },
+      data: { ...secret.data, 'tls.crt': secret.data['tls.key'] },
+    });
+    await until('the complaint', () => statusOf(`${mesh}/meshes/default`).CAReady === 'False');
+    const metrics = await ask(`http://127.0.0.1:${operator.ports.health}/metrics`);
+    const others = [...server.objects].filter(([key]) => !key.endsWith('tsmesh-ca'));
+    const said = `${logged.join('\n')}${metrics.body}${JSON.stringify(others)}`;
+    expect(logged.length).toBeGreaterThan(3);
+    const secretLines = keyPem.split('\n').filter((line) => line.length > 20 && !/^--/.test(line));
+    const forms = secretLines.flatMap((line) => [line, Buffer.from(line).toString('base64')]);
+    expect(forms.length).toBeGreaterThan(3);
+    expect(forms.filter((form) => said.includes(form))).toEqual([]);
+    expect(said).not.toContain('PRIVATE KEY');
   }, 30_000);
 
   it('keeps statuses true while it leads and cannot serve sidecars, for want of a CA', async () => {
@@ -240,6 +271,14 @@ describe('the operator', () => {
       hint: expect.stringContaining('TSMESH_'),
     });
     await new Promise((resolve) => taken.close(resolve));
+  });
+
+  it('says which setting to look at when the CA of callers of webhooks is not there', async () => {
+    const operator = await start({ webhookClientCa: '/nowhere/ca.crt' });
+    await expect(operator.ready).rejects.toMatchObject({
+      code: 'NoClientCa',
+      hint: expect.stringContaining('TSMESH_WEBHOOK_CLIENT_CA'),
+    });
   });
 
   it('says what to do when there is no cluster', async () => {

@@ -1,7 +1,8 @@
 // The operator put together: what reads the cluster, what answers the API server and the sidecars, and
 // what only the leader does. Everything is given its clock, its log and its neighbours here.
 
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { systemNamespace } from '../proxy/api/constants.ts';
 import { createAdmission } from './admission.ts';
 import { createCaKeeper, type CaKeeper } from './ca/ca-secret.ts';
@@ -216,6 +217,7 @@ class App implements Operator {
       identity: this.#identity,
       getMesh: () => this.#mesh(),
       view: () => this.#model.view(),
+      clientCaPem: await readClientCa(this.#config.webhookClientCa),
       clock,
       logger,
     });
@@ -347,6 +349,17 @@ function openTransport(config: OperatorConfig, clock: Clock): KubeTransport {
     return createTransport({ kubeconfig, nowMs: () => clock.nowMs() });
   } catch (error) {
     throw new StartError('NoCluster', errorText(error));
+  }
+}
+
+async function readClientCa(path: string | null): Promise<string | null> {
+  if (path === null) return null;
+  try {
+    const pem = await readFile(path, 'utf8');
+    void new X509Certificate(pem);
+    return pem;
+  } catch (error) {
+    throw new StartError('NoClientCa', `${path}: ${errorText(error)}`);
   }
 }
 

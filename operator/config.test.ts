@@ -21,6 +21,7 @@ describe('the settings of the operator', () => {
         logLevel: 'info',
         kubeconfig: null,
         discoveryHost: null,
+        webhookClientCa: null,
         ports: { webhook: 9443, discovery: 15012, health: 8080 },
       },
     });

@@ -16,6 +16,8 @@ export interface OperatorConfig {
   ports: { webhook: number; discovery: number; health: number };
   /** `host` of the operator's Service for sidecars; null: read from the Service. */
   discoveryHost: string | null;
+  /** File of the CA whose client certificates the webhooks demand; null: they take whoever comes. */
+  webhookClientCa: string | null;
 }
 
 export type ConfigResult = { ok: true; config: OperatorConfig } | { ok: false; problems: string[] };
@@ -75,6 +77,12 @@ export const operatorSettings = {
     schema: text,
     fallback: null,
     valid: "the address at which sidecars find the operator; default: its Service's ClusterIP",
+  },
+  webhookClientCa: {
+    name: 'TSMESH_WEBHOOK_CLIENT_CA',
+    schema: text,
+    fallback: null,
+    valid: 'a PEM file: the CA of the client certificate that the API server shows to webhooks',
   },
   webhookPort: {
     name: 'TSMESH_WEBHOOK_PORT',

@@ -14,6 +14,10 @@ export const startErrors = {
     exitCode: 4,
     hint: 'another process holds a port of the operator; see TSMESH_*_PORT',
   },
+  NoClientCa: {
+    exitCode: 5,
+    hint: 'TSMESH_WEBHOOK_CLIENT_CA must name a PEM file in the operator’s container; see docs/threat-model.md',
+  },
   Failed: { exitCode: 1, hint: 'see the message; the Deployment starts it again' },
 } as const;
 

@@ -7,7 +7,6 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { join } from 'node:path';
 import { startProcessPair, type ProcessPair } from '../../test/support/process-pair.ts';
 import { bundle } from '../images/bundle.ts';
-import { nodeFlags } from '../images/definitions.ts';
 import { repository } from '../lib/paths.ts';
 import { memoryOf, row } from './process-figures.ts';
 
@@ -94,7 +93,7 @@ async function measure(kind: Kind, count: number): Promise<string[]> {
     socket.on('error', () => undefined);
     socket.pipe(socket);
   });
-  const program = [...(nodeFlags.proxy ?? []), join(repository, 'dist/proxy/main.mjs')];
+  const program = join(repository, 'dist/proxy/main.mjs');
   const apps = [
     { name: 'http', protocol: 'auto' as const, address: await listening(http) },
     { name: 'tcp', protocol: 'tcp' as const, address: await listening(tcp) },

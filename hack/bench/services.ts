@@ -9,7 +9,6 @@ import type { Resource } from '../../proxy/api/resources.ts';
 import { startProcessPair } from '../../test/support/process-pair.ts';
 import { destination, endpoints, route } from '../../test/support/sidecar.ts';
 import { bundle } from '../images/bundle.ts';
-import { nodeFlags } from '../images/definitions.ts';
 import { repository } from '../lib/paths.ts';
 import { cpuSecondsOf, median, memoryOf, row } from './process-figures.ts';
 
@@ -71,7 +70,7 @@ async function measure(count: number): Promise<string> {
   app.listen(0, '127.0.0.1');
   await once(app, 'listening');
   const apps = [{ name: 'app', protocol: 'auto' as const, address: app.address() as AddressInfo }];
-  const program = [...(nodeFlags.proxy ?? []), join(repository, 'dist/proxy/main.mjs')];
+  const program = join(repository, 'dist/proxy/main.mjs');
   const resources = servicesNobodyCalls(count);
   const pair = await startProcessPair({ apps, program, resources });
   await askAll(pair.entry['app']!);

@@ -1,6 +1,10 @@
 // docs/annotations.md from the table that injection checks annotations with.
 
-import { newRootAnnotation, renewAnnotation } from '../../operator/ca/types.ts';
+import {
+  newRootAnnotation,
+  renewAnnotation,
+  rotateRootAnnotation,
+} from '../../operator/ca/types.ts';
 import { serviceAccountAnnotation } from '../../operator/ca/identity-secrets.ts';
 import { dryRunAnnotation } from '../../operator/resources/dry-run.ts';
 import { injectedKey, injectKey, podAnnotations } from '../../operator/inject/settings.ts';
@@ -38,6 +42,12 @@ export function annotationsPage(): string {
         'a time (RFC 3339)',
         code('2026-11-22T12:00:00Z'),
         'Certificates of workloads that were issued before are renewed; a time in the future counts once it has come.',
+      ],
+      [
+        code(rotateRootAnnotation),
+        'a time (RFC 3339)',
+        code('2026-11-22T12:00:00Z'),
+        'A root (or the certificate of an issuer) that was made before is followed by a new one, in steps and without a restart. See [identity](identity.md#another-root).',
       ],
       [
         code(newRootAnnotation),

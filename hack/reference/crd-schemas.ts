@@ -1,5 +1,5 @@
 // The schemas of the CRDs as JSON Schema, for the command line, which checks manifests without a cluster.
-// An unknown field is a fault there, as `kubectl apply` has it. Rules in CEL are not among it.
+// An unknown field is a fault there, as `kubectl apply` has it. Rules in CEL stand in it as they are.
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,12 +36,16 @@ function rootSchema(schema: Record<string, unknown>): unknown {
   return jsonSchema({ ...schema, properties: open });
 }
 
+/** What the API server asks beyond JSON Schema, and the command line can ask, too. */
+const celRules = 'x-kubernetes-validations';
+const kept = [celRules, 'x-kubernetes-list-type', 'x-kubernetes-list-map-keys'];
+
 function jsonSchema(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(jsonSchema);
   if (typeof value !== 'object' || value === null) return value;
   const schema = value as Record<string, unknown>;
-  const kept = Object.entries(schema).filter(([key]) => !isForTheServer(key));
-  const made = Object.fromEntries(kept.map(([key, inner]) => [key, innerSchema(key, inner)]));
+  const asked = Object.entries(schema).filter(([key]) => !isForTheServer(key));
+  const made = Object.fromEntries(asked.map(([key, inner]) => [key, innerSchema(key, inner)]));
   const closed = 'properties' in schema && schema['additionalProperties'] === undefined;
   if (closed && schema['x-kubernetes-preserve-unknown-fields'] !== true)
     made['additionalProperties'] = false;
@@ -50,6 +54,7 @@ function jsonSchema(value: unknown): unknown {
 
 /** Below `properties` come names of fields, which may be called like keywords. */
 function innerSchema(key: string, inner: unknown): unknown {
+  if (key === celRules) return inner;
   if (key !== 'properties') return jsonSchema(inner);
   const fields = Object.entries(inner as Record<string, unknown>);
   return Object.fromEntries(fields.map(([name, field]) => [name, jsonSchema(field)]));
@@ -57,5 +62,6 @@ function innerSchema(key: string, inner: unknown): unknown {
 
 /** Formats are those of OpenAPI (int32, date-time), which say nothing that types do not. */
 function isForTheServer(key: string): boolean {
+  if (kept.includes(key)) return false;
   return key === 'description' || key === 'format' || key.startsWith('x-kubernetes-');
 }

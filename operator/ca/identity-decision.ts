@@ -12,7 +12,7 @@ import { backdateMs, renewAnnotation } from './types.ts';
 
 export type RenewReason = 'Due' | 'Requested' | 'RequestedForAll' | 'IssuerChanged';
 export type RestoreReason =
-  'Corrupted' | 'WrongIdentity' | 'UntrustedIssuer' | 'Expired' | 'NotYetValid';
+  'Deleted' | 'Corrupted' | 'WrongIdentity' | 'UntrustedIssuer' | 'Expired' | 'NotYetValid';
 
 export type IdentityDecision =
   | { action: 'keep'; renewAtMs: number }
@@ -73,7 +73,7 @@ function faultOf(
     return restore('WrongIdentity', `its certificate is for ${names}, not URI:${facts.identity}`);
   }
   if (facts.authority !== null && !trusted(facts.authority, facts.existing!)) {
-    return restore('UntrustedIssuer', 'its certificate was not issued by a root of this mesh');
+    return restore('UntrustedIssuer', 'its certificates do not lead to a root of this mesh');
   }
   if (leaf.validToDate.getTime() <= nowMs) {
     return restore('Expired', `its certificate ended at ${leaf.validToDate.toISOString()}`);
@@ -108,10 +108,9 @@ function renewalOf(facts: IdentityFacts, leaf: X509Certificate, nowMs: number): 
   return { action: 'keep', renewAtMs };
 }
 
-/** Issued by the CA in force, or by another root that the mesh still trusts (while roots rotate). */
+/** Its chain, as it stands there, ends in a root of the mesh: of two, while roots rotate. */
 function trusted(authority: CertificateAuthority, secret: Secret): boolean {
   const chainPem = decode(secret.data?.[identityKeys.chain]);
-  if (authority.issued(chainPem)) return true;
   return trustOf({ chainPem, rootsPem: authority.rootsPem }).underRoot !== null;
 }
 

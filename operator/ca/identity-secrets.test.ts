@@ -1,11 +1,17 @@
 // Identity Secrets: made once, kept while good, restored when spoilt, renewed when due.
 
 import { describe, expect, it } from '@jest/globals';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { ApiError } from '../resources/api-client.ts';
 import type { Secret } from '../resources/kubernetes.ts';
 import type { Mesh } from '../resources/tsmesh.ts';
-import { createRoot, loadAuthority, type CaPem } from './authority.ts';
+import {
+  createKeyPair,
+  createRoot,
+  loadAuthority,
+  privateKeyPem,
+  type CaPem,
+} from './authority.ts';
 import { renewalTime } from './identity-decision.ts';
 import {
   ensureIdentitySecret,
@@ -16,6 +22,7 @@ import {
 import { encode, MemoryApi, MemoryEvents } from './test-api.ts';
 import type { CaSource, CertificateAuthority } from './types.ts';
 import { renewAnnotation } from './types.ts';
+import { buildCertificate, issuerFromCertificate } from './x509.ts';
 
 const hour = 3_600_000;
 const now = Date.UTC(2026, 10, 22, 12);
@@ -71,7 +78,37 @@ describe('the name of an identity Secret', () => {
   });
 });
 
+/** A CA below `root`. */
+function intermediateOf(root: CaPem): CaPem {
+  const { publicKey, privateKey } = createKeyPair();
+  const { raw } = new X509Certificate(root.chainPem);
+  const { pem } = buildCertificate(
+    {
+      role: 'authority',
+      subject: { organization: 'Company', commonName: 'Mesh CA' },
+      publicKey,
+      notBeforeMs: now - hour,
+      notAfterMs: now + 1000 * hour,
+      uris: [],
+      dnsNames: [],
+    },
+    issuerFromCertificate(raw, createPrivateKey(root.keyPem)),
+  );
+  return { chainPem: pem, keyPem: privateKeyPem(privateKey), rootsPem: root.rootsPem };
+}
+
 describe('at admission', () => {
+  it('roots that the Secret lacks are added before a pod starts with it', async () => {
+    const w = world();
+    const root = createRoot('cluster.local', 9999 * hour, now);
+    w.state.authority = authorityOf(root);
+    await ensureIdentitySecret(w.deps, ref, now);
+    const rootsPem = root.rootsPem + createRoot('cluster.local', hour, now).rootsPem;
+    w.state.authority = authorityOf({ ...root, rootsPem });
+    expect(await ensureIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'trust' });
+    expect(Buffer.from((await w.read()).data!['ca.crt']!, 'base64').toString()).toBe(rootsPem);
+  });
+
   it('a Secret is made with the identity of the service account', async () => {
     const w = world();
     const outcome = await ensureIdentitySecret(w.deps, ref, now);
@@ -153,6 +190,11 @@ describe('a Secret is restored, with an Event, when', () => {
     ['its roots are gone', 'Corrupted', (_, s) => delete s.data!['ca.crt']],
     ['it is empty', 'Corrupted', (_, s) => delete s.data],
     [
+      'the key of another certificate is there',
+      'Corrupted',
+      (_, s) => (s.data!['tls.key'] = encode(createRoot('x', hour, now).keyPem)),
+    ],
+    [
       'it holds the identity of another',
       'WrongIdentity',
       (w, s) => fill(w, s, 'admin', w.state.authority!),
@@ -216,6 +258,41 @@ describe('a Secret is restored, with an Event, when', () => {
 });
 
 describe('the leader', () => {
+  it('restores what was deleted while pods use it, with an Event', async () => {
+    const w = world();
+    await ensureIdentitySecret(w.deps, ref, now);
+    await w.api.delete('Secret', 'shop', name);
+    expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'restore' });
+    expect(w.events.seen).toMatchObject([
+      { reason: 'IdentityRestored', message: expect.stringContaining('Deleted') },
+    ]);
+    expect(leafOf(await w.read()).subjectAltName).toContain('sa/cart');
+  });
+
+  it('renews at once what another key of the same root issued, as when an intermediate is replaced', async () => {
+    const w = world();
+    const root = createRoot('cluster.local', 9999 * hour, now);
+    w.state.authority = authorityOf(intermediateOf(root));
+    await ensureIdentitySecret(w.deps, ref, now);
+    const before = leafOf(await w.read());
+    w.state.authority = authorityOf(intermediateOf(root));
+    expect(await ensureIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'renew' });
+    expect(leafOf(await w.read()).serialNumber).toBe(before.serialNumber);
+    expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'renew' });
+    expect(leafOf(await w.read()).serialNumber).not.toBe(before.serialNumber);
+    expect(w.events.reasons()).toEqual(['IdentityRenewed']);
+    expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'keep' });
+  });
+
+  it('restores a chain that lost its intermediate', async () => {
+    const w = world();
+    w.state.authority = authorityOf(intermediateOf(createRoot('cluster.local', 9999 * hour, now)));
+    await ensureIdentitySecret(w.deps, ref, now);
+    await change(w, (s) => (s.data!['tls.crt'] = encode(leafOf(s).toString())));
+    expect(await maintainIdentitySecret(w.deps, ref, now)).toMatchObject({ action: 'restore' });
+    expect(w.events.seen[0]!.message).toContain('UntrustedIssuer');
+  });
+
   it('renews between 56 and 67 % of the life, and not before', async () => {
     const w = world();
     const { renewAtMs } = await ensureIdentitySecret(w.deps, ref, now);

@@ -50,6 +50,13 @@ export const identityLabels = {
   'tsmesh.dev/identity': 'true',
 } as const;
 
+/** Before a pod is there admission makes the Secret: whom the leader finds without one lost it. */
+const deleted = {
+  action: 'restore',
+  reason: 'Deleted',
+  message: 'it was gone, and pods use it',
+} as const;
+
 const namePrefix = 'tsmesh-identity-';
 /** DNS subdomain, as all Secret names. */
 const maxNameLength = 253;
@@ -98,7 +105,8 @@ async function settle(
   const secretName = identitySecretName(ref.serviceAccount);
   for (let attempt = 0; attempt < attempts; attempt++) {
     const existing = await deps.api.get<Secret>('Secret', ref.namespace, secretName);
-    const decision = decide(deps, ref, { existing, nowMs: mode.nowMs });
+    const found = decide(deps, ref, { existing, nowMs: mode.nowMs });
+    const decision = found.action === 'create' && mode.renew ? deleted : found;
     if (decision.action === 'keep') return { ...decision, secretName };
     if (decision.action === 'blocked') throw blocked(deps, ref, decision.message);
     if (!mode.renew && isBearable(deps, decision, { existing, nowMs: mode.nowMs })) {

@@ -163,9 +163,14 @@ metadata: { name: broken, namespace: shop }
     ['a wrong type', `${policy}spec: { rules: {} }`, 'spec.rules: must be an array'],
     ['a missing field', policy, 'spec: is missing'],
     [
-      'what only the operator checks',
+      'what breaks a rule of the CRD in CEL',
       `${policy}spec: { rules: [{ from: [{ ipBlocks: [10.0.0.0/33] }] }] }`,
-      'spec.rules[0].from[0].ipBlocks[0]: "10.0.0.0/33" must be an IP address',
+      'spec.rules[0].from[0].ipBlocks[0]: must be an IP address or a CIDR block',
+    ],
+    [
+      'what only the operator checks',
+      `${policy}spec: { rules: [{ from: [{ identities: [cluster.local/ns/shop/cart] }] }] }`,
+      'spec.rules[0].from[0].identities[0]: "cluster.local/ns/shop/cart" must be an identity',
     ],
     ['another version', policy.replace('v1alpha1', 'v1'), 'must be tsmesh.dev/v1alpha1, not'],
     ['no kind', 'apiVersion: v1\nmetadata: { name: a }', 'kind: is missing'],

@@ -89,6 +89,9 @@ describe('acceptance of an AuthorizationPolicy', () => {
       /^spec\.rules\[0\]\.from\[0\]\.ipBlocks\[0\]: "10\.0\.0\.0\/99" must be .*; until this is mended, rules with a fault match nothing/,
     );
     expect(accept({ action: 'DENY', rules }).message).toContain('so that more is refused');
+    const annotations = { 'tsmesh.dev/dry-run': 'maybe' };
+    const odd = authorizationPolicy('shop/p', {}, { annotations });
+    expect(acceptAuthorizationPolicy(shop, odd).message).toMatch(/mended, it is enforced$/);
   });
 });
 

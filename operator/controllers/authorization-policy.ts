@@ -48,7 +48,10 @@ export function acceptAuthorizationPolicy(view: View, policy: AuthorizationPolic
   const faults = authorizationFaults(policy);
   if (faults.length > 0) {
     const said = faults.map(({ path, message }) => `${path}: ${message}`).join('; ');
-    return refused('Invalid', `${said}; until this is mended, ${safeReading[actionOf(policy)]}`);
+    const until = faults.every(({ path }) => path.startsWith('metadata'))
+      ? 'it is enforced'
+      : safeReading[actionOf(policy)];
+    return refused('Invalid', `${said}; until this is mended, ${until}`);
   }
   const { holdsFor, unmeshed } = authorizationReach(view, policy);
   const everywhere =

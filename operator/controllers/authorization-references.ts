@@ -25,7 +25,7 @@ const addressNote =
 export function authorizationReferences(view: View, policy: AuthorizationPolicy): Verdict {
   const rules = Array.isArray(policy.spec.rules) ? policy.spec.rules : [];
   const references = rules.flatMap((rule, i) => referencesOf(rule, `spec.rules[${i}]`));
-  const known = { view, callers: callersOf(view), own: namespaceOf(policy) };
+  const known = { view, callers: onDemand(() => callersOf(view)), own: namespaceOf(policy) };
   const findings = references.flatMap((one) =>
     findingsOf(known, one).map((found) => ({ ...found, message: `${one.path}: ${found.message}` })),
   );
@@ -84,7 +84,7 @@ function listOf(value: unknown): readonly unknown[] {
 interface Known {
   view: View;
   /** `namespace/name` of the service accounts that pods run as. */
-  callers: ReadonlySet<string>;
+  callers: () => ReadonlySet<string>;
   /** The policy's namespace. */
   own: string;
 }
@@ -92,6 +92,12 @@ interface Known {
 function callersOf(view: View): Set<string> {
   const pods = [...view.pods.values()].filter((pod) => pod.alive);
   return new Set(pods.map((pod) => `${pod.namespace}/${pod.serviceAccount}`));
+}
+
+/** Most policies name no service account: pods are not looked through for them. */
+function onDemand<T>(make: () => T): () => T {
+  let made: { value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }
 
 function findingsOf(known: Known, { kind, value }: Reference): Finding[] {
@@ -119,7 +125,7 @@ function namespaceFindings({ view }: Known, name: string): Finding[] {
 
 function callerFindings(known: Known, caller: string): Finding[] {
   const missing = namespaceFindings(known, caller.split('/')[0]!);
-  if (missing.length > 0 || known.callers.has(caller)) return missing;
+  if (missing.length > 0 || known.callers().has(caller)) return missing;
   const message = `no pod runs as service account ${caller} at this time`;
   return [{ reason: 'NoSuchCaller', message }];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Condition, Namespace, Secret } from '../resources/kubernetes.ts';
-import type { Mesh, TrafficPolicy } from '../resources/tsmesh.ts';
+import type { Condition, KubeObject, Namespace, Secret } from '../resources/kubernetes.ts';
+import type { AuthorizationPolicy, Mesh, TrafficPolicy } from '../resources/tsmesh.ts';
 import type { WebhookConfiguration } from './context.ts';
 import { Controllers } from './controllers.ts';
 import { TestCluster } from './test-cluster.ts';
@@ -34,8 +34,12 @@ async function running(prepare: (cluster: TestCluster) => void = () => undefined
   return { cluster, controllers, watched };
 }
 
-function conditions(cluster: TestCluster, name: string): Record<string, string> {
-  const policy = cluster.find<TrafficPolicy>('TrafficPolicy', 'shop', name);
+function conditions(
+  cluster: TestCluster,
+  name: string,
+  kind: 'TrafficPolicy' | 'AuthorizationPolicy' = 'TrafficPolicy',
+): Record<string, string> {
+  const policy = cluster.find<TrafficPolicy | AuthorizationPolicy>(kind, 'shop', name);
   const list: Condition[] = policy?.status?.conditions ?? [];
   return Object.fromEntries(list.map((one) => [one.type, one.status]));
 }
@@ -83,6 +87,28 @@ describe('the leader', () => {
     const writes = cluster.writes.length;
     await cluster.clock.advance(600_000);
     expect(cluster.writes.slice(writes)).toEqual([]);
+  });
+
+  it('says whether an AuthorizationPolicy is a dry run, and follows the annotation', async () => {
+    const { cluster } = await running((it) => it.put(...podOf('cart-1', { app: 'cart' })));
+    const put = (annotations: Record<string, string>) => {
+      const metadata = { name: 'p', namespace: 'shop', uid: 'p', generation: 1, annotations };
+      cluster.put('AuthorizationPolicy', { metadata, spec: {} } as KubeObject);
+      return cluster.clock.advance(1_000);
+    };
+    await put({});
+    const enforced = {
+      Accepted: 'True',
+      ResolvedRefs: 'True',
+      DryRun: 'False',
+      Programmed: 'True',
+    };
+    const said = () => conditions(cluster, 'p', 'AuthorizationPolicy');
+    expect(said()).toEqual(enforced);
+    await put({ 'tsmesh.dev/dry-run': 'true' });
+    expect(said()).toEqual({ ...enforced, DryRun: 'True' });
+    await put({ 'tsmesh.dev/dry-run': 'maybe' });
+    expect(said()).toEqual({ ...enforced, Accepted: 'False', Programmed: 'False' });
   });
 
   it('says so soon when what a policy names goes, although the policy itself did not change', async () => {

@@ -4,7 +4,12 @@
 
 import { patternFault } from '../../proxy/api/pattern.ts';
 import { newRootAcceptedAt } from '../ca/acceptance.ts';
-import { defaultTrustDomain, newRootAnnotation, renewAnnotation } from '../ca/types.ts';
+import {
+  defaultTrustDomain,
+  newRootAnnotation,
+  renewAnnotation,
+  rotateRootAnnotation,
+} from '../ca/types.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { meshWideNamespace } from '../translate/authorization.ts';
 import { authorizationFaults } from '../translate/authorization-validity.ts';
@@ -144,7 +149,7 @@ function memoryFaults(mesh: Mesh): string[] {
 }
 
 function timeAnnotationFaults(mesh: Mesh): string[] {
-  return [renewAnnotation, newRootAnnotation].flatMap((name) => {
+  return [renewAnnotation, rotateRootAnnotation, newRootAnnotation].flatMap((name) => {
     const text = mesh.metadata.annotations?.[name];
     if (text === undefined || !Number.isNaN(Date.parse(text))) return [];
     return [

@@ -26,7 +26,10 @@ function authority(): CertificateAuthority {
   return loaded.authority;
 }
 
-async function world(handlers: Record<string, AdmissionHandler> = {}) {
+async function world(
+  handlers: Record<string, AdmissionHandler> = {},
+  clientCaPem: string | null = null,
+) {
   const state = { authority: authority() };
   const tls = createOperatorIdentity({
     ca: {
@@ -40,7 +43,13 @@ async function world(handlers: Record<string, AdmissionHandler> = {}) {
   const write = (message: string, fields?: object) =>
     void logged.push(`${message} ${JSON.stringify(fields)}`);
   const log: Logger = { debug: write, info: write, warn: write, error: write };
-  const server = createWebhookServer({ tls, handlers, log, clock: new TestClock(now) });
+  const server = createWebhookServer({
+    tls,
+    handlers,
+    clientCaPem,
+    log,
+    clock: new TestClock(now),
+  });
   open.push(server);
   const port = await server.listen(0, '127.0.0.1');
   const renew = () => {
@@ -58,6 +67,8 @@ interface Sent {
   method: string;
   ca: string;
   body: string | Buffer;
+  cert?: string;
+  key?: string;
 }
 
 function send(sent: Sent): Promise<{ status: number; text: string }> {
@@ -265,10 +276,30 @@ describe('the webhook server', () => {
     expect((await post('/x', review())).status).toBe(200);
   });
 
+  it('answers only who shows a certificate of the CA for clients, where one is set', async () => {
+    const clients = authority();
+    const { port, ca, renew, post } = await world(
+      { '/x': async () => ({ allowed: true, patch: [], warnings: [] }) },
+      clients.rootsPem,
+    );
+    const uris = ['spiffe://cluster.local/ns/kube-system/sa/api-server'];
+    const shown = (from: CertificateAuthority) => {
+      const { chainPem, keyPem } = from.issue({ uris, dnsNames: [], lifetimeMs: 60_000 }, now);
+      return { cert: chainPem, key: keyPem };
+    };
+    const sent = { port, path: '/x', method: 'POST', ca, body: review() };
+    expect((await send({ ...sent, ...shown(clients) })).status).toBe(200);
+    await expect(send({ ...sent, ...shown(authority()) })).rejects.toThrow();
+    await expect(send(sent)).rejects.toThrow();
+    renew();
+    await expect(post('/x', review())).rejects.toThrow();
+  });
+
   it('does not listen without a certificate', async () => {
     const none = { current: () => null, onChange: () => () => undefined };
     const log: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-    const options = { tls: none, handlers: {}, log, clock: new TestClock(now) };
+    const clock = new TestClock(now);
+    const options = { tls: none, handlers: {}, clientCaPem: null, log, clock };
     await expect(createWebhookServer(options).listen(0)).rejects.toThrow('no certificate');
   });
 });

@@ -17,6 +17,8 @@ export interface WebhookServerOptions {
   tls: Pick<OperatorIdentity, 'current' | 'onChange'>;
   /** By path. */
   handlers: Record<string, AdmissionHandler>;
+  /** PEM: who calls must show a certificate of it. Null: API servers show none unless told to. */
+  clientCaPem: string | null;
   log: Logger;
   clock: Clock;
 }
@@ -49,9 +51,12 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
     async listen(port, host) {
       const material = options.tls.current();
       if (material === null) throw new Error('webhook server: there is no certificate yet');
-      const created = createServer(serverOptions(material), (request, response) => {
-        void serve({ ...options, budget }, request, response);
-      });
+      const created = createServer(
+        serverOptions(material, options.clientCaPem),
+        (request, response) => {
+          void serve({ ...options, budget }, request, response);
+        },
+      );
       server = created;
       guardConnections(
         created,
@@ -68,7 +73,9 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
       created.on('tlsClientError', (error) =>
         options.log.debug('webhook: TLS handshake failed', { error: errorText(error) }),
       );
-      stopFollowing = options.tls.onChange((next) => created.setSecureContext(tlsOptions(next)));
+      stopFollowing = options.tls.onChange((next) =>
+        created.setSecureContext(tlsOptions(next, options.clientCaPem)),
+      );
       await listening(created, port, host);
       return (created.address() as AddressInfo).port;
     },
@@ -85,16 +92,19 @@ export function createWebhookServer(options: WebhookServerOptions): WebhookServe
   };
 }
 
-function serverOptions(material: TlsMaterial) {
+function serverOptions(material: TlsMaterial, clientCaPem: string | null) {
   return {
-    ...tlsOptions(material),
+    ...tlsOptions(material, clientCaPem),
+    requestCert: clientCaPem !== null,
+    rejectUnauthorized: clientCaPem !== null,
     handshakeTimeout: handshakeTimeoutMs,
     connectionsCheckingInterval: checkIntervalMs,
   };
 }
 
-function tlsOptions(material: TlsMaterial) {
-  return { ...meshTls, cert: material.chainPem, key: material.keyPem };
+function tlsOptions(material: TlsMaterial, clientCaPem: string | null) {
+  const own = { ...meshTls, cert: material.chainPem, key: material.keyPem };
+  return clientCaPem === null ? own : { ...own, ca: clientCaPem };
 }
 
 function listening(server: Server, port: number, host: string | undefined): Promise<void> {

@@ -24,16 +24,3 @@ export function parseDestinationName(name: string): { address: string; port: num
 function isIpv4(text: string): boolean {
   return text.split('.').every((part) => Number(part) <= 255);
 }
-
-/** `10.0.0.7`, `10.0.0.0/8`, `fd00::/8`: canonical or not, without a zone. */
-export function isAddressOrBlock(text: string): boolean {
-  const match = /^([0-9A-Fa-f:.]{2,45})(?:\/(0|[1-9][0-9]{0,2}))?$/.exec(text);
-  if (match === null) return false;
-  const [, address = '', bits = '0'] = match;
-  // A number that begins with 0 is octal to some readers.
-  if (/^(0|[1-9][0-9]{0,2})(\.(0|[1-9][0-9]{0,2})){3}$/.test(address)) {
-    return isIpv4(address) && Number(bits) <= 32;
-  }
-  const isIpv6 = address.includes(':') && URL.canParse(`http://[${address}]/`);
-  return isIpv6 && Number(bits) <= 128;
-}

@@ -77,8 +77,8 @@ describe('the modes in force', () => {
     const { workloads, omitted } = modesOf(viewOf({ Mesh: [mesh({})], Pod: many }));
     expect(workloads.length + omitted).toBe(3000);
     expect(omitted).toBeGreaterThan(0);
-    expect(JSON.stringify(workloads).length).toBeLessThan(132_000);
-    expect(JSON.stringify(workloads).length).toBeGreaterThan(125_000);
+    expect(JSON.stringify(workloads).length).toBeLessThan(67_000);
+    expect(JSON.stringify(workloads).length).toBeGreaterThan(62_000);
   });
 
   it('leave out a pod that is gone', () => {

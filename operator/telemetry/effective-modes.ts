@@ -13,8 +13,8 @@ export interface EffectiveModes {
   omitted: number;
 }
 
-/** Half of what an object of this size class should be: the row has other fields, and room to grow. */
-const maxBytes = 128 << 10;
+/** Some 300 workloads. The row is written every few seconds while there is traffic, the list with it. */
+const maxBytes = 64 << 10;
 
 /** `inboundOf`: what a pod's sidecar is sent; null for a pod that the view has no more. */
 export function effectiveModes(

@@ -67,7 +67,7 @@ describe('an AuthorizationPolicy', () => {
     [{ selector: { matchLabels: { app: 1 } } }, 'spec.selector.matchLabels: must be labels'],
     [{ action: 'deny' }, 'spec.action: "deny" must be one of ALLOW, DENY, AUDIT'],
     [{ action: 'DENY' }, 'spec.rules: a DENY policy without rules matches nothing'],
-    [{ action: 'AUDIT', rules: [] }, 'spec.rules: a AUDIT policy without rules matches nothing'],
+    [{ action: 'AUDIT', rules: [] }, 'spec.rules: an AUDIT policy without rules matches nothing'],
     [{ rules: {} }, 'spec.rules: must be a list'],
     [{ rules: ['all'] }, 'spec.rules[0]: must have from, to or when, or be {}'],
     [{ rules: [{ name: 'a' }, { name: 'a' }] }, 'spec.rules: "a" names of rules must be unique'],

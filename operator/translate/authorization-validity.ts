@@ -2,9 +2,12 @@
 // says, for objects that came past it (from files, from an older CRD), and what it cannot say. Takes
 // whatever was read, never throws. What becomes of a policy with faults: authorization.ts. Pure.
 
-import { conditionKeyFault, conditionValueFault } from '../../proxy/api/authorization-faults.ts';
+import {
+  conditionKeyFault,
+  conditionValueFault,
+  ipBlockFault,
+} from '../../proxy/api/authorization-faults.ts';
 import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
-import { isAddressOrBlock } from '../model/addresses.ts';
 import { dryRunAnnotation } from '../resources/dry-run.ts';
 import type { AuthorizationPolicy } from '../resources/tsmesh.ts';
 import type { Fault } from './validity.ts';
@@ -60,10 +63,11 @@ const serviceAccount = like(
   /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\/)?[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/,
   'the name of a service account, such as cart, or shop/cart of another namespace',
 );
+/** Without a zone: it means something on one machine only. */
 const addressBlock = text((value) =>
-  isAddressOrBlock(value)
-    ? null
-    : 'must be an IP address or a CIDR block, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8',
+  value.includes('%')
+    ? 'must be an IP address or a CIDR block without a zone'
+    : ipBlockFault(value),
 );
 const host = pattern(
   /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)?(:[0-9]{1,5})?$/,
@@ -150,7 +154,8 @@ function actionFaults(spec: Record<string, unknown>): Fault[] {
     return [fault('spec.action', `must be one of ${authorizationActions.join(', ')}`, action)];
   }
   if (action === 'ALLOW' || (Array.isArray(rules) && rules.length > 0)) return [];
-  const message = `a ${String(action)} policy without rules matches nothing; one rule that is empty, {}, matches everything`;
+  const what = action === 'DENY' ? 'a DENY' : 'an AUDIT';
+  const message = `${what} policy without rules matches nothing; one rule that is empty, {}, matches everything`;
   return [{ path: 'spec.rules', message }];
 }
 

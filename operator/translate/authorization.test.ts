@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { authorizationPolicy, mesh, pod, viewOf } from '../model/test-objects.ts';
 import type { View } from '../model/view.ts';
 import type { AuthorizationPolicy, AuthorizationPolicySpec } from '../resources/tsmesh.ts';
-import { authorizationFor, translateAuthorizationPolicy } from './authorization.ts';
+import { authorizationFor, rememberRules, translateAuthorizationPolicy } from './authorization.ts';
 import { translateWorkload } from './workload.ts';
 
 const cart = pod('shop/cart-1', { ip: '10.0.0.1', labels: { app: 'cart' } });
@@ -113,6 +113,14 @@ describe('a policy on its way to a sidecar', () => {
         { name: 'any', from: [], to: [], when: [] },
       ],
     });
+  });
+
+  it('is read once for all pods, and anew when it is another object', () => {
+    const rulesOf = rememberRules();
+    const policy = authorizationPolicy('shop/p', {});
+    expect(rulesOf(policy)).toEqual(translateAuthorizationPolicy(policy));
+    expect(rulesOf(policy)).toBe(rulesOf(policy));
+    expect(rulesOf({ ...policy, spec: { action: 'DENY', rules: anything } }).action).toBe('DENY');
   });
 
   it('in dry run says so, and is another object to whoever asks what is in force', () => {

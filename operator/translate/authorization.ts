@@ -50,13 +50,30 @@ export function authorizationPoliciesFor(view: View, pod: PodEntry): Authorizati
     .toSorted((a, b) => order[actionOf(a)] - order[actionOf(b)] || oldestFirst(a, b));
 }
 
+/** What a policy is sent as. It depends on nothing but the object, so that it can be kept with it. */
+export type RulesOf = (policy: AuthorizationPolicy) => AuthorizationPolicyRules;
+
+/** Remembers: a policy for the whole mesh is checked and read once, not once for every pod. */
+export function rememberRules(): RulesOf {
+  const known = new WeakMap<AuthorizationPolicy, AuthorizationPolicyRules>();
+  return (policy) => {
+    const rules = known.get(policy) ?? translateAuthorizationPolicy(policy);
+    known.set(policy, rules);
+    return rules;
+  };
+}
+
 /** Undefined where no policy selects the pod: everything is allowed. */
-export function authorizationFor(view: View, pod: PodEntry): Authorization | undefined {
+export function authorizationFor(
+  view: View,
+  pod: PodEntry,
+  rulesOf: RulesOf = translateAuthorizationPolicy,
+): Authorization | undefined {
   const policies = authorizationPoliciesFor(view, pod);
   if (policies.length === 0) return undefined;
   const refuse = view.mesh?.spec.authorization?.ambiguousPaths === 'Refuse';
   return {
-    policies: policies.map(translateAuthorizationPolicy),
+    policies: policies.map(rulesOf),
     ambiguousPaths: refuse ? 'refuse' : 'allReadings',
   };
 }

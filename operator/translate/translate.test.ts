@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import {
+  authorizationPolicy,
   mesh,
   peerAuthentication,
   pod,
@@ -66,6 +67,42 @@ const cart: Objects = {
 };
 
 describe('a workload', () => {
+  it('with authorization of its namespace and of the mesh', () => {
+    const given: Objects = {
+      ...cart,
+      Mesh: [mesh({ authorization: { ambiguousPaths: 'Refuse' } })],
+      AuthorizationPolicy: [
+        authorizationPolicy('tsmesh-system/no-strangers', {
+          action: 'DENY',
+          rules: [{ name: 'strangers', from: [{ notIdentities: ['*'] }] }],
+        }),
+        authorizationPolicy(
+          'shop/cart',
+          {
+            selector: { matchLabels: { app: 'cart' } },
+            rules: [
+              {
+                name: 'web',
+                from: [{ serviceAccounts: ['web', 'other/web'] }],
+                to: [{ methods: ['GET'], paths: [{ template: '/carts/{*}' }] }],
+                when: [{ key: 'request.headers[x-tenant]', values: ['a*'] }],
+              },
+              {},
+            ],
+          },
+          { generation: 3 },
+        ),
+        authorizationPolicy(
+          'shop/rehearsal',
+          {},
+          { annotations: { 'tsmesh.dev/dry-run': 'true' } },
+        ),
+      ],
+    };
+    const view = viewOf(given);
+    expectGolden('workload-authorization', given, [translateWorkload(view, 'shop/cart-1')]);
+  });
+
   it('without any policy', () => {
     const given = { ...cart, Mesh: [] };
     const view = viewOf(given);

@@ -8,6 +8,7 @@ import { parseDestinationName } from '../model/addresses.ts';
 import { canonicalJson } from '../model/order.ts';
 import { emptyView } from '../model/view.ts';
 import type { Change, DependencyKey, ObjectKey, View } from '../model/view.ts';
+import { rememberRules } from './authorization.ts';
 import { translateDestination } from './destination.ts';
 import { translateEndpoints } from './endpoints.ts';
 import type { ShapedBy, Translated } from './translated.ts';
@@ -68,6 +69,7 @@ export function createTranslations(maxKept = defaultMaxKept): Translations {
 class TranslationCache implements Translations {
   view: View = emptyView;
   readonly #maxKept: number;
+  readonly #rulesOf = rememberRules();
   readonly #kept = new Map<TranslationKey, Kept>();
   readonly #dependents = new Map<DependencyKey, Set<TranslationKey>>();
   #bytes = 0;
@@ -95,7 +97,9 @@ class TranslationCache implements Translations {
   }
 
   workload(pod: ObjectKey): Versioned | null {
-    return this.#get(translationKeys.workload(pod), () => translateWorkload(this.view, pod));
+    return this.#get(translationKeys.workload(pod), () =>
+      translateWorkload(this.view, pod, this.#rulesOf),
+    );
   }
 
   destination(clientNamespace: string, name: string): Versioned | null {

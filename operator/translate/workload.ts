@@ -4,6 +4,7 @@
 import type { InboundPort, Protocol, WorkloadResource } from '../../proxy/api/resources.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
 import { authorizationFor, authorizationPoliciesFor, meshWideNamespace } from './authorization.ts';
+import type { RulesOf } from './authorization.ts';
 import { meshRefs, statisticsIntervalMs, trustDomainOf } from './mesh-settings.ts';
 import {
   defaultMode,
@@ -21,11 +22,12 @@ import type { Translated } from './translated.ts';
 export function translateWorkload(
   view: View,
   podKey: ObjectKey,
+  rulesOf?: RulesOf,
 ): Translated<WorkloadResource> | null {
   const pod = view.pods.get(podKey);
   if (pod === undefined) return null;
   const speakers = speakersFor(view, pod);
-  const authorization = authorizationFor(view, pod);
+  const authorization = authorizationFor(view, pod, rulesOf);
   const policies = distinctPolicies([
     ...meshRefs(view),
     ...speakerRefs(speakers),

@@ -38,7 +38,7 @@ export function withoutDeclined(head: ResponseHead): ResponseHead {
   return { ...head, status: Number(parts[1]), fields, contentLength };
 }
 
-const meshPrefix = 'tsmesh-';
+const meshPrefix = 'tsmesh';
 /** Names of the client's certificate in the form Envoy made common; set by the mesh only. */
 export const clientCertHeader = 'x-forwarded-client-cert';
 
@@ -69,12 +69,33 @@ function stripFrom(fields: Fields, from: number, clientCert: boolean): void {
 function isMeshName(name: string, clientCert: boolean): boolean {
   switch (name.charCodeAt(0)) {
     case 0x74: // t
-      return name.startsWith(meshPrefix);
+      return isReserved(name);
     case 0x78: // x
-      return clientCert && name === clientCertHeader;
+      return clientCert && isClientCert(name);
     default:
       return false;
   }
+}
+
+/**
+ * `tsmesh-…`, and what apps behind CGI's rules (RFC 3875 §4.1.18: WSGI, Rack, PHP) take for the same, to whom
+ * `tsmesh_client_identity` reads as `tsmesh-client-identity` does.
+ */
+export function isReserved(name: string): boolean {
+  return name.startsWith(meshPrefix) && isSeparator(name.charCodeAt(meshPrefix.length));
+}
+
+/** In the same way. */
+export function isClientCert(name: string): boolean {
+  if (name === clientCertHeader) return true;
+  return name.length === clientCertHeader.length && clientCertAlias.test(name);
+}
+
+const clientCertAlias = /^x[^a-z0-9]forwarded[^a-z0-9]client[^a-z0-9]cert$/;
+
+/** Neither a digit nor a lower-case letter; not the end of the name. */
+function isSeparator(code: number): boolean {
+  return code < 0x30 || (code > 0x39 && code < 0x61) || code > 0x7a;
 }
 
 function without(fields: Fields, name: string): Fields {

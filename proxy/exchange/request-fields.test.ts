@@ -39,4 +39,16 @@ describe('reading the fields of a request', () => {
     readFields(fields, true);
     expect(fields).toEqual(['te', 'trailers']);
   });
+
+  it.each([
+    'tsmesh_client_identity',
+    'tsmesh-client_identity',
+    'tsmesh.client.identity',
+    'x_forwarded_client_cert',
+    'x-forwarded-client_cert',
+  ])('takes out %s, which apps behind CGI take for what the mesh says', (name) => {
+    const fields = ['x-forwarded-client', 'a', name, 'forged', 'tsmeshed', 'b', 'tsmesh', 'c'];
+    readFields(fields, true);
+    expect(fields).toEqual(['x-forwarded-client', 'a', 'tsmeshed', 'b', 'tsmesh', 'c']);
+  });
 });

@@ -5,7 +5,8 @@ import { headers } from '../api/constants.ts';
 import type { Fields } from '../codec/session.ts';
 import {
   appProtocolField,
-  clientCertHeader,
+  isClientCert,
+  isReserved,
   stripMeshFields,
   targetFormField,
 } from './mesh-fields.ts';
@@ -19,8 +20,6 @@ export interface RequestFacts {
   /** What it says of the form of the target. */
   tellsAbsoluteForm: boolean;
 }
-
-const meshPrefix = 'tsmesh-';
 
 /** `inbound`: strips the certificate header too, which an app may send on but nobody may forge. */
 export function readFields(fields: Fields, inbound: boolean): RequestFacts {
@@ -38,14 +37,14 @@ export function readFields(fields: Fields, inbound: boolean): RequestFacts {
         if (name === 'content-type') facts.grpc = isGrpc(fields[i + 1]!);
         break;
       case 0x74: // t
-        if (!name.startsWith(meshPrefix)) break;
+        if (!isReserved(name)) break;
         forbidden = true;
         if (name === appProtocolField) facts.tellsHttp2 = fields[i + 1] === 'http2';
         else if (name === targetFormField) facts.tellsAbsoluteForm = fields[i + 1] === 'absolute';
         break;
       case 0x78: // x
         if (name === headers.requestId) facts.requestId = fields[i + 1]!;
-        else if (inbound && name === clientCertHeader) forbidden = true;
+        else if (inbound && isClientCert(name)) forbidden = true;
         break;
       default:
     }

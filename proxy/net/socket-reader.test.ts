@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { SocketReader } from './socket-reader.ts';
 
@@ -103,5 +104,41 @@ describe('SocketReader', () => {
     near.resume();
     await ended;
     expect(pieces.reduce((sum, { length }) => sum + length, 0)).toBe(64 * 1024 * 1024);
+  });
+
+  describe('where Node has no place for a buffer of ours', () => {
+    /** A stream without a handle, such as Node makes of a TLS connection over something that is no socket. */
+    function stream(): { near: Socket; far: PassThrough } {
+      const far = new PassThrough({ highWaterMark: 1024 * 1024 });
+      return { near: far as unknown as Socket, far };
+    }
+
+    it('reads as usual, and all of it', async () => {
+      const { near, far } = stream();
+      const { pieces, ended } = collect(new SocketReader(), near);
+      const sent = Array.from({ length: 40 }, (_, k) => pattern(1 + k * 997, k));
+      for (const piece of sent) far.write(piece);
+      far.end();
+      await ended;
+      expect(Buffer.concat(pieces).equals(Buffer.concat(sent))).toBe(true);
+    });
+
+    it('stops where a borrower wants no more for now, and goes on from there', async () => {
+      const { near, far } = stream();
+      const pieces: string[] = [];
+      new SocketReader().borrow(near, (bytes) => {
+        pieces.push(bytes.toString());
+        return pieces.length !== 2;
+      });
+      for (const text of ['one', 'two', 'three', 'four']) far.write(text);
+      far.end();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(pieces).toEqual(['one', 'two']);
+      expect(near.isPaused()).toBe(true);
+      const ended = once(near, 'end');
+      near.resume();
+      await ended;
+      expect(pieces.join(' ')).toBe('one two three four');
+    });
   });
 });

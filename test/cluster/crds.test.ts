@@ -1,6 +1,8 @@
 // The CRDs on a real API server: samples are taken as they are, and what is invalid is refused at
 // admission with the path of the field and what would be valid.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { checkObjects } from '../../operator/cli/files/check.ts';
+import { readDocuments } from '../../operator/cli/files/documents.ts';
 import { applyRefused, getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace } from '../support/namespaces.ts';
 import { resource } from '../support/policies.ts';
@@ -30,14 +32,23 @@ function when(spec: object): object {
   return rule({ when: [spec] });
 }
 
+/** What the command line finds in the same manifest. */
+function checkedWithoutCluster(text: string): string {
+  const { objects } = readDocuments([{ name: 'bad', text }], namespace);
+  return checkObjects(objects).faults.join();
+}
+
 type Case = [what: string, spec: object, path: string, valid: RegExp | string];
 
 function cases(kind: string, list: Case[], name = 'bad'): void {
   it.each(list)(`${kind} with %s`, async (_what, spec, path, valid) => {
     const scope = kind === 'Mesh' ? '' : namespace;
-    const words = await applyRefused(resource(kind, scope, name, spec));
+    const text = resource(kind, scope, name, spec);
+    const words = await applyRefused(text);
     expect(words).toContain(path);
     expect(words).toMatch(valid);
+    // What compares with the object before it needs the cluster.
+    if (valid !== 'immutable') expect(checkedWithoutCluster(text)).toContain(path);
   });
 }
 

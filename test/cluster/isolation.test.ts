@@ -19,6 +19,11 @@ const strict = `PeerAuthentication ${meshed}/strict`;
 const stranger = { namespace: outside, app: 'stranger' };
 const ingress = { namespace: outside, app: 'ingress' };
 const hostPort = 18_080;
+const scrape = {
+  'prometheus.io/scrape': 'true',
+  'prometheus.io/port': '8080',
+  'prometheus.io/path': '/stats',
+};
 
 interface Places {
   node: string;
@@ -61,6 +66,23 @@ async function noExceptions(): Promise<void> {
   });
 }
 
+function kindOf(name: string): object {
+  return { group: '', version: 'v1', kind: name, resource: name };
+}
+
+/** What the operator's webhook answers to a pod that is not the API server. */
+async function review(path: string, request: object): Promise<string> {
+  const body = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request };
+  const script = `
+    const request = require('node:https').request({
+      host: 'tsmesh-operator.tsmesh-system.svc.cluster.local', port: 443, method: 'POST',
+      path: ${JSON.stringify(path)}, rejectUnauthorized: false,
+    }, (response) => response.pipe(process.stdout));
+    request.end(${JSON.stringify(JSON.stringify(body))});`;
+  const [pod] = await podsOf(outside, 'app=stranger');
+  return await kubectl('exec', '-n', outside, pod!.name, '-c', 'app', '--', 'node', '-e', script);
+}
+
 describe('a caller outside the mesh, under STRICT,', () => {
   beforeAll(async () => {
     await Promise.all([createNamespace(meshed, true), createNamespace(outside, false)]);
@@ -79,7 +101,7 @@ describe('a caller outside the mesh, under STRICT,', () => {
     );
     const ports = [{ containerPort: 8080, hostPort }];
     await Promise.all([
-      deployEcho(meshed, { name: 'server', container: { ports } }),
+      deployEcho(meshed, { name: 'server', container: { ports }, annotations: scrape }),
       deployEcho(meshed, {
         name: 'open',
         annotations: { 'tsmesh.dev/exclude-inbound-ports': '8080' },
@@ -114,6 +136,25 @@ describe('a caller outside the mesh, under STRICT,', () => {
     await noExceptions();
   });
 
+  it('has the address of the node for ipBlocks where it comes through a NodePort', async () => {
+    await letIn('PERMISSIVE');
+    const [caller] = await podsOf(outside, 'app=stranger');
+    await program('AuthorizationPolicy', meshed, 'not-the-stranger', {
+      selector: { matchLabels: { app: 'server' } },
+      action: 'DENY',
+      rules: [{ from: [{ ipBlocks: [`${caller!.ip}/32`] }] }],
+    });
+    const direct = await http(stranger, `http://server.${meshed}/`);
+    expect([direct.status, direct.headers['tsmesh-denied-by']]).toEqual([
+      403,
+      expect.stringContaining('not-the-stranger'),
+    ]);
+    const through = await http(stranger, `http://${places.node}:${places.nodePort}/`);
+    expect(through.status).toBe(200);
+    await kubectl('delete', 'authorizationpolicy', 'not-the-stranger', '-n', meshed);
+    await noExceptions();
+  });
+
   it('is let in at a port that is excluded from capture', async () => {
     expect(await echo(stranger, `http://${places.open}:8080/`)).toMatchObject({ service: 'open' });
   });
@@ -132,10 +173,22 @@ describe('a caller outside the mesh, under STRICT,', () => {
     expect((await http(stranger, `http://${places.pod}:15020/ready`)).status).toBe(200);
   });
 
-  it('is Prometheus, which reads the health port', async () => {
-    const scraped = await http(stranger, `http://${places.pod}:15020/metrics`);
+  it('is Prometheus, which reads the app’s metrics where the pod says: at the health port', async () => {
+    const [pod] = await podsOf(meshed, 'app=server');
+    const { metadata } = await getJson<{ metadata: { annotations: Record<string, string> } }>(
+      'pod',
+      pod!.name,
+      '-n',
+      meshed,
+    );
+    const port = metadata.annotations['prometheus.io/port'];
+    const path = metadata.annotations['prometheus.io/path'];
+    const scraped = await http(stranger, `http://${places.pod}:${port}${path}`);
     expect(scraped.status).toBe(200);
-    expect(scraped.body).toContain('tsmesh_');
+    expect(scraped.body).toMatch(/^tsmesh_/m);
+    expect(scraped.body).toContain('tsmesh_app_metrics_up 1');
+    // The echo server says what it was asked.
+    expect(scraped.body).toContain('"path":"/stats"');
   });
 
   it('reaches no port of the sidecar but that one', async () => {
@@ -150,6 +203,33 @@ describe('a caller outside the mesh, under STRICT,', () => {
       expect((await http(stranger, `http://${places.pod}:15020${path}`)).status).toBe(404);
     }
     expect((await http(stranger, `http://${places.pod}:15020/ready`)).status).toBe(200);
+  });
+
+  it('makes the operator do nothing by reviews that it sends to the webhook itself', async () => {
+    const invented = {
+      uid: 'x',
+      operation: 'CREATE',
+      kind: kindOf('Pod'),
+      resource: kindOf('pods'),
+    };
+    const pod = (namespace: string, serviceAccountName: string) => ({
+      ...invented,
+      namespace,
+      object: {
+        metadata: { name: 'forged', labels: { 'tsmesh.dev/inject': 'enabled' } },
+        spec: { serviceAccountName, containers: [{ name: 'app', image: 'x' }] },
+      },
+    });
+    const where = '/mutate/pods';
+    expect(await review(where, pod('default', 'default'))).toContain('"allowed":true');
+    expect(await review(where, pod(meshed, 'forged'))).toContain('does not exist');
+    expect(await review(where, pod('tsmesh-system', 'tsmesh-operator'))).toContain(
+      'cannot be meshed',
+    );
+    const secrets = await kubectl('get', 'secrets', '-A', '-o', 'name');
+    expect(secrets).not.toContain('tsmesh-identity-default');
+    expect(secrets).not.toContain('tsmesh-identity-forged');
+    expect(secrets).not.toContain('tsmesh-identity-tsmesh-operator');
   });
 
   it('gives the operator no rights in a namespace that nobody meshed', async () => {

@@ -14,28 +14,31 @@ const stranger = { namespace: outside, app: 'stranger' };
 const server = `http://server.${meshed}/`;
 
 type Mode = 'STRICT' | 'PERMISSIVE' | 'DISABLE' | 'UNSET';
-type Row = readonly [port: Mode, workload: Mode, namespace: Mode];
+type Row = readonly [port: Mode, workload: Mode, namespace: Mode, mesh: Mode];
 const modes: readonly Mode[] = ['UNSET', 'STRICT', 'PERMISSIVE', 'DISABLE'];
 /** Each of these is decided by another level; the whole table follows. */
 const first: readonly Row[] = [
-  ['PERMISSIVE', 'STRICT', 'STRICT'],
-  ['UNSET', 'DISABLE', 'STRICT'],
-  ['UNSET', 'UNSET', 'STRICT'],
-  ['UNSET', 'UNSET', 'UNSET'],
+  ['PERMISSIVE', 'STRICT', 'STRICT', 'PERMISSIVE'],
+  ['UNSET', 'DISABLE', 'STRICT', 'PERMISSIVE'],
+  ['UNSET', 'UNSET', 'STRICT', 'PERMISSIVE'],
+  ['UNSET', 'UNSET', 'UNSET', 'STRICT'],
 ];
-const whole = modes.flatMap((port) =>
-  modes.flatMap((workload) => modes.map((namespace): Row => [port, workload, namespace])),
+const ofPolicies = modes.flatMap((port) =>
+  modes.flatMap((workload) =>
+    modes.map((namespace): Row => [port, workload, namespace, 'PERMISSIVE']),
+  ),
 );
+const whole = [...ofPolicies, ['UNSET', 'UNSET', 'UNSET', 'DISABLE'] as const];
 const others = whole.filter((row) => !first.some((one) => one.join() === row.join()));
 const rows = [...first, ...others].slice(0, sizeOf('peerAuthenticationRows'));
 
-/** Port before workload before namespace before the Mesh, which is PERMISSIVE in tests. */
-function expectedOf([port, workload, namespace]: Row): { mode: Mode; decidedBy: string } {
+/** Port before workload before namespace before mesh. */
+function expectedOf([port, workload, namespace, level]: Row): { mode: Mode; decidedBy: string } {
   const levels = [
     [port, `PeerAuthentication ${meshed}/server`],
     [workload, `PeerAuthentication ${meshed}/server`],
     [namespace, `PeerAuthentication ${meshed}/all`],
-    ['PERMISSIVE', 'Mesh default'],
+    [level, 'Mesh default'],
   ] as const;
   const [mode, decidedBy] = levels.find(([said]) => said !== 'UNSET')!;
   return { mode, decidedBy };
@@ -138,10 +141,12 @@ describe('PeerAuthentication', () => {
     const name = 'server';
     const selector = { matchLabels: { app: name } };
     beforeAll(() => kubectl('delete', 'pa', '--all', '-n', meshed));
+    afterAll(() => program('Mesh', '', 'default', { mtls: { mode: 'PERMISSIVE' } }));
 
-    it.each(rows)('port %s, workload %s, namespace %s', async (...row: Row) => {
-      const [port, workload, namespace] = row;
+    it.each(rows)('port %s, workload %s, namespace %s, mesh %s', async (...row: Row) => {
+      const [port, workload, namespace, level] = row;
       const named = ['8080', '9090', '7001'].map((one) => [one, { mode: port }]);
+      await program('Mesh', '', 'default', { mtls: { mode: level } });
       await program('PeerAuthentication', meshed, 'all', { mtls: { mode: namespace } });
       await program('PeerAuthentication', meshed, name, {
         selector,

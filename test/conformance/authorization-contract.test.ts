@@ -78,9 +78,13 @@ const when = fc.oneof(
   ].map((key) => condition(key, texts)),
   ...['source.ip', 'destination.ip'].map((key) => condition(key, listOf('10.0.0.0/8', '::/0'))),
   condition('destination.port', listOf('8080')),
-  ...['request.path', 'request.headers[]', 'request.headers[a b]', 'source.port'].map((key) =>
-    condition(key, texts),
-  ),
+  ...[
+    'request.path',
+    'request.headers[]',
+    'request.headers[a b]',
+    'source.port',
+    'request.headers[TE]',
+  ].map((key) => condition(key, texts)),
 );
 
 function condition(key: string, list: fc.Arbitrary<string[]>) {

@@ -11,7 +11,7 @@ import {
   type OddCertificate,
   type OddParts,
 } from '../support/odd-certificates.ts';
-import { goodLeaf, idOf, proofOf, startOddMesh } from '../support/odd-mesh.ts';
+import { goodLeaf, idOf, identityOf, proofOf, startOddMesh } from '../support/odd-mesh.ts';
 import type { OddMesh, Proof } from '../support/odd-mesh.ts';
 import type { TestSidecar } from '../support/sidecar.ts';
 
@@ -186,9 +186,9 @@ const cases: readonly (readonly [what: string, words: string, make: Make])[] = [
   ],
 ];
 
-function errorsOf(sidecar: TestSidecar, direction: 'inbound' | 'outbound'): number {
+function errorsOf(sidecar: TestSidecar, direction: 'inbound' | 'outbound', flag = 'UTLS'): number {
   let sum = 0;
-  for (const { errors } of sidecar.counters.snapshot(direction)) sum += errors.get('UTLS') ?? 0;
+  for (const { errors } of sidecar.counters.snapshot(direction)) sum += errors.get(flag) ?? 0;
   return sum;
 }
 
@@ -220,5 +220,87 @@ describe('a peer that is called with a certificate', () => {
     expect(caller.log.at(-1)?.flag).toBe('UTLS');
     expect(caller.log.at(-1)?.detail).toContain(words.replace('certificate not accepted: ', ''));
     expect(errorsOf(caller, 'outbound')).toBe(errors + 1);
+  });
+});
+
+describe('a peer that comes back with the session of an earlier connection', () => {
+  /** The end of a short certificate, in whole seconds as X.509 has them. */
+  const soon = (): number => Math.ceil(Date.now() / 1000) * 1000 + 1000;
+
+  it('is asked for its certificate again', async () => {
+    const proof = proofOf(goodLeaf('caller', mesh.root));
+    const first = await mesh.connectAs(proof);
+    const again = await mesh.connectAs(proof, first.session!);
+    expect([first.text, again.text, again.resumed]).toEqual(['app', 'app', false]);
+  });
+
+  it('is refused where its certificate has ended since', async () => {
+    const notAfterMs = soon();
+    const proof = proofOf(leaf('caller', { notAfterMs }));
+    const first = await mesh.connectAs(proof);
+    expect(first.text).toBe('app');
+    await until('it has ended', () => Date.now() > notAfterMs + 1000);
+    const again = await mesh.connectAs(proof, first.session!);
+    expect([again.text, again.resumed]).toEqual(['', false]);
+    expect(mesh.callee.log.at(-1)?.detail).toContain('CERT_HAS_EXPIRED');
+  });
+
+  it('is refused where its root is trusted no longer', async () => {
+    const { callee, root } = mesh;
+    const proof = proofOf(goodLeaf('caller', root));
+    const first = await mesh.connectAs(proof);
+    const next = oddRoot({ commonName: 'next root' });
+    callee.identity.swap(identityOf(proofOf(goodLeaf('callee', next)), next.pem));
+    const again = await mesh.connectAs(proof, first.session!);
+    callee.identity.swap(identityOf(proofOf(goodLeaf('callee', root)), root.pem));
+    expect([first.text, again.text, again.resumed]).toEqual(['app', '', false]);
+    expect(callee.log.at(-1)?.detail).toContain('certificate not accepted');
+  });
+});
+
+describe('a peer with more certificates than anybody needs', () => {
+  it('is let in while they are 20, whatever they are', async () => {
+    const others = Array.from({ length: 20 }, () => oddRoot());
+    const { text } = await mesh.connectAs(proofOf(goodLeaf('caller', mesh.root), ...others));
+    expect(text).toBe('app');
+  });
+
+  it('is refused at 100 kB', async () => {
+    const lines = mesh.callee.log.length;
+    const other = oddRoot();
+    const many = Array.from({ length: 400 }, () => other);
+    const { text } = await mesh.connectAs(proofOf(goodLeaf('caller', mesh.root), ...many));
+    await until('it was logged', () => mesh.callee.log.length > lines);
+    expect(text).toBe('');
+    expect(mesh.callee.log.at(-1)).toMatchObject({ flag: 'UTLS' });
+  });
+
+  it('is refused where they are a chain of 150', async () => {
+    const lines = mesh.callee.log.length;
+    const key = newKey.p256();
+    const chain: OddCertificate[] = [];
+    for (let depth = 0; depth < 150; depth += 1) {
+      const parts = { key, commonName: `depth ${depth}`, ...authority };
+      chain.unshift(oddCertificate(parts, chain[0] ?? mesh.root));
+    }
+    const { text } = await mesh.connectAs(proofOf(leaf('caller', {}, chain[0]), ...chain));
+    await until('it was logged', () => mesh.callee.log.length > lines);
+    expect(text).toBe('');
+    expect(mesh.callee.log.at(-1)?.detail).toContain('certificate not accepted');
+  });
+});
+
+describe('a peer that proves to be another one of the mesh', () => {
+  it('is refused where it is called, and counted by itself', async () => {
+    const { caller } = mesh;
+    const errors = errorsOf(caller, 'outbound', 'UID');
+    await mesh.serveAs(proofOf(goodLeaf('impostor', mesh.root)));
+    const answer = await call({ port: caller.outbound.address.port });
+    expect(answer.status).toBe(503);
+    expect(answer.body.toString()).toContain(
+      `is ${idOf('impostor')}, expected was ${idOf('callee')}`,
+    );
+    expect(caller.log.at(-1)?.flag).toBe('UID');
+    expect(errorsOf(caller, 'outbound', 'UID')).toBe(errors + 1);
   });
 });

@@ -65,6 +65,8 @@ const pathPieces = [
   '%00',
   '?c',
 ];
+/** The last has more readings than are looked at. */
+const oddTargets = ['*', '', 'http://a.b/a', '/a;b%2F..%5C%252F//./%3F%00;%c0%ae/x%2525253B'];
 const values = ['a', 'b', 'a*', '*b', '*', 'a, b', 'x'];
 const headerValues = ['a', 'b', 'ab', 'a, b', 'b,a', 'x', ''];
 
@@ -183,18 +185,20 @@ function randomRequest(random: Random): HttpRequest {
   const pieces = random
     .list(4, () => random.pick(plain ? pathPieces.slice(0, 4) : pathPieces))
     .join('');
-  const fields = random.list(2, () => [
-    random.pick(['x-a', 'x-b', 'y']),
+  const field = (): string[] => [
+    random.pick(['x-a', 'x-b', 'x_a', 'y']),
     random.pick(headerValues),
-  ]);
+  ];
+  const fields = random.list(2, field).flat();
   return {
     method: random.pick(methods),
     authority: random.pick(authorities),
     path: random.oneIn(20)
-      ? random.pick(['*', '', 'http://a.b/a'])
+      ? random.pick(oddTargets)
       : pieces.startsWith('/')
         ? pieces
         : `/${pieces}`,
-    fields: fields.flat(),
+    // The same twice, too.
+    fields: random.oneIn(3) ? [...fields, ...fields] : fields,
   };
 }

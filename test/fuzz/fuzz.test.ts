@@ -9,6 +9,8 @@ const FIRST_SEED = 20_261_122;
 const RUNS: Readonly<Record<string, number>> = {
   'hpack-round-trip': 600,
   'client-hello': 400,
+  'certificate-names': 600,
+  'identity-files': 600,
   'h2-server': 600,
   'h2-client': 600,
   'h1-pair': 600,

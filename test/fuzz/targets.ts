@@ -1,5 +1,6 @@
 // All fuzz targets, in the order in which a round takes them.
 import { authorizationTargets } from './authorization-targets.ts';
+import { certificateTargets } from './certificate-targets.ts';
 import { h1Targets } from './h1-targets.ts';
 import { h2Targets } from './h2-targets.ts';
 import { hpackTargets } from './hpack-targets.ts';
@@ -13,5 +14,6 @@ export const targets: readonly Target[] = [
   ...hpackTargets,
   ...pairTargets,
   ...parserTargets,
+  ...certificateTargets,
   ...authorizationTargets,
 ];

@@ -26,7 +26,8 @@ export interface SoakOptions {
   rate: number;
   renewEveryMs: number;
   sampleEveryMs: number;
-  program?: string[];
+  /** Instead of the sources. */
+  program?: string;
   onSample?: (sample: Sample, ledger: Ledger) => void;
 }
 
@@ -62,8 +63,7 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
   const ledger = new Ledger();
   const apps = await startApps(ledger);
   const { program } = options;
-  const settings = { apps: apps.list, ...(program === undefined ? {} : { program }) };
-  const pair = await startProcessPair(settings);
+  const pair = await startProcessPair({ apps: apps.list, ...(program && { program }) });
   try {
     return await run(pair, ledger, options);
   } finally {

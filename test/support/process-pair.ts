@@ -8,6 +8,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { environments, nodeFlags } from '../../hack/images/runtime.ts';
 import type { Protocol, Resource, WorkloadResource } from '../../proxy/api/resources.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
 import { issue, newAuthority, newIdentityDirectory } from './identity-files.ts';
@@ -32,8 +33,8 @@ export interface PairSettings {
   accessLog?: WorkloadResource['accessLog'];
   /** Further resources of the caller. */
   resources?: Resource[];
-  /** Command line of Node: flags and the program. */
-  program?: string[];
+  /** The program to run, with the image's flags of Node and its environment; the sources where none is named. */
+  program?: string;
 }
 
 export interface SidecarProcess {
@@ -71,7 +72,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 export async function startProcessPair(settings: PairSettings): Promise<ProcessPair> {
-  const { apps, program = [sources] } = settings;
+  const { apps, program = sources } = settings;
   const ports = await freePorts(2 * apps.length);
   const entry: Record<string, number> = {};
   const inbound: Record<string, number> = {};
@@ -136,7 +137,7 @@ function callerFile(
 
 type Start = (name: string, content: LocalFile) => Promise<SidecarProcess>;
 
-function newStarter(directory: string, program: string[]): Start {
+function newStarter(directory: string, program: string): Start {
   const authority = newAuthority();
   return async (name, content) => {
     const identity = newIdentityDirectory();
@@ -145,8 +146,8 @@ function newStarter(directory: string, program: string[]): Start {
     const file = join(directory, `${name}.json`);
     const admin = join(directory, `${name}.sock`);
     writeFileSync(file, JSON.stringify({ ...content, identity: identity.path, admin }));
-    const child = spawn(process.execPath, program, {
-      env: { PATH: process.env['PATH'], TSMESH_CONFIG_FILE: file },
+    const child = spawn(process.execPath, [...(nodeFlags.proxy ?? []), program], {
+      env: { PATH: process.env['PATH'], ...environments.proxy, TSMESH_CONFIG_FILE: file },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const log: Record<string, unknown>[] = [];

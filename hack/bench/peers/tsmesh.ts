@@ -8,7 +8,7 @@ import type {
   Resource,
   WorkloadResource,
 } from '../../../proxy/api/resources.ts';
-import { environments, nodeFlags } from '../../images/definitions.ts';
+import { environments, nodeFlags } from '../../images/runtime.ts';
 import { configPath, type Peer } from './peer.ts';
 import { sidecarNode } from './tools.ts';
 import { trustDomain, type Lane, type PairPlan, type Side } from './plan.ts';

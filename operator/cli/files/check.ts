@@ -7,6 +7,7 @@ import type { KubeObject } from '../../resources/kubernetes.ts';
 import { authorizationFaults } from '../../translate/authorization-validity.ts';
 import type { MeshSpec, TrafficPolicySpec } from '../../resources/tsmesh.ts';
 import { meshFaults, trafficPolicyFaults } from '../../translate/validity.ts';
+import { celFaults, type CelSchema } from '../cel/rules.ts';
 import { originText, type FileObject } from '../objects.ts';
 import { kindSchemas, type KindSchema } from './schemas.ts';
 
@@ -60,16 +61,33 @@ function faultsOf(
     const faults = (validate.errors ?? []).filter(isOwn).map(schemaFault);
     return { faults: [...new Set(faults)], warnings: [] };
   }
-  return deepFaults(kind, object);
+  return deepFaults(kind, object, known.schema);
 }
 
-/** What the operator checks on admission and before it uses a policy; what both find stands once. */
-function deepFaults(kind: string, object: KubeObject): { faults: string[]; warnings: string[] } {
+/** What the API server checks beyond the schema, the operator on admission, and before it uses a policy. */
+function deepFaults(
+  kind: string,
+  object: KubeObject,
+  schema: object,
+): { faults: string[]; warnings: string[] } {
   const { faults, warnings } = validateResource(kind, object);
-  const further = specFaults(kind, object).map(({ path, message }) => `${path}: ${message}`);
-  const pathOf = (fault: string) => fault.split(': ')[0];
-  const known = new Set(faults.map(pathOf));
-  return { faults: [...faults, ...further.filter((one) => !known.has(pathOf(one)))], warnings };
+  const worded = ({ path, message }: { path: string; message: string }) =>
+    `${path === '' ? 'the object' : path}: ${message}`;
+  const rules = celFaults(schema as CelSchema, object).map(worded);
+  const ofOperator = [...faults, ...specFaults(kind, object).map(worded)];
+  return { faults: withoutSamePlace(rules, ofOperator), warnings };
+}
+
+/** Several checks find the same: what a later one says of a place that is named already is left out. */
+function withoutSamePlace(first: readonly string[], later: readonly string[]): string[] {
+  const placeOf = (fault: string) => fault.split(': ')[0]!;
+  const named = new Set(first.map(placeOf));
+  const further = later.filter((fault) => {
+    const isNew = !named.has(placeOf(fault));
+    named.add(placeOf(fault));
+    return isNew;
+  });
+  return [...first, ...further];
 }
 
 function specFaults(kind: string, object: KubeObject): { path: string; message: string }[] {

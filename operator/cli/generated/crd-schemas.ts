@@ -24,7 +24,13 @@ export const crdSchemas: Record<string, object> = {
         "additionalProperties": {
          "type": "string",
          "maxLength": 63
-        }
+        },
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+          "message": "keys must be label names, such as app or app.kubernetes.io/name"
+         }
+        ]
        }
       },
       "additionalProperties": false
@@ -46,7 +52,13 @@ export const crdSchemas: Record<string, object> = {
         "name": {
          "type": "string",
          "minLength": 1,
-         "maxLength": 63
+         "maxLength": 63,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+           "message": "must be lower-case letters, digits and '-', such as readers"
+          }
+         ]
         },
         "from": {
          "type": "array",
@@ -58,7 +70,25 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 600
+             "maxLength": 600,
+             "x-kubernetes-validations": [
+              {
+               "rule": "!self.startsWith('spiffe:')",
+               "message": "must be without spiffe://, such as cluster.local/ns/shop/sa/cart"
+              },
+              {
+               "rule": "self.startsWith('*') || self.endsWith('*') || self.contains('/ns/')",
+               "message": "must be an identity such as cluster.local/ns/shop/sa/cart, or begin or end with '*'; names of service accounts go into serviceAccounts"
+              },
+              {
+               "rule": "self.size() < 3 || !self.substring(1, self.size() - 1).contains('*')",
+               "message": "must have '*' only at its begin or at its end, such as cluster.local/ns/shop/*"
+              },
+              {
+               "rule": "self.size() < 2 || !self.startsWith('*') || !self.endsWith('*')",
+               "message": "must have '*' at its begin or at its end, not at both"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -68,7 +98,25 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 600
+             "maxLength": 600,
+             "x-kubernetes-validations": [
+              {
+               "rule": "!self.startsWith('spiffe:')",
+               "message": "must be without spiffe://, such as cluster.local/ns/shop/sa/cart"
+              },
+              {
+               "rule": "self.startsWith('*') || self.endsWith('*') || self.contains('/ns/')",
+               "message": "must be an identity such as cluster.local/ns/shop/sa/cart, or begin or end with '*'; names of service accounts go into serviceAccounts"
+              },
+              {
+               "rule": "self.size() < 3 || !self.substring(1, self.size() - 1).contains('*')",
+               "message": "must have '*' only at its begin or at its end, such as cluster.local/ns/shop/*"
+              },
+              {
+               "rule": "self.size() < 2 || !self.startsWith('*') || !self.endsWith('*')",
+               "message": "must have '*' at its begin or at its end, not at both"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -78,7 +126,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 64
+             "maxLength": 64,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([*][-a-z0-9]*|[-a-z0-9]+[*]?)$')",
+               "message": "must be the name of a namespace, or begin or end with '*', such as shop or team-*"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -88,7 +142,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 64
+             "maxLength": 64,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([*][-a-z0-9]*|[-a-z0-9]+[*]?)$')",
+               "message": "must be the name of a namespace, or begin or end with '*', such as shop or team-*"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -98,7 +158,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 317
+             "maxLength": 317,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([-a-z0-9]+/)?[-a-z0-9.]+$')",
+               "message": "must be the name of a service account, such as cart, or shop/cart of another namespace"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -108,7 +174,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 317
+             "maxLength": 317,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([-a-z0-9]+/)?[-a-z0-9.]+$')",
+               "message": "must be the name of a service account, such as cart, or shop/cart of another namespace"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -118,7 +190,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 49
+             "maxLength": 49,
+             "x-kubernetes-validations": [
+              {
+               "rule": "isIP(self) || isCIDR(self)",
+               "message": "must be an IP address or a CIDR block, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -128,12 +206,24 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 49
+             "maxLength": 49,
+             "x-kubernetes-validations": [
+              {
+               "rule": "isIP(self) || isCIDR(self)",
+               "message": "must be an IP address or a CIDR block, such as 10.0.0.7, 10.0.0.0/8 or fd00::/8"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
            }
           },
+          "x-kubernetes-validations": [
+           {
+            "rule": "has(self.identities) || has(self.notIdentities) || has(self.namespaces) || has(self.notNamespaces) || has(self.serviceAccounts) || has(self.notServiceAccounts) || has(self.ipBlocks) || has(self.notIpBlocks)",
+            "message": "must say something: one of identities, namespaces, serviceAccounts, ipBlocks, or their negations; to mean every caller, leave `from` out"
+           }
+          ],
           "additionalProperties": false
          },
          "minItems": 1,
@@ -149,7 +239,17 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 260
+             "maxLength": 260,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[*]?[-A-Za-z0-9._:\\\\[\\\\]]*[*]?$')",
+               "message": "must be a host, with or without a port, or begin or end with '*', such as cart.shop, cart.shop:8080 or *.example.com"
+              },
+              {
+               "rule": "self.size() < 2 || !self.startsWith('*') || !self.endsWith('*')",
+               "message": "must have '*' at its begin or at its end, not at both"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -159,7 +259,17 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 260
+             "maxLength": 260,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[*]?[-A-Za-z0-9._:\\\\[\\\\]]*[*]?$')",
+               "message": "must be a host, with or without a port, or begin or end with '*', such as cart.shop, cart.shop:8080 or *.example.com"
+              },
+              {
+               "rule": "self.size() < 2 || !self.startsWith('*') || !self.endsWith('*')",
+               "message": "must have '*' at its begin or at its end, not at both"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 32
@@ -189,7 +299,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 32
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[A-Z][A-Z-]*$')",
+               "message": "must be an HTTP method in capitals, such as GET"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 16
@@ -199,7 +315,13 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 32
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[A-Z][A-Z-]*$')",
+               "message": "must be an HTTP method in capitals, such as GET"
+              }
+             ]
             },
             "minItems": 1,
             "maxItems": 16
@@ -212,24 +334,54 @@ export const crdSchemas: Record<string, object> = {
               "exact": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                 "message": "must begin with '/' and have no query, such as /cart/items"
+                }
+               ]
               },
               "prefix": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                 "message": "must begin with '/' and have no query, such as /cart"
+                }
+               ]
               },
               "suffix": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "!self.contains('?') && !self.contains('#')",
+                 "message": "must have no query, such as .json or /health"
+                }
+               ]
               },
               "template": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 192
+               "maxLength": 192,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^(/([^/{}*?#]*|[{][*]{1,2}[}]))+$')",
+                 "message": "must begin with '/' and have {*} or {**} as whole segments only, such as /users/{*}/orders or /files/{**}"
+                }
+               ]
               }
              },
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.suffix), has(self.template)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, suffix, template"
+              }
+             ],
              "additionalProperties": false
             },
             "minItems": 1,
@@ -243,30 +395,66 @@ export const crdSchemas: Record<string, object> = {
               "exact": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                 "message": "must begin with '/' and have no query, such as /cart/items"
+                }
+               ]
               },
               "prefix": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                 "message": "must begin with '/' and have no query, such as /cart"
+                }
+               ]
               },
               "suffix": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 512
+               "maxLength": 512,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "!self.contains('?') && !self.contains('#')",
+                 "message": "must have no query, such as .json or /health"
+                }
+               ]
               },
               "template": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 192
+               "maxLength": 192,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^(/([^/{}*?#]*|[{][*]{1,2}[}]))+$')",
+                 "message": "must begin with '/' and have {*} or {**} as whole segments only, such as /users/{*}/orders or /files/{**}"
+                }
+               ]
               }
              },
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.suffix), has(self.template)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, suffix, template"
+              }
+             ],
              "additionalProperties": false
             },
             "minItems": 1,
             "maxItems": 32
            }
           },
+          "x-kubernetes-validations": [
+           {
+            "rule": "has(self.hosts) || has(self.notHosts) || has(self.ports) || has(self.notPorts) || has(self.methods) || has(self.notMethods) || has(self.paths) || has(self.notPaths)",
+            "message": "must say something: one of hosts, ports, methods, paths, or their negations; to mean every request, leave `to` out"
+           }
+          ],
           "additionalProperties": false
          },
          "minItems": 1,
@@ -280,7 +468,13 @@ export const crdSchemas: Record<string, object> = {
            "key": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 160
+            "maxLength": 160,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self in ['source.ip', 'source.identity', 'source.namespace', 'source.serviceAccount', 'destination.ip', 'destination.port'] || self.matches('^request[.]headers[[][-A-Za-z0-9!#$%&+.^_|~]+[]]$')",
+              "message": "must be request.headers[name], source.ip, source.identity, source.namespace, source.serviceAccount, destination.ip or destination.port"
+             }
+            ]
            },
            "values": {
             "type": "array",
@@ -304,6 +498,32 @@ export const crdSchemas: Record<string, object> = {
           "required": [
            "key"
           ],
+          "x-kubernetes-validations": [
+           {
+            "rule": "has(self.values) || has(self.notValues)",
+            "message": "must have values or notValues"
+           },
+           {
+            "rule": "!has(self.values) || !(self.key in ['source.ip', 'destination.ip']) || self.values.all(v, isIP(v) || isCIDR(v))",
+            "fieldPath": ".values",
+            "message": "must be IP addresses or CIDR blocks, such as 10.0.0.0/8"
+           },
+           {
+            "rule": "!has(self.values) || self.key != 'destination.port' || self.values.all(v, v.size() < 6 && v.matches('^[1-9][0-9]*$'))",
+            "fieldPath": ".values",
+            "message": "must be ports, such as \"8080\""
+           },
+           {
+            "rule": "!has(self.notValues) || !(self.key in ['source.ip', 'destination.ip']) || self.notValues.all(v, isIP(v) || isCIDR(v))",
+            "fieldPath": ".notValues",
+            "message": "must be IP addresses or CIDR blocks, such as 10.0.0.0/8"
+           },
+           {
+            "rule": "!has(self.notValues) || self.key != 'destination.port' || self.notValues.all(v, v.size() < 6 && v.matches('^[1-9][0-9]*$'))",
+            "fieldPath": ".notValues",
+            "message": "must be ports, such as \"8080\""
+           }
+          ],
           "additionalProperties": false
          },
          "minItems": 1,
@@ -315,6 +535,18 @@ export const crdSchemas: Record<string, object> = {
       "maxItems": 64
      }
     },
+    "x-kubernetes-validations": [
+     {
+      "rule": "!has(self.action) || self.action == 'ALLOW' || (has(self.rules) && self.rules.size() > 0)",
+      "fieldPath": ".rules",
+      "message": "a DENY or AUDIT policy without rules matches nothing; one rule that is empty, {}, matches everything"
+     },
+     {
+      "rule": "!has(self.rules) || self.rules.all(r, !has(r.name) || self.rules.exists_one(o, has(o.name) && o.name == r.name))",
+      "fieldPath": ".rules",
+      "message": "names of rules must be unique"
+     }
+    ],
     "additionalProperties": false
    },
    "status": {}
@@ -326,6 +558,12 @@ export const crdSchemas: Record<string, object> = {
  },
  "Mesh": {
   "type": "object",
+  "x-kubernetes-validations": [
+   {
+    "rule": "self.metadata.name == 'default'",
+    "message": "metadata.name must be default: a cluster has one mesh"
+   }
+  ],
   "properties": {
    "apiVersion": {
     "type": "string"
@@ -343,7 +581,17 @@ export const crdSchemas: Record<string, object> = {
       "type": "string",
       "minLength": 1,
       "maxLength": 253,
-      "default": "cluster.local"
+      "default": "cluster.local",
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.matches('^[a-z0-9]([-a-z0-9._]*[a-z0-9])?$')",
+        "message": "must be a trust domain: lower-case letters, digits, '.', '-' and '_', such as cluster.local"
+       },
+       {
+        "rule": "self == oldSelf",
+        "message": "is immutable, because every identity in the mesh contains it; a new trust domain needs a new mesh"
+       }
+      ]
      },
      "mtls": {
       "type": "object",
@@ -367,11 +615,23 @@ export const crdSchemas: Record<string, object> = {
        "workloadLifetime": {
         "type": "string",
         "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('15m') && duration(self) <= duration('8760h')",
+          "message": "must be a duration from 15m to 8760h, such as 24h (units h, m, s, ms)"
+         }
+        ],
         "default": "24h"
        },
        "rootLifetime": {
         "type": "string",
         "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('24h') && duration(self) <= duration('876000h')",
+          "message": "must be a duration from 24h to 876000h, such as 87600h (units h, m, s, ms)"
+         }
+        ],
         "default": "87600h"
        },
        "issuer": {
@@ -402,6 +662,12 @@ export const crdSchemas: Record<string, object> = {
        }
       },
       "default": {},
+      "x-kubernetes-validations": [
+       {
+        "rule": "!has(self.workloadLifetime) || !has(self.rootLifetime) || !self.workloadLifetime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.rootLifetime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.workloadLifetime) < duration(self.rootLifetime)",
+        "message": "workloadLifetime must be shorter than rootLifetime"
+       }
+      ],
       "additionalProperties": false
      },
      "outboundPolicy": {
@@ -418,12 +684,24 @@ export const crdSchemas: Record<string, object> = {
        "image": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 512
+        "maxLength": 512,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^[a-zA-Z0-9][a-zA-Z0-9./:_@-]*$')",
+          "message": "must be an image reference, such as registry.example/tsmesh/proxy:v1"
+         }
+        ]
        },
        "initImage": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 512
+        "maxLength": 512,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^[a-zA-Z0-9][a-zA-Z0-9./:_@-]*$')",
+          "message": "must be an image reference, such as registry.example/tsmesh/proxy:v1"
+         }
+        ]
        },
        "resources": {
         "type": "object",
@@ -433,11 +711,23 @@ export const crdSchemas: Record<string, object> = {
           "properties": {
            "cpu": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",
+              "message": "must be a quantity of CPU, such as 100m or 0.5"
+             }
+            ]
            },
            "memory": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",
+              "message": "must be a quantity of memory, such as 128Mi"
+             }
+            ]
            }
           },
           "additionalProperties": false
@@ -447,16 +737,38 @@ export const crdSchemas: Record<string, object> = {
           "properties": {
            "cpu": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",
+              "message": "must be a quantity of CPU, such as 100m or 0.5"
+             }
+            ]
            },
            "memory": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "isQuantity(self) && quantity(self).compareTo(quantity('0')) >= 0",
+              "message": "must be a quantity of memory, such as 128Mi"
+             }
+            ]
            }
           },
           "additionalProperties": false
          }
         },
+        "x-kubernetes-validations": [
+         {
+          "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || !isQuantity(self.requests.cpu) || !isQuantity(self.limits.cpu) || quantity(self.requests.cpu).compareTo(quantity(self.limits.cpu)) <= 0",
+          "message": "requests.cpu must not be above limits.cpu"
+         },
+         {
+          "rule": "!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || !isQuantity(self.requests.memory) || !isQuantity(self.limits.memory) || quantity(self.requests.memory).compareTo(quantity(self.limits.memory)) <= 0",
+          "message": "requests.memory must not be above limits.memory"
+         }
+        ],
         "additionalProperties": false
        },
        "logLevel": {
@@ -478,6 +790,12 @@ export const crdSchemas: Record<string, object> = {
        "statisticsInterval": {
         "type": "string",
         "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('5m')",
+          "message": "must be a duration from 1s to 5m, such as 5s (units h, m, s, ms)"
+         }
+        ],
         "default": "5s"
        }
       },
@@ -498,7 +816,13 @@ export const crdSchemas: Record<string, object> = {
       "properties": {
        "timeout": {
         "type": "string",
-        "maxLength": 32
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+          "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
        },
        "retries": {
         "type": "object",
@@ -522,24 +846,49 @@ export const crdSchemas: Record<string, object> = {
             "unavailable"
            ]
           },
-          "maxItems": 7
+          "maxItems": 7,
+          "x-kubernetes-list-type": "set"
          },
          "perTryTimeout": {
           "type": "string",
-          "maxLength": 32
+          "maxLength": 32,
+          "x-kubernetes-validations": [
+           {
+            "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('24h')",
+            "message": "must be a duration from 1ms to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+           }
+          ]
          },
          "backoff": {
           "type": "object",
           "properties": {
            "base": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",
+              "message": "must be a duration from 1ms to 1m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+             }
+            ]
            },
            "max": {
             "type": "string",
-            "maxLength": 32
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')",
+              "message": "must be a duration from 1ms to 5m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+             }
+            ]
            }
           },
+          "x-kubernetes-validations": [
+           {
+            "rule": "!has(self.base) || !has(self.max) || !self.base.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.max.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.base) <= duration(self.max)",
+            "message": "base must not be longer than max"
+           }
+          ],
           "additionalProperties": false
          },
          "budget": {
@@ -565,6 +914,12 @@ export const crdSchemas: Record<string, object> = {
         "additionalProperties": false
        }
       },
+      "x-kubernetes-validations": [
+       {
+        "rule": "!has(self.timeout) || !has(self.retries) || !has(self.retries.perTryTimeout) || !self.timeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.retries.perTryTimeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.timeout) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeout)",
+        "message": "retries.perTryTimeout must not be longer than timeout, which spans all attempts"
+       }
+      ],
       "additionalProperties": false
      },
      "authorization": {
@@ -614,7 +969,13 @@ export const crdSchemas: Record<string, object> = {
         "additionalProperties": {
          "type": "string",
          "maxLength": 63
-        }
+        },
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+          "message": "keys must be label names, such as app or app.kubernetes.io/name"
+         }
+        ]
        }
       },
       "additionalProperties": false
@@ -654,7 +1015,13 @@ export const crdSchemas: Record<string, object> = {
         }
        },
        "additionalProperties": false
-      }
+      },
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.all(k, k.matches('^[1-9][0-9]{0,4}$') && int(k) <= 65535)",
+        "message": "keys must be port numbers from 1 to 65535, such as \"8080\""
+       }
+      ]
      }
     },
     "additionalProperties": false
@@ -687,7 +1054,13 @@ export const crdSchemas: Record<string, object> = {
        "name": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 63
+        "maxLength": 63,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+          "message": "must be the name of a Service: lower-case letters, digits and '-', such as cart"
+         }
+        ]
        },
        "port": {
         "type": "integer",
@@ -708,7 +1081,13 @@ export const crdSchemas: Record<string, object> = {
         "name": {
          "type": "string",
          "minLength": 1,
-         "maxLength": 63
+         "maxLength": 63,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+           "message": "must be lower-case letters, digits and '-', such as canary"
+          }
+         ]
         },
         "labels": {
          "type": "object",
@@ -717,7 +1096,13 @@ export const crdSchemas: Record<string, object> = {
          "additionalProperties": {
           "type": "string",
           "maxLength": 63
-         }
+         },
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+           "message": "keys must be label names, such as app or app.kubernetes.io/name"
+          }
+         ]
         }
        },
        "required": [
@@ -726,7 +1111,11 @@ export const crdSchemas: Record<string, object> = {
        ],
        "additionalProperties": false
       },
-      "maxItems": 32
+      "maxItems": 32,
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": [
+       "name"
+      ]
      },
      "routes": {
       "type": "array",
@@ -736,7 +1125,13 @@ export const crdSchemas: Record<string, object> = {
         "name": {
          "type": "string",
          "minLength": 1,
-         "maxLength": 63
+         "maxLength": 63,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+           "message": "must be lower-case letters, digits and '-', such as canary"
+          }
+         ]
         },
         "matches": {
          "type": "array",
@@ -749,19 +1144,43 @@ export const crdSchemas: Record<string, object> = {
              "exact": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 512
+              "maxLength": 512,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                "message": "must begin with '/' and have no query, such as /api"
+               }
+              ]
              },
              "prefix": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 512
+              "maxLength": 512,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                "message": "must begin with '/' and have no query, such as /api"
+               }
+              ]
              },
              "regex": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 256
+              "maxLength": 256,
+              "x-kubernetes-validations": [
+               {
+                "rule": "'x'.matches(self) ? true : true",
+                "message": "must be a regular expression"
+               }
+              ]
              }
             },
+            "x-kubernetes-validations": [
+             {
+              "rule": "[has(self.exact), has(self.prefix), has(self.regex)].filter(x, x).size() == 1",
+              "message": "must have exactly one of exact, prefix, regex"
+             }
+            ],
             "additionalProperties": false
            },
            "methods": {
@@ -769,9 +1188,16 @@ export const crdSchemas: Record<string, object> = {
             "items": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 32
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[A-Z][A-Z-]*$')",
+               "message": "must be an HTTP method in capitals, such as GET"
+              }
+             ]
             },
             "maxItems": 16,
+            "x-kubernetes-list-type": "set",
             "minItems": 1
            },
            "headers": {
@@ -782,7 +1208,13 @@ export const crdSchemas: Record<string, object> = {
               "name": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 128
+               "maxLength": 128,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                 "message": "must be the name of a header field, such as x-user"
+                }
+               ]
               },
               "exact": {
                "type": "string",
@@ -796,7 +1228,13 @@ export const crdSchemas: Record<string, object> = {
               "regex": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 256
+               "maxLength": 256,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "'x'.matches(self) ? true : true",
+                 "message": "must be a regular expression"
+                }
+               ]
               },
               "present": {
                "type": "boolean"
@@ -804,6 +1242,12 @@ export const crdSchemas: Record<string, object> = {
              },
              "required": [
               "name"
+             ],
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.regex), has(self.present)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, regex, present"
+              }
              ],
              "additionalProperties": false
             },
@@ -832,7 +1276,13 @@ export const crdSchemas: Record<string, object> = {
               "regex": {
                "type": "string",
                "minLength": 1,
-               "maxLength": 256
+               "maxLength": 256,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "'x'.matches(self) ? true : true",
+                 "message": "must be a regular expression"
+                }
+               ]
               },
               "present": {
                "type": "boolean"
@@ -840,6 +1290,12 @@ export const crdSchemas: Record<string, object> = {
              },
              "required": [
               "name"
+             ],
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.regex), has(self.present)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, regex, present"
+              }
              ],
              "additionalProperties": false
             },
@@ -859,7 +1315,13 @@ export const crdSchemas: Record<string, object> = {
            "service": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 63
+            "maxLength": 63,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+              "message": "must be the name of a Service: lower-case letters, digits and '-', such as cart"
+             }
+            ]
            },
            "port": {
             "type": "integer",
@@ -880,11 +1342,23 @@ export const crdSchemas: Record<string, object> = {
           "additionalProperties": false
          },
          "maxItems": 16,
-         "minItems": 1
+         "minItems": 1,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.exists(b, !has(b.weight) || b.weight > 0)",
+           "message": "at least one backend must have a weight above 0, or the route leads nowhere"
+          }
+         ]
         },
         "timeout": {
          "type": "string",
-         "maxLength": 32
+         "maxLength": 32,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+           "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+          }
+         ]
         },
         "retries": {
          "type": "object",
@@ -908,24 +1382,49 @@ export const crdSchemas: Record<string, object> = {
              "unavailable"
             ]
            },
-           "maxItems": 7
+           "maxItems": 7,
+           "x-kubernetes-list-type": "set"
           },
           "perTryTimeout": {
            "type": "string",
-           "maxLength": 32
+           "maxLength": 32,
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('24h')",
+             "message": "must be a duration from 1ms to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+            }
+           ]
           },
           "backoff": {
            "type": "object",
            "properties": {
             "base": {
              "type": "string",
-             "maxLength": 32
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",
+               "message": "must be a duration from 1ms to 1m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+              }
+             ]
             },
             "max": {
              "type": "string",
-             "maxLength": 32
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')",
+               "message": "must be a duration from 1ms to 5m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+              }
+             ]
             }
            },
+           "x-kubernetes-validations": [
+            {
+             "rule": "!has(self.base) || !has(self.max) || !self.base.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.max.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.base) <= duration(self.max)",
+             "message": "base must not be longer than max"
+            }
+           ],
            "additionalProperties": false
           },
           "budget": {
@@ -961,11 +1460,27 @@ export const crdSchemas: Record<string, object> = {
              "name": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 128
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                "message": "must be the name of a header field, such as x-user"
+               },
+               {
+                "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+                "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+               }
+              ]
              },
              "value": {
               "type": "string",
-              "maxLength": 1024
+              "maxLength": 1024,
+              "x-kubernetes-validations": [
+               {
+                "rule": "!self.matches('[\\\\x00-\\\\x08\\\\x0a-\\\\x1f\\\\x7f]')",
+                "message": "must not contain control characters"
+               }
+              ]
              }
             },
             "required": [
@@ -974,7 +1489,11 @@ export const crdSchemas: Record<string, object> = {
             ],
             "additionalProperties": false
            },
-           "maxItems": 16
+           "maxItems": 16,
+           "x-kubernetes-list-type": "map",
+           "x-kubernetes-list-map-keys": [
+            "name"
+           ]
           },
           "add": {
            "type": "array",
@@ -984,11 +1503,27 @@ export const crdSchemas: Record<string, object> = {
              "name": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 128
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                "message": "must be the name of a header field, such as x-user"
+               },
+               {
+                "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+                "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+               }
+              ]
              },
              "value": {
               "type": "string",
-              "maxLength": 1024
+              "maxLength": 1024,
+              "x-kubernetes-validations": [
+               {
+                "rule": "!self.matches('[\\\\x00-\\\\x08\\\\x0a-\\\\x1f\\\\x7f]')",
+                "message": "must not contain control characters"
+               }
+              ]
              }
             },
             "required": [
@@ -1004,9 +1539,20 @@ export const crdSchemas: Record<string, object> = {
            "items": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 128
+            "maxLength": 128,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a header field, such as x-user"
+             },
+             {
+              "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+              "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+             }
+            ]
            },
-           "maxItems": 16
+           "maxItems": 16,
+           "x-kubernetes-list-type": "set"
           }
          },
          "additionalProperties": false
@@ -1022,11 +1568,27 @@ export const crdSchemas: Record<string, object> = {
              "name": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 128
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                "message": "must be the name of a header field, such as x-user"
+               },
+               {
+                "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+                "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+               }
+              ]
              },
              "value": {
               "type": "string",
-              "maxLength": 1024
+              "maxLength": 1024,
+              "x-kubernetes-validations": [
+               {
+                "rule": "!self.matches('[\\\\x00-\\\\x08\\\\x0a-\\\\x1f\\\\x7f]')",
+                "message": "must not contain control characters"
+               }
+              ]
              }
             },
             "required": [
@@ -1035,7 +1597,11 @@ export const crdSchemas: Record<string, object> = {
             ],
             "additionalProperties": false
            },
-           "maxItems": 16
+           "maxItems": 16,
+           "x-kubernetes-list-type": "map",
+           "x-kubernetes-list-map-keys": [
+            "name"
+           ]
           },
           "add": {
            "type": "array",
@@ -1045,11 +1611,27 @@ export const crdSchemas: Record<string, object> = {
              "name": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 128
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                "message": "must be the name of a header field, such as x-user"
+               },
+               {
+                "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+                "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+               }
+              ]
              },
              "value": {
               "type": "string",
-              "maxLength": 1024
+              "maxLength": 1024,
+              "x-kubernetes-validations": [
+               {
+                "rule": "!self.matches('[\\\\x00-\\\\x08\\\\x0a-\\\\x1f\\\\x7f]')",
+                "message": "must not contain control characters"
+               }
+              ]
              }
             },
             "required": [
@@ -1065,9 +1647,20 @@ export const crdSchemas: Record<string, object> = {
            "items": {
             "type": "string",
             "minLength": 1,
-            "maxLength": 128
+            "maxLength": 128,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a header field, such as x-user"
+             },
+             {
+              "rule": "!(self.lowerAscii() in ['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade', 'te', 'trailer', 'keep-alive', 'proxy-connection']) && !self.lowerAscii().startsWith('tsmesh-')",
+              "message": "must not be a field that belongs to the connection (host: use rewrite.host; connection, content-length, transfer-encoding and the like) or to the mesh (tsmesh-*)"
+             }
+            ]
            },
-           "maxItems": 16
+           "maxItems": 16,
+           "x-kubernetes-list-type": "set"
           }
          },
          "additionalProperties": false
@@ -1081,20 +1674,44 @@ export const crdSchemas: Record<string, object> = {
             "prefix": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 512
+             "maxLength": 512,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.startsWith('/')",
+               "message": "must begin with '/', such as /v2"
+              }
+             ]
             },
             "full": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 512
+             "maxLength": 512,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+               "message": "must begin with '/' and have no query, such as /api"
+              }
+             ]
             }
            },
+           "x-kubernetes-validations": [
+            {
+             "rule": "[has(self.prefix), has(self.full)].filter(x, x).size() == 1",
+             "message": "must have exactly one of prefix, full"
+            }
+           ],
            "additionalProperties": false
           },
           "host": {
            "type": "string",
            "minLength": 1,
-           "maxLength": 253
+           "maxLength": 253,
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$')",
+             "message": "must be a host name, such as shop.example"
+            }
+           ]
           }
          },
          "minProperties": 1,
@@ -1113,7 +1730,13 @@ export const crdSchemas: Record<string, object> = {
           "host": {
            "type": "string",
            "minLength": 1,
-           "maxLength": 253
+           "maxLength": 253,
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.matches('^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?$')",
+             "message": "must be a host name, such as shop.example"
+            }
+           ]
           },
           "port": {
            "type": "integer",
@@ -1126,14 +1749,32 @@ export const crdSchemas: Record<string, object> = {
             "prefix": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 512
+             "maxLength": 512,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.startsWith('/')",
+               "message": "must begin with '/', such as /v2"
+              }
+             ]
             },
             "full": {
              "type": "string",
              "minLength": 1,
-             "maxLength": 512
+             "maxLength": 512,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+               "message": "must begin with '/' and have no query, such as /api"
+              }
+             ]
             }
            },
+           "x-kubernetes-validations": [
+            {
+             "rule": "[has(self.prefix), has(self.full)].filter(x, x).size() == 1",
+             "message": "must have exactly one of prefix, full"
+            }
+           ],
            "additionalProperties": false
           },
           "status": {
@@ -1150,13 +1791,41 @@ export const crdSchemas: Record<string, object> = {
          "additionalProperties": false
         }
        },
+       "x-kubernetes-validations": [
+        {
+         "rule": "!has(self.redirect) || !has(self.backends)",
+         "message": "must have either redirect or backends, not both"
+        },
+        {
+         "rule": "!has(self.redirect) || !has(self.rewrite)",
+         "message": "must have either redirect or rewrite, not both"
+        },
+        {
+         "rule": "!(has(self.rewrite) && has(self.rewrite.path) && has(self.rewrite.path.prefix)) || (has(self.matches) && self.matches.size() > 0 && self.matches.all(m, has(m.path) && has(m.path.prefix)))",
+         "message": "rewrite.path.prefix replaces the matched prefix: every entry of matches must have path.prefix; or use rewrite.path.full"
+        },
+        {
+         "rule": "!(has(self.redirect) && has(self.redirect.path) && has(self.redirect.path.prefix)) || (has(self.matches) && self.matches.size() > 0 && self.matches.all(m, has(m.path) && has(m.path.prefix)))",
+         "message": "redirect.path.prefix replaces the matched prefix: every entry of matches must have path.prefix; or use redirect.path.full"
+        },
+        {
+         "rule": "!has(self.timeout) || !has(self.retries) || !has(self.retries.perTryTimeout) || !self.timeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.retries.perTryTimeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.timeout) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeout)",
+         "message": "retries.perTryTimeout must not be longer than timeout, which spans all attempts"
+        }
+       ],
        "additionalProperties": false
       },
       "maxItems": 64
      },
      "timeout": {
       "type": "string",
-      "maxLength": 32
+      "maxLength": 32,
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+        "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+       }
+      ]
      },
      "retries": {
       "type": "object",
@@ -1180,24 +1849,49 @@ export const crdSchemas: Record<string, object> = {
           "unavailable"
          ]
         },
-        "maxItems": 7
+        "maxItems": 7,
+        "x-kubernetes-list-type": "set"
        },
        "perTryTimeout": {
         "type": "string",
-        "maxLength": 32
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('24h')",
+          "message": "must be a duration from 1ms to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
        },
        "backoff": {
         "type": "object",
         "properties": {
          "base": {
           "type": "string",
-          "maxLength": 32
+          "maxLength": 32,
+          "x-kubernetes-validations": [
+           {
+            "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",
+            "message": "must be a duration from 1ms to 1m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+           }
+          ]
          },
          "max": {
           "type": "string",
-          "maxLength": 32
+          "maxLength": 32,
+          "x-kubernetes-validations": [
+           {
+            "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('5m')",
+            "message": "must be a duration from 1ms to 5m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+           }
+          ]
          }
         },
+        "x-kubernetes-validations": [
+         {
+          "rule": "!has(self.base) || !has(self.max) || !self.base.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.max.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.base) <= duration(self.max)",
+          "message": "base must not be longer than max"
+         }
+        ],
         "additionalProperties": false
        },
        "budget": {
@@ -1254,6 +1948,22 @@ export const crdSchemas: Record<string, object> = {
     },
     "required": [
      "service"
+    ],
+    "x-kubernetes-validations": [
+     {
+      "rule": "!has(self.routes) || self.routes.all(r, !has(r.backends) || r.backends.all(b, !has(b.subset) || (has(self.subsets) && self.subsets.exists(s, s.name == b.subset))))",
+      "fieldPath": ".routes",
+      "message": "every backends[].subset must be the name of an entry of spec.subsets"
+     },
+     {
+      "rule": "!has(self.routes) || self.routes.all(r, !has(r.name) || self.routes.exists_one(o, has(o.name) && o.name == r.name))",
+      "fieldPath": ".routes",
+      "message": "names of routes must be unique"
+     },
+     {
+      "rule": "!has(self.timeout) || !has(self.retries) || !has(self.retries.perTryTimeout) || !self.timeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.retries.perTryTimeout.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.timeout) == duration('0s') || duration(self.retries.perTryTimeout) <= duration(self.timeout)",
+      "message": "retries.perTryTimeout must not be longer than timeout, which spans all attempts"
+     }
     ],
     "additionalProperties": false
    },

@@ -1,5 +1,5 @@
-// Header fields as conditions look at them. A field may come twice, and may be a list: apps differ on which value
-// counts, so every value that an app might take is looked at. Pure.
+// Header fields as conditions look at them. A field may come twice, may be a list, and may come under a name that some
+// apps take for the same: apps differ on which value counts, so every value that an app might take is looked at. Pure.
 
 import type { AuthorizationAction, AuthorizationCondition } from '../../api/authorization.ts';
 import type { Fields } from '../../codec/session.ts';
@@ -15,6 +15,8 @@ export interface FieldMatcher {
  * ALLOW holds if every whole line holds, and so do all lines in one (what a recipient may make of them: RFC 9110
  * §5.3); so a field sent twice never is one exact value. DENY and AUDIT hold if any of these holds, or any item
  * of the list between commas. An absent field has no value: no `values` match it, `notValues` do.
+ *
+ * Behind CGI, WSGI and their like `x_user` is `x-user`: where such a field came, both readings are looked at.
  */
 export function fieldMatcher(
   name: string,
@@ -23,48 +25,56 @@ export function fieldMatcher(
 ): FieldMatcher {
   const values = condition.values?.map(textPattern) ?? [];
   const notValues = condition.notValues?.map(textPattern) ?? [];
-  const holds = (value: string): boolean =>
-    (values.length === 0 || matchesAnyText(values, value)) && !matchesAnyText(notValues, value);
-  const ofAbsent = values.length === 0;
-  const test = action === 'ALLOW' ? testAll(name, holds, ofAbsent) : testAny(name, holds, ofAbsent);
-  return { test, seen: (fields) => seenOf(linesOf(fields, name)) };
-}
-
-type Holds = (value: string) => boolean;
-
-function testAll(name: string, holds: Holds, ofAbsent: boolean): (fields: Fields) => boolean {
-  return (fields) => {
-    let joined: string | null = null;
-    let lines = 0;
-    for (let i = 0; i < fields.length; i += 2) {
-      if (fields[i] !== name) continue;
-      const value = fields[i + 1]!;
-      if (!holds(value)) return false;
-      joined = joined === null ? value : `${joined}, ${value}`;
-      lines++;
-    }
-    if (joined === null) return ofAbsent;
-    return lines === 1 || holds(joined);
+  const question: Question = {
+    all: action === 'ALLOW',
+    ofAbsent: values.length === 0,
+    holds: (value) =>
+      (values.length === 0 || matchesAnyText(values, value)) && !matchesAnyText(notValues, value),
+  };
+  return {
+    test(fields) {
+      const exact = linesOf(fields, name, false);
+      const answer = holdsFor(question, exact);
+      const alike = linesOf(fields, name, true);
+      if (alike.length === exact.length) return answer;
+      const other = holdsFor(question, alike);
+      return question.all ? answer && other : answer || other;
+    },
+    seen: (fields) => seenOf(linesOf(fields, name, true)),
   };
 }
 
-function testAny(name: string, holds: Holds, ofAbsent: boolean): (fields: Fields) => boolean {
-  return (fields) => {
-    let joined: string | null = null;
-    for (let i = 0; i < fields.length; i += 2) {
-      if (fields[i] !== name) continue;
-      const value = fields[i + 1]!;
-      if (holds(value)) return true;
-      joined = joined === null ? value : `${joined}, ${value}`;
-    }
-    if (joined === null) return ofAbsent;
-    if (!joined.includes(',')) return false;
-    return holds(joined) || joined.split(',').some((item) => holds(item.trim()));
-  };
+/** Whether some apps take `field` for `name`, though it is written otherwise. */
+export function isAlike(field: string, name: string): boolean {
+  return (
+    field.length === name.length &&
+    field !== name &&
+    field.replaceAll('_', '-') === name.replaceAll('_', '-')
+  );
 }
 
-function linesOf(fields: Fields, name: string): string[] {
-  return fields.filter((_, i) => i % 2 === 1 && fields[i - 1] === name);
+interface Question {
+  /** All readings have to hold, or any. */
+  readonly all: boolean;
+  readonly ofAbsent: boolean;
+  readonly holds: (value: string) => boolean;
+}
+
+function holdsFor({ all, ofAbsent, holds }: Question, lines: readonly string[]): boolean {
+  if (lines.length === 0) return ofAbsent;
+  const joined = lines.join(', ');
+  if (all) return lines.every(holds) && (lines.length === 1 || holds(joined));
+  if (lines.some(holds)) return true;
+  if (!joined.includes(',')) return false;
+  return holds(joined) || joined.split(',').some((item) => holds(item.trim()));
+}
+
+/** `alike`: those under names that some apps take for the same, too. */
+function linesOf(fields: Fields, name: string, alike: boolean): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < fields.length; i += 2)
+    if (fields[i] === name || (alike && isAlike(fields[i]!, name))) lines.push(fields[i + 1]!);
+  return lines;
 }
 
 function seenOf(lines: readonly string[]): string {

@@ -5,6 +5,7 @@
 import type { Fields } from '../../codec/session.ts';
 import { addTo, lookupOf, setBit, withBits, type Bits, type Lookup } from './bits.ts';
 import { callerFactsOf, Facts, type CallerFacts } from './facts.ts';
+import { isAlike } from './field-match.ts';
 import { ruleSetNames, type Finder, type RuleSetName } from './finder.ts';
 import { createPathIndex, type PathIndex } from './path-index.ts';
 import {
@@ -176,10 +177,11 @@ function valueOf<K>(lookup: Lookup<K>, key: K): Bits {
   return lookup.of.get(key) ?? lookup.other;
 }
 
-/** Null: sent twice or as a list, of which rules look at more than one reading: they have to be asked. */
+/** Null: sent twice, under two names or as a list, of which rules look at more than one reading: they have to be asked. */
 function headerBits({ name, of, other }: HeaderLookup, fields: Fields): Bits | null {
   let value: string | null = null;
   for (let i = 0; i < fields.length; i += 2) {
+    if (isAlike(fields[i]!, name)) return null;
     if (fields[i] !== name) continue;
     if (value !== null) return null;
     value = fields[i + 1]!;

@@ -172,18 +172,24 @@ function conditionHolds({ key, values, notValues }: AuthorizationCondition, worl
   if (name === 'host')
     return operationHolds({ hosts: values, notHosts: notValues } as AuthorizationOperation, world);
   if (request === null) return action === 'DENY';
-  const lines = request.fields.filter((_, i) => i % 2 === 1 && request.fields[i - 1] === name);
-  if (lines.length === 0) return values === undefined;
-  const joined = lines.join(', ');
+  const folded = (text: string): string => text.replaceAll('_', '-');
+  const sent = (same: (field: string) => boolean): string[] =>
+    request.fields.filter((_, i) => i % 2 === 1 && same(request.fields[i - 1]!));
+  const readings = [
+    sent((field) => field === name),
+    sent((field) => folded(field) === folded(name)),
+  ];
   const is = (value: string): boolean =>
     (values === undefined || values.some((one) => textIs(one, value))) &&
     !notValues?.some((one) => textIs(one, value));
-  if (action === 'ALLOW') return [...lines, joined].every(is);
-  return [
-    ...lines,
-    joined,
-    ...(joined.includes(',') ? joined.split(',').map((item) => item.trim()) : []),
-  ].some(is);
+  const answers = readings.map((lines) => {
+    if (lines.length === 0) return values === undefined;
+    const joined = lines.join(', ');
+    if (action === 'ALLOW') return [...lines, joined].every(is);
+    const items = joined.includes(',') ? joined.split(',').map((item) => item.trim()) : [];
+    return [...lines, joined, ...items].some(is);
+  });
+  return action === 'ALLOW' ? !answers.includes(false) : answers.includes(true);
 }
 
 function textIs(pattern: string, text: string): boolean {
