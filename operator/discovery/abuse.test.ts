@@ -94,7 +94,7 @@ describe('the discovery port', () => {
   });
 
   it('gives half-open handshakes of many addresses up for a newcomer when all places are taken', async () => {
-    const { port } = await bench.replica(objects, { maxConnections: 20 });
+    const { port } = await bench.replica(objects, { connections: { total: 20 } });
     const sockets = [11, 12, 13, 14, 15].flatMap((last) =>
       Array.from({ length: 4 }, () => tcp(port, `127.0.0.${last}`)),
     );
@@ -112,7 +112,7 @@ describe('the discovery port', () => {
   }, 15_000);
 
   it('refuses connections that come without an end', async () => {
-    const { port } = await bench.replica(objects, { maxConnections: 1000 });
+    const { port } = await bench.replica(objects, { connections: { total: 1000 } });
     let refused = 0;
     for (let i = 0; i < 100; i += 1) {
       const session = hostile(port);

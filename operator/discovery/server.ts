@@ -33,11 +33,13 @@ const maxSidecarMessageBytes = 4 << 20;
 const maxStreamsPerConnection = 4;
 const handshakeTimeoutMs = 5_000;
 /** One per sidecar; each holds some 100 KiB. */
-const defaultMaxConnections = 20_000;
-/** A pod has one sidecar with one connection; two while it renews, and those not yet known to be dead. */
-const maxPerAddress = 8;
-/** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
-const connectRate = { perSecond: 1, burst: 60 };
+const connectionLimits = {
+  total: 20_000,
+  /** A pod has one sidecar with one connection; two while it renews, and those not yet known to be dead. */
+  perAddress: 8,
+  /** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
+  rate: { perSecond: 1, burst: 60 },
+};
 /** Changes of streams are gathered this long before anyone is told. */
 const gatherMs = 10;
 /** Sidecars that were asked to reconnect have this long. */
@@ -75,10 +77,9 @@ class Discovery implements DiscoveryServer {
       settings: { maxConcurrentStreams: maxStreamsPerConnection, initialWindowSize: 256 << 10 },
       maxSessionMemory: 64,
     });
-    const total = deps.maxConnections ?? defaultMaxConnections;
     guardConnections(
       this.#server,
-      { total, perAddress: maxPerAddress, rate: connectRate },
+      { ...connectionLimits, ...deps.connections },
       {
         nowMs: () => deps.clock.nowMs(),
         onRefused: (reason, address) =>
