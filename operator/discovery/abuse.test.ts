@@ -182,6 +182,26 @@ describe('the discovery port', () => {
     await othersAreServed(port);
   }, 20_000);
 
+  it('holds no more than a bounded part of unfinished messages, and takes small ones all the same', async () => {
+    const { port, metrics } = await bench.replica(objects, { connections: { total: 1000 } });
+    const beginning = Buffer.alloc(3_900_000, ' ');
+    beginning.writeUInt32BE(4_000_000, 1);
+    beginning.writeUInt8(0, 0);
+    const statuses = Array.from({ length: 8 }, () => hostile(port)).flatMap((session) =>
+      Array.from({ length: 4 }, () => {
+        const stream = request(session);
+        stream.write(beginning);
+        return new Promise<unknown>((resolve) => {
+          stream.once('response', (head) => resolve(head['grpc-status']));
+        });
+      }),
+    );
+    // 32 × 3.9 MB are more than 64 MiB.
+    expect(await Promise.race(statuses)).toBe('14');
+    expect(metrics.streamsRefused.get('UNAVAILABLE')).toBeGreaterThan(0);
+    await othersAreServed(port);
+  });
+
   it('gives up a sidecar that does not read, and queues nothing more for it meanwhile', async () => {
     const clock = new ManualClock(systemClock.wallTimeMs());
     const { port, model, server, metrics } = await bench.replica(objects, { clock });
