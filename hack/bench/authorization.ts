@@ -8,7 +8,7 @@ import type {
 import { callerOf } from '../../proxy/policy/authorization/caller.ts';
 import { judgeOf } from '../../proxy/policy/authorization/compile.ts';
 import { decide, type Judge } from '../../proxy/policy/authorization/decide.ts';
-import { callerFactsOf } from '../../proxy/policy/authorization/facts.ts';
+import { CallerFacts } from '../../proxy/policy/authorization/facts.ts';
 import type { Finder } from '../../proxy/policy/authorization/finder.ts';
 import { createIndex } from '../../proxy/policy/authorization/rule-index.ts';
 import { compilePolicies, type RuleSets } from '../../proxy/policy/authorization/rule-sets.ts';
@@ -109,7 +109,7 @@ function authorizationOf(size: number, shape: Shape, action: AuthorizationAction
 /** What the index spares: asks each rule in turn. */
 function createWalk(sets: RuleSets): Finder {
   return {
-    known: callerFactsOf,
+    known: (caller) => new CallerFacts(caller),
     look: () => undefined,
     first(set, facts) {
       const rules = sets[set];

@@ -47,6 +47,14 @@ export async function ensureGoProgram(name: keyof typeof goPrograms): Promise<st
   return join(await ensureBuilt(recipe), recipe.name);
 }
 
+/** The path of our own TLS peer that sends anything in place of certificates; needs Go, as the cluster does. */
+export async function ensureOddPeer(): Promise<string> {
+  const name = 'odd-peer';
+  const binaries = { [name]: 'tsmesh.dev/odd-peer' };
+  const recipe = { name, version: '1', module: name, binaries, ldflags: '-s -w' };
+  return join(await ensureBuilt(recipe), name);
+}
+
 const debianPrograms: Readonly<Record<string, DebianPackage>> = {
   haproxy: ['/usr/sbin/haproxy', 'haproxy'],
   nginx: ['/usr/sbin/nginx', 'nginx-core'],

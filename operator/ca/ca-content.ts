@@ -53,7 +53,7 @@ export function contentOf(secret: Secret): CaContent {
   const next = {
     chainPem: text(nextKeys.chain),
     keyPem: text(nextKeys.key),
-    rootsPem: text(nextKeys.roots),
+    rootsPem: text(nextKeys.roots) || text(nextKeys.chain),
   };
   return {
     pem,

@@ -188,6 +188,36 @@ describe('a root that is to be rotated', () => {
   });
 });
 
+describe('the next CA that a user puts into the Secret', () => {
+  it('takes its place in the same steps', () => {
+    const world = new World('pod shop/x');
+    const next = foreignCa();
+    world.content = { ...world.content, next };
+    const seen: string[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      world.pass();
+      seen.push(world.step());
+      world.follow();
+    }
+    expect(seen).toEqual(['Trust', 'Issue', 'Drop', 'Done', 'Done']);
+    expect(world.content).toMatchObject({ pem: next, next: null, issuedBy: null });
+  });
+
+  it('is refused with the reason where it is no good, and stays to be mended', () => {
+    const world = new World('pod shop/x');
+    const next = { ...foreignCa(), keyPem: foreignCa().keyPem };
+    world.content = { ...world.content, next };
+    world.pass();
+    expect(world.step()).toBe('none');
+    expect(rotationCondition(world.facts(), world.nowMs)).toMatchObject({
+      status: 'False',
+      reason: 'NextRefused',
+      message: expect.stringMatching(/CAKeyMismatch: next\.key does not belong to next\.crt$/),
+    });
+    expect(world.content.next).toEqual(next);
+  });
+});
+
 describe('each step waits', () => {
   it.each(['Trust', 'Issue', 'Drop'])('in %s for the last sidecar, and names it', (step) => {
     const world = new World('operator a', 'pod shop/x', 'pod shop/y');

@@ -4,7 +4,7 @@
 
 import type { Mesh } from '../resources/tsmesh.ts';
 import { loadAuthority, type CaPem } from './authority.ts';
-import { selfSigned } from './ca-checks.ts';
+import { selfSigned, type CaProblem } from './ca-checks.ts';
 import type { CaContent, RotationRecord, RotationStep } from './ca-content.ts';
 import { readCertificates } from './pem.ts';
 import { trustOf, unionOfRoots, withoutRoots, type Trust } from './trust.ts';
@@ -40,7 +40,13 @@ export type RotationDecision =
 /** `True` while a rotation goes on. */
 export interface RotationCondition {
   status: 'True' | 'False';
-  reason: 'TrustingNewRoot' | 'IssuingUnderNewRoot' | 'DroppingOldRoot' | 'Complete' | 'NotBuiltIn';
+  reason:
+    | 'TrustingNewRoot'
+    | 'IssuingUnderNewRoot'
+    | 'DroppingOldRoot'
+    | 'Complete'
+    | 'NotBuiltIn'
+    | 'NextRefused';
   message: string;
 }
 
@@ -69,7 +75,7 @@ export function decideRotation(facts: RotationFacts, nowMs: number): RotationDec
   const { content } = facts;
   const { rotation } = content;
   if (rotation === null || rotation.step === 'Done') {
-    if (content.next !== null) return write({ ...content, next: null });
+    if (content.next !== null) return decideBrought(facts, content.next, nowMs);
     const cause = causeOf(facts, nowMs);
     return cause === null ? { action: 'none' } : { action: 'begin', cause };
   }
@@ -77,6 +83,20 @@ export function decideRotation(facts: RotationFacts, nowMs: number): RotationDec
   const settled = nowMs - rotation.sinceMs >= settleMs;
   if (!settled || waitedFor(facts, rotation, nowMs).length > 0) return { action: 'none' };
   return write(nextStep(content, rotation, nowMs));
+}
+
+/** Somebody put the next CA there: it takes its place as one of the mesh's own does, if it is good. */
+function decideBrought({ content, mesh }: RotationFacts, next: CaPem, nowMs: number) {
+  if (issuerOf(mesh) !== null) return write({ ...content, next: null });
+  if (faultOfNext(content, mesh, nowMs) !== null) return { action: 'none' } as const;
+  const cause = 'the CA Secret holds the next CA';
+  return write(beginRotation(content, { pem: next, issuedBy: null }, cause, nowMs));
+}
+
+function faultOfNext({ next }: CaContent, mesh: Mesh | null, nowMs: number): CaProblem | null {
+  if (next === null) return null;
+  const loaded = loadAuthority(next, nowMs, mesh?.spec.trustDomain ?? null);
+  return loaded.ok ? null : loaded.problem;
 }
 
 /** What is to take the place of the CA in force. */
@@ -118,9 +138,14 @@ export function rotationCondition(facts: RotationFacts, nowMs: number): Rotation
   const { rotation } = facts.content;
   if (rotation !== null && rotation.step !== 'Done') return progress(facts, rotation, nowMs);
   const { content, mesh } = facts;
+  const fault = faultOfNext(content, mesh, nowMs);
+  if (fault !== null) {
+    const message = `next.crt, next.key and next-ca.crt of Secret tsmesh-system/tsmesh-ca are not used: ${fault.reason}: ${fault.message.replaceAll('tls.', 'next.').replaceAll('ca.crt', 'next-ca.crt')}`;
+    return { status: 'False', reason: 'NextRefused', message };
+  }
   const ownOfUser = issuerOf(mesh) === null && !isBuiltIn(content.pem);
   if (ownOfUser && content.issuedBy === null && isRequested(facts, nowMs)) {
-    const message = `${rotateRootAnnotation} asks for a new root, but the CA is not the mesh's own to replace: put yours into Secret tsmesh-system/tsmesh-ca (docs/identity.md)`;
+    const message = `${rotateRootAnnotation} asks for a new root, but the CA is not the mesh's own to replace: put the next one into Secret tsmesh-system/tsmesh-ca as next.crt, next.key and next-ca.crt`;
     return { status: 'False', reason: 'NotBuiltIn', message };
   }
   if (rotation === null) return null;

@@ -82,6 +82,29 @@ describe('the answer in words', () => {
   });
 });
 
+describe('an answer about many rules', () => {
+  it('shows what matches and some of the others', async () => {
+    const rules = Array.from({ length: 40 }, (_, i) => ({
+      name: `r${i}`,
+      from: [{ namespaces: [i === 30 ? 'shop' : `n${i}`] }],
+    }));
+    const metadata = { name: 'many', namespace: 'shop' };
+    const apiVersion = 'tsmesh.dev/v1alpha1';
+    const policy = { apiVersion, kind: 'AuthorizationPolicy', metadata, spec: { rules } };
+    const file = fileOf('many.yaml', JSON.stringify(policy));
+    const args = ['--from', 'shop/web', '--to', 'shop/web:80', '-f', file];
+    const { out } = await explain(...args);
+    expect(out).toContain('allowed by AuthorizationPolicy shop/many, r30');
+    expect(out).toContain('r30: matches');
+    expect(out).toContain('27 more rules: no');
+    expect(out.match(/r\d+: no: /g)).toHaveLength(12);
+    const { route } = await answer(...args);
+    const [place] = route!.backends[0]!.places;
+    const { policies } = place!.authorization!;
+    expect(policies.find((one) => one.policy.endsWith('/many'))!.rules).toHaveLength(40);
+  });
+});
+
 describe('who calls', () => {
   it.each([
     ['shop/web', 'spiffe://cluster.local/ns/shop/sa/web'],
@@ -276,6 +299,13 @@ describe('expectations', () => {
     expect(code).toBe(2);
     expect(err).toContain('bad-expect.yaml');
     expect(err).toContain(words);
+  });
+
+  it('about what is not there say which call it is', async () => {
+    const text = `${calls}  - { from: shop/wbe, to: 'shop/cart:80', allowed: true }\n`;
+    const { code, err } = await explain('--expect', fileOf('absent.yaml', text));
+    expect(code).toBe(2);
+    expect(err).toContain('absent.yaml: calls[3]: from: there is no pod or workload shop/wbe');
   });
 
   it('stand alone: no call on the command line beside them', async () => {

@@ -229,11 +229,16 @@ describe('addresses', () => {
     expect([known.verdict, known.notes]).toEqual(['allowed', []]);
   });
 
-  it('of the pod itself pass no sidecar', async () => {
+  it('of the pod itself pass no sidecar; a copy of a workload calls another one', async () => {
     const deny = mesh('AuthorizationPolicy', 'nothing', {});
-    const own = await answer([...base, deny], '--from', 'shop/cart', '--to', 'shop/cart:80');
+    const { template } = cart.spec as { template: { metadata: Manifest; spec: Manifest } };
+    const metadata = { ...template.metadata, name: 'alone', namespace: 'shop' };
+    const alone = { apiVersion: 'v1', kind: 'Pod', metadata, spec: template.spec };
+    const toItself = (from: string) => ['--from', from, '--to', `${from}:8080`];
+    const own = await answer([...base, deny, alone], ...toItself('shop/alone'));
     expect(own.verdict).toBe('allowed');
     expect(own.route!.backends[0]!.places[0]!.unguarded).toContain('calls itself');
+    expect((await explain([...base, deny], ...toItself('shop/deployment/cart'))).code).toBe(3);
   });
 });
 

@@ -1,8 +1,9 @@
 // The work that only the leader does: which keys there are, what wakes each, and the queues that run
 // them. Events only enqueue; every reconciliation reads the state of the world anew.
 
+import { systemNamespace } from '../../proxy/api/constants.ts';
 import { serviceAccountOf } from '../ca/identity-secrets.ts';
-import { renewAnnotation, rotateRootAnnotation } from '../ca/types.ts';
+import { caSecretName, renewAnnotation, rotateRootAnnotation } from '../ca/types.ts';
 import type { Change } from '../model/view.ts';
 import type { Kind } from '../resources/api-client.ts';
 import type { Timer } from '../resources/clock.ts';
@@ -103,6 +104,9 @@ export class Controllers {
   onObject(kind: Kind, object: KubeObject): void {
     const { namespace = '', name } = object.metadata;
     this.onKey(kind, namespace, name);
+    if (kind === 'Secret' && namespace === systemNamespace && name === caSecretName) {
+      this.#queues.authority.add(rotationKey);
+    }
     if (kind === 'Secret') {
       const serviceAccount = serviceAccountOf(object as Secret);
       if (serviceAccount !== null) {

@@ -94,7 +94,7 @@ describe('the discovery port', () => {
   });
 
   it('gives half-open handshakes of many addresses up for a newcomer when all places are taken', async () => {
-    const { port } = await bench.replica(objects, { maxConnections: 20 });
+    const { port } = await bench.replica(objects, { connections: { total: 20 } });
     const sockets = [11, 12, 13, 14, 15].flatMap((last) =>
       Array.from({ length: 4 }, () => tcp(port, `127.0.0.${last}`)),
     );
@@ -112,7 +112,7 @@ describe('the discovery port', () => {
   }, 15_000);
 
   it('refuses connections that come without an end', async () => {
-    const { port } = await bench.replica(objects, { maxConnections: 1000 });
+    const { port } = await bench.replica(objects, { connections: { total: 1000 } });
     let refused = 0;
     for (let i = 0; i < 100; i += 1) {
       const session = hostile(port);
@@ -181,6 +181,26 @@ describe('the discovery port', () => {
     await gone;
     await othersAreServed(port);
   }, 20_000);
+
+  it('holds no more than a bounded part of unfinished messages, and takes small ones all the same', async () => {
+    const { port, metrics } = await bench.replica(objects, { connections: { total: 1000 } });
+    const beginning = Buffer.alloc(3_900_000, ' ');
+    beginning.writeUInt32BE(4_000_000, 1);
+    beginning.writeUInt8(0, 0);
+    const statuses = Array.from({ length: 8 }, () => hostile(port)).flatMap((session) =>
+      Array.from({ length: 4 }, () => {
+        const stream = request(session);
+        stream.write(beginning);
+        return new Promise<unknown>((resolve) => {
+          stream.once('response', (head) => resolve(head['grpc-status']));
+        });
+      }),
+    );
+    // 32 × 3.9 MB are more than 64 MiB.
+    expect(await Promise.race(statuses)).toBe('14');
+    expect(metrics.streamsRefused.get('UNAVAILABLE')).toBeGreaterThan(0);
+    await othersAreServed(port);
+  });
 
   it('gives up a sidecar that does not read, and queues nothing more for it meanwhile', async () => {
     const clock = new ManualClock(systemClock.wallTimeMs());

@@ -1,6 +1,7 @@
 // What the rest of the operator sees of the discovery server: what it needs, what it offers. Types only;
 // server.ts makes it.
 
+import type { ConnectionLimits } from '../../proxy/api/connection-guard.ts';
 import type { OperatorIdentity } from '../ca/operator-identity.ts';
 import type { Trust } from '../ca/trust.ts';
 import type { Change, View } from '../model/view.ts';
@@ -17,8 +18,8 @@ export interface DiscoveryDeps {
   metrics: DiscoveryMetrics;
   /** Name of this replica: its pod's name. */
   replica: string;
-  /** Beyond it connections are closed as they come; default 20,000. */
-  maxConnections?: number;
+  /** Other than the defaults: 20,000 connections, few of one address. */
+  connections?: Partial<ConnectionLimits>;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, detail: object): void;
 }
 

@@ -24,24 +24,44 @@ export interface CallHandlers {
 const maxQueuedBytes = 8 << 20;
 const closeTimeoutMs = 5000;
 
+/** Of messages that are not whole yet, all sidecars together: it must not cost the operator's memory. */
+const maxHeldBytes = 64 << 20;
+/** A stream that holds less goes on all the same: who begins many large messages keeps nobody else out. */
+const alwaysHeldBytes = 256 << 10;
+
+interface CallOptions {
+  peer: Peer;
+  certificateEndsMs: number;
+  maxMessageBytes: number;
+  held: HeldBytes;
+  clock: Clock;
+}
+
+/** Shared by the calls of a server. */
+export interface HeldBytes {
+  bytes: number;
+}
+
 export class Call {
   readonly peer: Peer;
   readonly #stream: ServerHttp2Stream;
   readonly #decoder: FrameDecoder;
   readonly #handlers: CallHandlers;
   readonly #clock: Clock;
+  readonly #held: HeldBytes;
   readonly #certificateEnd: Timer;
   #accepted = false;
   #closed = false;
 
   constructor(
     stream: ServerHttp2Stream,
-    options: { peer: Peer; certificateEndsMs: number; maxMessageBytes: number; clock: Clock },
+    options: CallOptions,
     makeHandlers: (call: Call) => CallHandlers,
   ) {
     this.#stream = stream;
     this.peer = options.peer;
     this.#clock = options.clock;
+    this.#held = options.held;
     this.#decoder = new FrameDecoder(options.maxMessageBytes);
     this.#certificateEnd = this.#endAt(options.certificateEndsMs);
     this.#handlers = makeHandlers(this);
@@ -107,7 +127,13 @@ export class Call {
 
   #onData(bytes: Buffer): void {
     if (this.#closed) return;
+    const before = this.#decoder.held;
     const decoded = this.#decoder.push(bytes);
+    const { held } = this.#decoder;
+    this.#held.bytes += held - before;
+    if (this.#held.bytes > maxHeldBytes && held > alwaysHeldBytes) {
+      return this.fail(refusal('busy', 'too many large messages are under way; try again'));
+    }
     if (!decoded.ok) {
       const compressed = 'the message is compressed, which was not agreed on';
       const large = 'the message is larger than the operator takes';
@@ -124,6 +150,7 @@ export class Call {
   #close(reason: Refusal | null): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#held.bytes -= this.#decoder.held;
     this.#certificateEnd.cancel();
     this.#handlers.onClose(reason);
   }

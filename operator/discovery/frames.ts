@@ -31,6 +31,11 @@ export class FrameDecoder {
     return this.#size > 0 || this.#inBody;
   }
 
+  /** Bytes that wait for the rest of their message. */
+  get held(): number {
+    return this.#size;
+  }
+
   push(bytes: Buffer): DecodeResult {
     this.#parts.push(bytes);
     this.#size += bytes.length;

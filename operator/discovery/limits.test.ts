@@ -147,7 +147,7 @@ describe('a connection is ended', () => {
 
 describe('more connections than the operator takes', () => {
   it('are closed, and those there are go on', async () => {
-    const { port, model } = await bench.replica(shop, { maxConnections: 1 });
+    const { port, model } = await bench.replica(shop, { connections: { total: 1 } });
     const one = bench.sidecar(port);
     one.send({ hello });
     await one.until(() => one.held.size === 3);

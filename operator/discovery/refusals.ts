@@ -34,6 +34,7 @@ export const refusalKinds = {
   'too-large': { status: 'RESOURCE_EXHAUSTED', level: 'warn' },
   'too-many-subscriptions': { status: 'RESOURCE_EXHAUSTED', level: 'warn' },
   'too-many-messages': { status: 'RESOURCE_EXHAUSTED', level: 'warn' },
+  busy: { status: 'UNAVAILABLE', level: 'warn' },
   'no-hello': { status: 'DEADLINE_EXCEEDED', level: 'info' },
   'no-ack': { status: 'DEADLINE_EXCEEDED', level: 'warn' },
   'does-not-read': { status: 'RESOURCE_EXHAUSTED', level: 'warn' },

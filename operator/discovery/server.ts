@@ -16,7 +16,7 @@ import type { Timer } from '../resources/clock.ts';
 import { trustDomainOf } from '../translate/mesh-settings.ts';
 import type { TranslationKey } from '../translate/translations.ts';
 import type { DiscoveryDeps, DiscoveryServer, Leader } from './api.ts';
-import { Call, peerOf, refuseStream } from './call.ts';
+import { Call, peerOf, refuseStream, type HeldBytes } from './call.ts';
 import { watchSession } from './keepalive.ts';
 import { maxRelayMessageBytes } from './relay-messages.ts';
 import { RelayClient } from './relay-client.ts';
@@ -33,11 +33,13 @@ const maxSidecarMessageBytes = 4 << 20;
 const maxStreamsPerConnection = 4;
 const handshakeTimeoutMs = 5_000;
 /** One per sidecar; each holds some 100 KiB. */
-const defaultMaxConnections = 20_000;
-/** A pod has one sidecar with one connection; two while it renews, and those not yet known to be dead. */
-const maxPerAddress = 8;
-/** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
-const connectRate = { perSecond: 1, burst: 60 };
+const connectionLimits = {
+  total: 20_000,
+  /** A pod has one sidecar with one connection; two while it renews, and those not yet known to be dead. */
+  perAddress: 8,
+  /** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
+  rate: { perSecond: 1, burst: 60 },
+};
 /** Changes of streams are gathered this long before anyone is told. */
 const gatherMs = 10;
 /** Sidecars that were asked to reconnect have this long. */
@@ -58,6 +60,7 @@ class Discovery implements DiscoveryServer {
   readonly #interested = new Map<TranslationKey, Set<SidecarStream>>();
   readonly #interests = new Map<SidecarStream, ReadonlySet<TranslationKey>>();
   readonly #table = new StreamTable();
+  readonly #held: HeldBytes = { bytes: 0 };
   readonly #relays = new Map<string, RelayStream>();
   readonly #listeners = new Set<() => void>();
   readonly #stopIdentity: () => void;
@@ -75,10 +78,9 @@ class Discovery implements DiscoveryServer {
       settings: { maxConcurrentStreams: maxStreamsPerConnection, initialWindowSize: 256 << 10 },
       maxSessionMemory: 64,
     });
-    const total = deps.maxConnections ?? defaultMaxConnections;
     guardConnections(
       this.#server,
-      { total, perAddress: maxPerAddress, rate: connectRate },
+      { ...connectionLimits, ...deps.connections },
       {
         nowMs: () => deps.clock.nowMs(),
         onRefused: (reason, address) =>
@@ -202,6 +204,7 @@ class Discovery implements DiscoveryServer {
 
   #onStream(stream: ServerHttp2Stream, path: string): void {
     const { clock } = this.#deps;
+    const held = this.#held;
     const socket = stream.session?.socket as TLSSocket | undefined;
     // A resumed TLS session would skip the checks of a changed set of roots; sidecars do not resume.
     const known = socket === undefined || socket.isSessionReused() ? null : peerOf(socket);
@@ -210,13 +213,14 @@ class Discovery implements DiscoveryServer {
       return refuseStream(stream, refusal('no-identity', words), clock);
     }
     if (path === discoveryMethod) {
-      new Call(stream, { ...known, clock, maxMessageBytes: maxSidecarMessageBytes }, (call) => {
+      const options = { ...known, clock, held, maxMessageBytes: maxSidecarMessageBytes };
+      new Call(stream, options, (call) => {
         const sidecar = new SidecarStream(call, this.#streamHost());
         this.#streams.add(sidecar);
         return sidecar;
       });
     } else if (path === relayMethod) {
-      const options = { ...known, clock, maxMessageBytes: maxRelayMessageBytes };
+      const options = { ...known, clock, held, maxMessageBytes: maxRelayMessageBytes };
       new Call(stream, options, (call) => new RelayStream(call, this.#relayHost()));
     } else {
       const words = `there is no method ${path.slice(0, 100)}`;

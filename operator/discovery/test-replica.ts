@@ -11,7 +11,7 @@ import type { Objects } from '../model/test-objects.ts';
 import type { Clock } from '../resources/clock.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { createTranslations } from '../translate/translations.ts';
-import type { DiscoveryServer } from './api.ts';
+import type { DiscoveryDeps, DiscoveryServer } from './api.ts';
 import { createDiscoveryMetrics } from './metrics.ts';
 import type { DiscoveryMetrics } from './metrics.ts';
 import { createDiscoveryServer } from './server.ts';
@@ -53,7 +53,7 @@ export class Bench {
       name?: string;
       clock?: Clock;
       port?: number;
-      maxConnections?: number;
+      connections?: DiscoveryDeps['connections'];
       maxKept?: number;
     } = {},
   ): Promise<Replica> {
@@ -74,7 +74,7 @@ export class Bench {
       translations: createTranslations(options.maxKept),
       metrics,
       replica: options.name ?? 'operator-1',
-      maxConnections: options.maxConnections ?? 100,
+      connections: { total: 100, ...options.connections },
       log: () => undefined,
     });
     model.onView((view, change) => server.onView(view, change));

@@ -1,6 +1,8 @@
 // Who is not in the mesh and calls it all the same, under STRICT: each with the refusal it gets and its way
 // out. And what of the mesh's own installation the API server and the kubelet say.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { join } from 'node:path';
+import { repository } from '../../hack/lib/paths.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, http, tcp } from '../support/calls.ts';
 import { apply, getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
@@ -237,6 +239,20 @@ describe('a caller outside the mesh, under STRICT,', () => {
     expect(bindings).toContain('tsmesh-identity');
     const { code } = await tryKubectl(['get', 'rolebinding', 'tsmesh-identity', '-n', 'default']);
     expect(code).not.toBe(0);
+  });
+});
+
+describe('the overlay with NetworkPolicies', () => {
+  it('builds, and the API server takes it', async () => {
+    const overlay = join(repository, 'config/overlays/network-policies');
+    const built = await kubectl('kustomize', overlay);
+    const policies = built.split(/^---$/m).filter((one) => one.includes('kind: NetworkPolicy'));
+    expect(policies).toHaveLength(2);
+    const { code, stdout } = await tryKubectl(
+      ['apply', '--dry-run=server', '-f', '-'],
+      policies.join('---\n'),
+    );
+    expect([code, stdout.match(/networkpolicy/g)?.length]).toEqual([0, 2]);
   });
 });
 

@@ -3,6 +3,8 @@
 
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { acceptAuthorizationPolicy } from '../../operator/controllers/authorization-policy.ts';
+import { authorizationReferences } from '../../operator/controllers/authorization-references.ts';
 import { authorizationPolicy, pod, viewOf } from '../../operator/model/test-objects.ts';
 import type { AuthorizationPolicySpec } from '../../operator/resources/tsmesh.ts';
 import { authorizationFaults } from '../../operator/translate/authorization-validity.ts';
@@ -130,6 +132,27 @@ describe('every AuthorizationPolicy that the operator', () => {
         expect(refusedBySidecar({ action: act, rules })).toEqual([]);
       }),
       { numRuns: 2000 },
+    );
+  });
+
+  it('meets, whatever JSON stands in its fields, stops neither translation nor status nor sidecar', () => {
+    const odd = fc.jsonValue({ maxDepth: 2 });
+    const field = fc.constantFrom('name', 'from', 'to', 'when', 'identities', 'paths', 'ipBlocks');
+    const nested = fc.dictionary(field, fc.oneof(odd, fc.array(fc.dictionary(field, odd))));
+    const spec = some({
+      selector: fc.oneof(odd, fc.record({ matchLabels: odd })),
+      action: fc.oneof(action, odd),
+      rules: fc.oneof(odd, fc.array(fc.oneof(odd, nested), { maxLength: 3 })),
+    });
+    fc.assert(
+      fc.property(spec, (any) => {
+        const policy = authorizationPolicy('shop/p', any as unknown as AuthorizationPolicySpec);
+        expect(refusedBySidecar(any)).toEqual([]);
+        const view = viewOf({ Pod: [pod('shop/cart-1')] });
+        acceptAuthorizationPolicy(view, policy);
+        authorizationReferences(view, policy);
+      }),
+      { numRuns: 500 },
     );
   });
 });

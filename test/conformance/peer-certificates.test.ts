@@ -1,7 +1,15 @@
 // Certificates that no peer of the mesh may be believed with: each is shown to a sidecar by a peer that calls it and
 // by one that it calls, and must be refused with its reason in log and metrics, the sidecar going on as before.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { run } from '../../hack/lib/command.ts';
+import { ensureOddPeer } from '../../hack/tools/peers.ts';
+import { alpn } from '../../proxy/api/constants.ts';
 import { call, until } from '../support/mesh-pair.ts';
 import {
   authority,
@@ -13,7 +21,7 @@ import {
 } from '../support/odd-certificates.ts';
 import { goodLeaf, idOf, identityOf, proofOf, startOddMesh } from '../support/odd-mesh.ts';
 import type { OddMesh, Proof } from '../support/odd-mesh.ts';
-import type { TestSidecar } from '../support/sidecar.ts';
+import { loopback, type TestSidecar } from '../support/sidecar.ts';
 
 const hourMs = 3_600_000;
 let mesh: OddMesh;
@@ -220,6 +228,76 @@ describe('a peer that is called with a certificate', () => {
     expect(caller.log.at(-1)?.flag).toBe('UTLS');
     expect(caller.log.at(-1)?.detail).toContain(words.replace('certificate not accepted: ', ''));
     expect(errorsOf(caller, 'outbound')).toBe(errors + 1);
+  });
+});
+
+/** What stands where a leaf should, from a good leaf's DER. */
+const bytesCases: readonly (readonly [what: string, certificates: (der: Buffer) => Buffer[]])[] = [
+  ['is truncated by one byte', (der) => [der.subarray(0, -1)]],
+  ['ends within its name', (der) => [der.subarray(0, der.indexOf('spiffe://') + 12)]],
+  ['ends after its header', (der) => [der.subarray(0, 4)]],
+  ['is one byte', (der) => [der.subarray(0, 1)]],
+  ['is empty', () => [Buffer.alloc(0)]],
+  ['has something behind it', (der) => [Buffer.concat([der, Buffer.from('more')])]],
+  [
+    'claims to be longer than 4 GB',
+    (der) => [Buffer.from(`3084ffffffff${der.toString('hex', 4)}`, 'hex')],
+  ],
+  ['is text', () => [Buffer.from('not a certificate')]],
+  ['is followed by a truncated intermediate', (der) => [der, der.subarray(0, 50)]],
+  ['is a PEM file', () => [Buffer.from(goodLeaf('caller', mesh.root).pem)]],
+  ['is not there', () => []],
+];
+
+describe('a peer whose certificate, on the wire,', () => {
+  let program: string;
+  const folder = mkdtempSync(join(tmpdir(), 'tsmesh-odd-'));
+  const keyFile = join(folder, 'key.pem');
+  beforeAll(async () => {
+    program = await ensureOddPeer();
+  }, 120_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it.each(bytesCases)('%s is refused where it calls', async (_what, bytesOf) => {
+    const { callee } = mesh;
+    const good = goodLeaf('caller', mesh.root);
+    writeFileSync(keyFile, good.keyPem);
+    const [lines, errors] = [callee.log.length, errorsOf(callee, 'inbound')];
+    const certificates = bytesOf(good.der).map((bytes) => bytes.toString('hex'));
+    const at = `${loopback}:${mesh.calleePort}`;
+    const { stdout } = await run(program, ['call', at, alpn.tcp, keyFile, ...certificates]);
+    await until('it was logged', () => callee.log.length > lines);
+    expect(stdout).toBe('');
+    expect(callee.log.at(-1)).toMatchObject({ flag: 'UTLS', peer: '' });
+    expect(errorsOf(callee, 'inbound')).toBe(errors + 1);
+  });
+
+  it.each(bytesCases)('%s is refused where it is called', async (_what, bytesOf) => {
+    const { caller } = mesh;
+    const good = goodLeaf('callee', mesh.root);
+    writeFileSync(keyFile, good.keyPem);
+    const certificates = bytesOf(good.der).map((bytes) => bytes.toString('hex'));
+    const args = ['serve', alpn.http, keyFile, ...certificates];
+    const peer = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [port] = (await once(peer.stdout, 'data')) as [Buffer];
+      mesh.route(Number(port.toString()));
+      const errors = errorsOf(caller, 'outbound');
+      const answer = await call({ port: caller.outbound.address.port });
+      expect(answer.status).toBe(503);
+      expect(answer.body.toString()).toContain('UTLS');
+      expect(errorsOf(caller, 'outbound')).toBe(errors + 1);
+    } finally {
+      peer.kill('SIGKILL');
+    }
+  });
+
+  it('is whole gets through', async () => {
+    const good = goodLeaf('caller', mesh.root);
+    writeFileSync(keyFile, good.keyPem);
+    const at = `${loopback}:${mesh.calleePort}`;
+    const args = ['call', at, alpn.tcp, keyFile, good.der.toString('hex')];
+    expect((await run(program, args)).stdout).toBe('app');
   });
 });
 

@@ -60,7 +60,10 @@ beforeAll(async () => {
   });
   closers.push(() => webhook.close());
   ports.sidecar = sidecar.port;
-  ports.discovery = (await bench.replica({}, { maxConnections: 1000 })).port;
+  // Scanners come from one address, and often.
+  const rate = { perSecond: 1000, burst: 1000 };
+  const connections = { total: 1000, perAddress: 1000, rate };
+  ports.discovery = (await bench.replica({}, { connections })).port;
   ports.webhook = await webhook.listen(0, loopback);
   const peer = leaf(bench.ca, 'shop', 'peer');
   writeFileSync(inFolder('peer.crt'), peer.chainPem);

@@ -1,7 +1,7 @@
 // Test support: two sidecars on loopback under a root whose key the test holds, and peers that prove themselves
 // with whatever certificates the test makes.
 
-import net, { type AddressInfo, type Server } from 'node:net';
+import net, { type Server } from 'node:net';
 import tls, { createSecureContext } from 'node:tls';
 import { alpn } from '../../proxy/api/constants.ts';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
@@ -56,12 +56,16 @@ export interface OddMesh {
   readonly root: OddCertificate;
   readonly caller: TestSidecar;
   readonly callee: TestSidecar;
+  /** Where peers connect to. */
+  readonly calleePort: number;
   /** Connections that reached the app. */
   reached(): number;
   /** Connects to the callee as a peer that proves itself so; resolves when the connection is over. */
   connectAs(proof: Proof | null, session?: Buffer): Promise<Visit>;
   /** Starts a peer that proves itself so, and has the caller's sidecar call it for `callee`. */
   serveAs(proof: Proof): Promise<void>;
+  /** Has the caller's sidecar call this port of loopback for `callee`. */
+  route(port: number): void;
   close(): void;
 }
 
@@ -91,9 +95,11 @@ export async function startOddMesh(): Promise<OddMesh> {
   callee.target.inbound = { address, port };
   caller.target.outbound = service;
   const calleePort = callee.inbound.address.port;
-  const route = (at: AddressInfo): void =>
-    caller.apply(workload(), destination({ protocol: 'auto' }), endpoints(at, idOf('callee')));
-  route(callee.inbound.address);
+  const route = (to: number): void => {
+    const at = { address: loopback, port: to, family: 'IPv4' };
+    caller.apply(workload(), destination(), endpoints(at, idOf('callee')));
+  };
+  route(calleePort);
   return {
     root,
     caller,
@@ -103,8 +109,10 @@ export async function startOddMesh(): Promise<OddMesh> {
     async serveAs(proof) {
       const server = tlsServer(proof);
       closers.push(() => server.close());
-      route(await listenOn(server));
+      route((await listenOn(server)).port);
     },
+    route,
+    calleePort,
     close() {
       for (const close of closers) close();
     },

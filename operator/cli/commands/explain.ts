@@ -13,7 +13,7 @@ import type { Command } from '../command.ts';
 import { CliError, exitCodes, type ExitCode } from '../errors.ts';
 import type { Answer, Verdict } from '../explain/answer.ts';
 import { judgeAll, printOutcomes } from '../explain/expect.ts';
-import { readExpectations } from '../explain/expectations.ts';
+import { inPlace, readExpectations } from '../explain/expectations.ts';
 import { judge } from '../explain/judge.ts';
 import { answerText } from '../explain/print.ts';
 import { readCall, type Call, type CallSpec } from '../explain/question.ts';
@@ -146,14 +146,4 @@ async function explainExpected(
   if (json) world.out(JSON.stringify({ outcomes, notes }, null, 2));
   else printOutcomes(outcomes, notes, world);
   return outcomes.every((one) => one.met) ? exitCodes.ok : exitCodes.mismatch;
-}
-
-/** What is wrong with a call says where the call stands. */
-function inPlace<T>(place: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof CliError)) throw error;
-    throw new CliError('BadInput', `${place}: ${error.message}`, { hint: error.hint });
-  }
 }

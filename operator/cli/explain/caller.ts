@@ -61,7 +61,7 @@ function withoutSidecar(view: View, target: TargetParty, head: RequestHead | nul
 }
 
 function snapshotFor(view: View, caller: CallerParty, target: TargetParty): Snapshot {
-  const store = createStore(new Set(caller.pod?.ips ?? []));
+  const store = createStore(new Set(caller.ownAddresses));
   const { resource } = translateDestination(view, caller.namespace, target.address, target.port);
   const backends = [...resource.routes.flatMap((route) => route.backends), ...resource.tcp];
   const names = [...new Set(backends.map((backend) => backend.endpoints))];

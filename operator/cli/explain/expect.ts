@@ -3,7 +3,7 @@
 import { styleOf, table } from '../style.ts';
 import type { World } from '../world.ts';
 import type { Answer, PlaceAnswer, Verdict } from './answer.ts';
-import type { Expectation } from './expectations.ts';
+import { inPlace, type Expectation } from './expectations.ts';
 import { judge, refusalsOf, type Scene } from './judge.ts';
 import { byWords } from './refusal.ts';
 import type { Call } from './question.ts';
@@ -24,9 +24,10 @@ export function judgeAll(
   expectations: readonly Expectation[],
   calls: readonly Call[],
 ): Outcome[] {
-  return expectations.map((expectation, index) =>
-    outcome(expectation, judge({ ...scene, notes: [] }, calls[index]!)),
-  );
+  return expectations.map((expectation, index) => {
+    const ask = () => judge({ ...scene, notes: [] }, calls[index]!);
+    return outcome(expectation, inPlace(expectation.place, ask));
+  });
 }
 
 function outcome({ name, allowed, by }: Expectation, answer: Answer): Outcome {

@@ -104,3 +104,13 @@ function shortOf({ from, identity, to, tcp, method = 'GET', path = '/' }: CallSp
   const what = tcp === true ? 'tcp' : `${method} ${path}`;
   return `${from ?? identity ?? ''} → ${to} ${what}`;
 }
+
+/** What is wrong with a call says where the call stands. */
+export function inPlace<T>(place: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError('BadInput', `${place}: ${error.message}`, { hint: error.hint });
+  }
+}

@@ -72,7 +72,7 @@ function backendOf(view: View, caller: CallerParty, call: Call, way: Way): Backe
       podName: handle.podName,
       peerIdentity: handle.identity === null ? null : caller.identity,
       peerAddress: caller.address,
-      own: caller.pod?.ips.includes(handle.address) ?? false,
+      own: caller.ownAddresses.includes(handle.address),
       request: way.request,
     }),
   );

@@ -9,6 +9,7 @@ import type { Service, ServicePort } from '../../resources/kubernetes.ts';
 import { podEndpointsName, serviceEndpointsName } from '../../translate/endpoint-names.ts';
 import { trustDomainOf } from '../../translate/mesh-settings.ts';
 import { CliError } from '../errors.ts';
+import { isInvented } from '../files/expand.ts';
 import type { Call, Named } from './question.ts';
 
 export interface CallerParty {
@@ -21,6 +22,8 @@ export interface CallerParty {
   address: string;
   /** Null where no pod was named. */
   pod: PodEntry | null;
+  /** What it calls at these is itself. */
+  ownAddresses: readonly string[];
   notes: string[];
 }
 
@@ -48,7 +51,7 @@ function outsideParty(identity: string | null): CallerParty {
   const parts = identity === null ? null : parseSpiffeId(identity);
   const label = parts === null ? 'a caller outside the mesh' : identity!;
   const namespace = parts?.namespace ?? '';
-  return { label, namespace, identity, address: '', pod: null, notes: [] };
+  return { label, namespace, identity, address: '', pod: null, ownAddresses: [], notes: [] };
 }
 
 function partyOf(view: View, from: Named): CallerParty {
@@ -76,8 +79,14 @@ function partyOf(view: View, from: Named): CallerParty {
     identity: pod.meshed ? formatSpiffeId({ trustDomain, namespace, serviceAccount }) : null,
     address: pod.ips[0] ?? '',
     pod,
+    ownAddresses: isCopy(pod) ? [] : pod.ips,
     notes,
   };
+}
+
+/** Of a workload in a file one pod stands for all copies: what it calls may be another one. */
+function isCopy(pod: PodEntry): boolean {
+  return !pod.workload.startsWith('Pod/') && pod.ips.every(isInvented);
 }
 
 /** No pod runs as it: taken as that of a pod with a sidecar. */
@@ -89,6 +98,7 @@ function accountParty(view: View, { namespace, name }: Named): CallerParty {
     identity: formatSpiffeId({ trustDomain, namespace, serviceAccount: name }),
     address: '',
     pod: null,
+    ownAddresses: [],
     notes: [`no pod runs as ServiceAccount ${namespace}/${name}: one with a sidecar is assumed`],
   };
 }

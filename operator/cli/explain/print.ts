@@ -161,11 +161,20 @@ function remarkWords(remark: AuthorizationAnswer['remarks'][number]): string {
 function policyWords({ policy, action, dryRun, rules }: PolicyExplanation): string[] {
   const title = `${action} ${policy.replace('AuthorizationPolicy ', '')}${dryRun ? ' (dry run)' : ''}`;
   if (rules.length === 0) return hanging('', `${title}: has no rules, so it matches nothing`, 15);
+  const others = rules.filter(({ matches }) => !matches);
+  const left = new Set(others.slice(maxOthers));
+  const shown = rules.filter((one) => !left.has(one));
   return [
     `${' '.repeat(15)}${title}`,
-    ...rules.flatMap((one) => hanging(`${' '.repeat(17)}${one.rule}: `, ruleWords(one), 19)),
+    ...shown.flatMap((one) => hanging(`${' '.repeat(17)}${one.rule}: `, ruleWords(one), 19)),
+    ...(left.size === 0
+      ? []
+      : hanging('', `${left.size} more rules: no (all of them: -o json)`, 17)),
   ];
 }
+
+/** Rules of one policy that do not match: who looks for a reason reads no more. */
+const maxOthers = 12;
 
 function ruleWords({ matches, why, holdsFor }: PolicyExplanation['rules'][number]): string {
   if (matches) return 'matches';

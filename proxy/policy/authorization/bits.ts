@@ -7,7 +7,7 @@ export function setBit(bits: Bits, at: number): void {
 }
 
 /** A copy with more bits. */
-export function withBits(bits: Bits, more: readonly number[]): Bits {
+function withBits(bits: Bits, more: readonly number[]): Bits {
   const copy = bits.slice();
   for (const at of more) setBit(copy, at);
   return copy;

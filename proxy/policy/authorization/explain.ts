@@ -3,7 +3,7 @@
 
 import type { Authorization, AuthorizationAction } from '../../api/authorization.ts';
 import { compileAuthorization } from './compile.ts';
-import { callerFactsOf, Facts } from './facts.ts';
+import { CallerFacts, Facts } from './facts.ts';
 import { pathReadings } from './path-readings.ts';
 import { compilePolicies } from './rule-sets.ts';
 import { ruleHolds, whyNot, type CompiledRule } from './rule.ts';
@@ -46,7 +46,7 @@ export function explainDecision(
   const found = request === null ? [] : pathReadings(request.path).texts;
   const readings = found.length === 0 ? [null] : found;
   const policies = authorization === undefined ? [] : compilePolicies(authorization);
-  const known = callerFactsOf(caller);
+  const known = new CallerFacts(caller);
   const facts = readings.map((path) => {
     const one = new Facts(caller, known, target, request);
     one.path = path;

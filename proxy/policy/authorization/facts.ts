@@ -5,19 +5,30 @@ import type { Fields } from '../../codec/session.ts';
 import { hostOf, type Host } from './host.ts';
 import type { Caller, HttpRequest, Target } from './types.ts';
 
-/** What is worked out of a caller once. */
-export interface CallerFacts {
-  /** Null: no address that can be read. */
-  readonly ip: IpAddress | null;
-  /** `namespace/name`; empty without a verified identity. */
-  readonly account: string;
-}
+/** What is worked out of a caller once, and only if a rule asks. */
+export class CallerFacts {
+  readonly #caller: Caller;
+  #ip: IpAddress | null | undefined = undefined;
+  #account: string | undefined = undefined;
 
-export function callerFactsOf({ address, namespace, serviceAccount }: Caller): CallerFacts {
-  return {
-    ip: parseIpAddress(address),
-    account: serviceAccount === '' ? '' : `${namespace}/${serviceAccount}`,
-  };
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** Null: no address that can be read. */
+  get ip(): IpAddress | null {
+    if (this.#ip === undefined) this.#ip = parseIpAddress(this.#caller.address);
+    return this.#ip;
+  }
+
+  /** `namespace/name`; empty without a verified identity. */
+  get account(): string {
+    if (this.#account === undefined) {
+      const { namespace, serviceAccount } = this.#caller;
+      this.#account = serviceAccount === '' ? '' : `${namespace}/${serviceAccount}`;
+    }
+    return this.#account;
+  }
 }
 
 /** One request under one reading of its path. Null is unknown, which each action takes in the safe way. */

@@ -3,8 +3,8 @@
 // holds; whether one holds is only ever said by the rule. Pure.
 
 import type { Fields } from '../../codec/session.ts';
-import { addTo, lookupOf, setBit, withBits, type Bits, type Lookup } from './bits.ts';
-import { callerFactsOf, Facts, type CallerFacts } from './facts.ts';
+import { addTo, lookupOf, setBit, type Bits, type Lookup } from './bits.ts';
+import { CallerFacts, Facts } from './facts.ts';
 import { isAlike } from './field-match.ts';
 import { ruleSetNames, type Finder, type RuleSetName } from './finder.ts';
 import { createPathIndex, type PathIndex } from './path-index.ts';
@@ -31,8 +31,13 @@ export function createIndex(sets: RuleSets): Finder {
 }
 
 /** What is known of a caller, and the rules whose source it is. */
-interface IndexedCaller extends CallerFacts {
+class IndexedCaller extends CallerFacts {
   readonly bits: Bits;
+
+  constructor(caller: Caller, bits: Bits) {
+    super(caller);
+    this.bits = bits;
+  }
 }
 
 interface HeaderLookup extends Lookup<string> {
@@ -107,15 +112,27 @@ class Index implements Finder {
   }
 
   #knownOf(caller: Caller): IndexedCaller {
-    const facts = callerFactsOf(caller);
-    const named = [caller.identity, caller.namespace, facts.account].flatMap(
-      (key) => this.#callers.get(key) ?? [],
-    );
-    const bits = withBits(this.#anyCaller, named);
-    const asking = new Facts(caller, facts, nowhere, null);
-    for (const at of onesOf(bits))
-      if (!sourceHolds(this.#entries[at]!.rule, asking)) bits[at >>> 5]! &= ~(1 << (at & 31));
-    return { ...facts, bits };
+    const bits = this.#anyCaller.slice();
+    const known = new IndexedCaller(caller, bits);
+    if (this.#callers.size > 0) {
+      this.#addNamed(caller.identity, bits);
+      this.#addNamed(caller.namespace, bits);
+      this.#addNamed(known.account, bits);
+    }
+    const asking = new Facts(caller, known, nowhere, null);
+    for (let word = 0; word < bits.length; word++) {
+      for (let left = bits[word]!; left !== 0; left &= left - 1) {
+        const low = left & -left;
+        const at = (word << 5) + 31 - Math.clz32(low);
+        if (!sourceHolds(this.#entries[at]!.rule, asking)) bits[word]! &= ~low;
+      }
+    }
+    return known;
+  }
+
+  #addNamed(key: string, bits: Bits): void {
+    const named = this.#callers.get(key);
+    if (named !== undefined) for (let i = 0; i < named.length; i++) setBit(bits, named[i]!);
   }
 
   look(facts: Facts): void {

@@ -1,0 +1,3 @@
+module tsmesh.dev/odd-peer
+
+go 1.22
