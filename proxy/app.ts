@@ -269,7 +269,8 @@ async function loadHeld(core: Core): Promise<void> {
   if (config.source.type === 'file') {
     const resources = config.source.resources.map((resource) => ({ version: 'file', resource }));
     for (const error of store.apply(resources, [])) {
-      deps.logger.error('configuration refused', { ...error });
+      const { key, path, message: reason } = error;
+      deps.logger.error('configuration refused', { key, path, reason });
     }
   }
   const [held] = await Promise.all([core.snapshot?.load(), loader?.reload()]);

@@ -51,6 +51,7 @@ const handlers: Record<string, Handler> = {
   'GET /config': (deps) => ({ resources: deps.store.resources() }),
   'GET /connections': (deps) => deps.connections(),
   'GET /mtls': (deps) => mtlsModes(deps),
+  'GET /authorization': (deps) => policiesInForce(deps),
   'GET /identity': (deps) => identityView(deps.identity),
   'GET /log-level': (deps) => ({ level: deps.logger.level() }),
   'PUT /log-level': (deps, call) => changeLevel(deps, call),
@@ -114,6 +115,20 @@ function mtlsModes(deps: AdminDeps): unknown {
   }));
   const { mtls, decidedBy, protocol } = workload.otherPort;
   return { ports: [...ports, { port: 'other', mtls, decidedBy, protocol }] };
+}
+
+/** What decides who may call, in the order of deciding; the rules themselves stand in /config. */
+function policiesInForce(deps: AdminDeps): unknown {
+  const { workload } = deps.store.snapshot();
+  if (workload === null) return { error: 'no configuration held yet' };
+  const { authorization } = workload;
+  const policies = (authorization?.policies ?? []).map(({ name, action, dryRun, rules }) => ({
+    name,
+    action,
+    dryRun,
+    rules: rules.length,
+  }));
+  return { policies, ambiguousPaths: authorization?.ambiguousPaths ?? 'allReadings' };
 }
 
 function identityView(store: IdentityStore): unknown {

@@ -84,6 +84,7 @@ export class Fleet {
   private readonly members: readonly Member[];
   private readonly rounds: Rounds<Answer>;
   private readonly holdings: Holdings;
+  /** Until the start only: a key that is held would stand in a heap snapshot. */
   private identity: SharedIdentity | null = null;
   private startSent = false;
   private ending = false;
@@ -130,6 +131,7 @@ export class Fleet {
         const settings = { index, ...same, logLevel: logger.level(), registry: registry() };
         port.post({ type: 'start', round, settings });
       }
+      this.identity = null;
     });
   }
 
@@ -144,9 +146,11 @@ export class Fleet {
   }
 
   shareIdentity(identity: SharedIdentity, then: () => void): void {
-    this.identity = identity;
     // Before the start: it goes along with the settings.
-    if (!this.startSent) return then();
+    if (!this.startSent) {
+      this.identity = identity;
+      return then();
+    }
     this.ask((round) => ({ type: 'identity', round, identity }), then);
   }
 
