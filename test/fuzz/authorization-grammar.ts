@@ -157,7 +157,7 @@ function policy(random: Random, i: number, mostRules: number): AuthorizationPoli
 }
 
 export function randomAuthorization(random: Random): Authorization {
-  const mostRules = random.oneIn(30) ? 80 : 4;
+  const mostRules = random.oneIn(60) ? 60 : 4;
   let policies = 0;
   return {
     policies: random.list(4, () => policy(random, policies++, mostRules)),
