@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Identity } from '../identity/store.ts';
 import type { Io, Link, PeerFacts } from '../net/link.ts';
-import { afterHandshake, meshServer, peerFacts } from '../net/mesh-tls.ts';
+import { afterHandshake, meshServer, peerFacts, tlsCause } from '../net/mesh-tls.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { handshakeMs } from './deps.ts';
 
@@ -30,7 +30,7 @@ export class Handshake extends Deadline {
     this.tls = meshServer(raw, own);
     io.wheel.schedule(this, io.clock.nowMs() + handshakeMs);
     afterHandshake(this.tls, 'secure', () => this.onSecure(own));
-    this.tls.on('error', (error) => this.fail(`${raw.remoteAddress}: ${error.message}`));
+    this.tls.on('error', (error) => this.fail(`${raw.remoteAddress}: ${tlsCause(error)}`));
     this.tls.once('close', () => raw.destroy());
   }
 

@@ -269,6 +269,8 @@ describe('a peer whose certificate, on the wire,', () => {
     await until('it was logged', () => callee.log.length > lines);
     expect(stdout).toBe('');
     expect(callee.log.at(-1)).toMatchObject({ flag: 'UTLS', peer: '' });
+    // OpenSSL's own words begin with the number of a thread.
+    expect(callee.log.at(-1)?.detail).toMatch(/: (ERR_SSL_|certificate not accepted: )/);
     expect(errorsOf(callee, 'inbound')).toBe(errors + 1);
   });
 
