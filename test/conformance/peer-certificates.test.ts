@@ -338,6 +338,16 @@ describe('a peer that comes back with the session of an earlier connection', () 
   });
 });
 
+describe('a peer with a key of another kind than the mesh’s own', () => {
+  it.each([
+    ['P-384', () => newKey.curve('secp384r1')],
+    ['RSA of 2048 bits', () => newKey.rsa(2048)],
+  ])('is let in with %s', async (_kind, key) => {
+    const { text } = await mesh.connectAs(proofOf(leaf('caller', { key: key() })));
+    expect(text).toBe('app');
+  });
+});
+
 describe('a peer with more certificates than anybody needs', () => {
   it('is let in while they are 20, whatever they are', async () => {
     const others = Array.from({ length: 20 }, () => oddRoot());
