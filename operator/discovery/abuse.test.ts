@@ -161,6 +161,21 @@ describe('the discovery port', () => {
     expect(metrics.streamsRefused.get('DEADLINE_EXCEEDED')).toBe(4);
   });
 
+  it('ends a connection of streams that are refused without an end', async () => {
+    const { port, metrics } = await bench.replica(objects);
+    const session = hostile(port);
+    await new Promise<void>((resolve) => session.once('remoteSettings', () => resolve()));
+    const gone = ended(session);
+    while (!session.destroyed) {
+      const stream = request(session, { ':path': discoveryMethod });
+      stream.resume().end(encodeFrame('{}'));
+      await ended(stream);
+    }
+    await gone;
+    expect(metrics.streamsRefused.get('INVALID_ARGUMENT')).toBeLessThan(70);
+    await othersAreServed(port);
+  });
+
   it('opens no more than four streams on one connection', async () => {
     const { port } = await bench.replica(objects);
     const session = hostile(port);

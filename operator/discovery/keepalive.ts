@@ -6,9 +6,12 @@ import type { Clock, Timer } from '../resources/clock.ts';
 /** A connection opens a stream at once. */
 const idleMs = 15_000;
 const pingEveryMs = 20_000;
+/** A sidecar opens one; each that is refused costs a line of the log. */
+const maxStreams = 64;
 
 export function watchSession(session: ServerHttp2Session, clock: Clock): void {
   let open = 0;
+  let opened = 0;
   let answered = true;
   let idle: Timer | null = clock.after(idleMs, () => session.destroy());
   const ping = () => {
@@ -22,6 +25,8 @@ export function watchSession(session: ServerHttp2Session, clock: Clock): void {
   let timer = clock.after(pingEveryMs, ping);
   session.on('stream', (stream) => {
     open += 1;
+    opened += 1;
+    if (opened > maxStreams) return session.destroy();
     idle?.cancel();
     idle = null;
     stream.once('close', () => {

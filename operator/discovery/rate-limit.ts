@@ -21,3 +21,18 @@ export function createRateLimit(
     },
   };
 }
+
+/** One limit for each key, the same for as long as it is among the ones used last. */
+export function createRateLimits(
+  rate: { perSecond: number; burst: number },
+  maxKeys: number,
+): (key: string, nowMs: number) => RateLimit {
+  const limits = new Map<string, RateLimit>();
+  return (key, nowMs) => {
+    const limit = limits.get(key) ?? createRateLimit(rate, nowMs);
+    limits.delete(key);
+    limits.set(key, limit);
+    if (limits.size > maxKeys) limits.delete(limits.keys().next().value!);
+    return limit;
+  };
+}

@@ -23,7 +23,8 @@ import { RelayClient } from './relay-client.ts';
 import { RelayStream } from './relay-stream.ts';
 import { refusal, refusalKinds } from './refusals.ts';
 import type { Refusal } from './refusals.ts';
-import { SidecarStream } from './sidecar-stream.ts';
+import { createRateLimits } from './rate-limit.ts';
+import { SidecarStream, nameRate } from './sidecar-stream.ts';
 import type { StreamState } from './stream-state.ts';
 import { StreamTable, podOf } from './stream-table.ts';
 
@@ -40,6 +41,8 @@ const connectionLimits = {
   /** A sidecar tries every 10 s at the latest, sooner at first; a pod's address can pass to the next pod. */
   rate: { perSecond: 1, burst: 60 },
 };
+/** Whose use of the operator is remembered over their connections. */
+const maxAddresses = 20_000;
 /** Changes of streams are gathered this long before anyone is told. */
 const gatherMs = 10;
 /** Sidecars that were asked to reconnect have this long. */
@@ -60,6 +63,7 @@ class Discovery implements DiscoveryServer {
   readonly #interested = new Map<TranslationKey, Set<SidecarStream>>();
   readonly #interests = new Map<SidecarStream, ReadonlySet<TranslationKey>>();
   readonly #table = new StreamTable();
+  readonly #namesOf = createRateLimits(nameRate, maxAddresses);
   readonly #held: HeldBytes = { bytes: 0 };
   readonly #relays = new Map<string, RelayStream>();
   readonly #listeners = new Set<() => void>();
@@ -232,6 +236,7 @@ class Discovery implements DiscoveryServer {
     return {
       deps: this.#deps,
       view: () => this.#deps.translations.view,
+      namesOf: this.#namesOf,
       onReady: (stream) => this.#onReady(stream),
       onInterests: (stream) => this.#onInterests(stream),
       onChanged: (stream, what) => this.#onChanged(stream, what),

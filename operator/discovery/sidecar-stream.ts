@@ -30,13 +30,18 @@ const replacedTimeoutMs = 5000;
 const messageRate = { perSecond: 100, burst: 2000 };
 /** Reading JSON is the operator's work: a full Hello (3 MiB) and some, then what statistics need and far more. */
 const byteRate = { perSecond: 256 << 10, burst: 16 << 20 };
-/** Each name asked for is translated: all that a sidecar may hold, twice, then what a crawler finds. */
-const nameRate = { perSecond: 500, burst: 2 * maxSubscriptions };
+/**
+ * Each name asked for or held is translated, 20 µs of the operator: all that a sidecar may say in two Hellos, then
+ * what a crawler finds. It is counted by address: beginning anew does not help.
+ */
+export const nameRate = { perSecond: 1000, burst: 10 * maxSubscriptions };
 
 /** What the streams of a server share. */
 export interface StreamHost {
   deps: DiscoveryDeps;
   view(): View;
+  /** How many names the pod at this address may still ask for. */
+  namesOf(address: string, nowMs: number): RateLimit;
   /** A pod has proved itself: names that its workload's other pods use. Ends an older stream of the pod. */
   onReady(stream: SidecarStream): string[];
   /** What the stream depends on may have changed. */
@@ -72,7 +77,7 @@ export class SidecarStream implements CallHandlers {
     const nowMs = this.#clock.nowMs();
     this.#messages = createRateLimit(messageRate, nowMs);
     this.#bytes = createRateLimit(byteRate, nowMs);
-    this.#names = createRateLimit(nameRate, nowMs);
+    this.#names = host.namesOf(call.peer.address, nowMs);
     this.#connectedAtMs = this.#clock.wallTimeMs();
     const noHello = refusal('no-hello', 'the first message did not come in time');
     this.#arm(helloTimeoutMs, noHello);
@@ -141,8 +146,7 @@ export class SidecarStream implements CallHandlers {
     if (!this.#bytes.take(nowMs, text.length)) return this.end(tooOften(byteRate, 'bytes'));
     try {
       const message = parseUpMessage(text);
-      const names = message.hello?.subscribe ?? message.subscribe ?? [];
-      if (!this.#names.take(nowMs, names.length)) return this.end(tooOften(nameRate, 'names'));
+      if (!this.#names.take(nowMs, namesIn(message))) return this.end(tooOften(nameRate, 'names'));
       this.#take(message);
     } catch (error) {
       if (!(error instanceof MessageError)) throw error;
@@ -263,6 +267,11 @@ export class SidecarStream implements CallHandlers {
   #arm(delayMs: number, reason: Refusal): void {
     this.#timer ??= this.#clock.after(delayMs, () => this.end(reason));
   }
+}
+
+function namesIn({ hello, subscribe = [] }: UpMessage): number {
+  if (hello === undefined) return subscribe.length;
+  return hello.subscribe.length + Object.keys(hello.held).length;
 }
 
 function tooOften(rate: { perSecond: number }, what: string): Refusal {
