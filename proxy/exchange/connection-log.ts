@@ -16,6 +16,11 @@ export function logRefusedConnection(
   logRefusal(context, { code, detail });
 }
 
+/** An endpoint that proved another identity than its own, where the caller does not hear of it. */
+export function logMismatch(context: ExchangeContext, detail: string): void {
+  logRefusal(context, { code: 'identity-mismatch', detail });
+}
+
 /** The same, with the policy that refused it. */
 export function logRefusal(context: ExchangeContext, reply: LocalReply): void {
   const { series, deps, peerFacts } = context;

@@ -22,7 +22,7 @@ import type { Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
-import { countError } from './connection-log.ts';
+import { countError, logMismatch } from './connection-log.ts';
 import type { ExchangeContext, Ongoing } from './context.ts';
 import { denialOf } from './denial.ts';
 import { grpcStatusOf, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
@@ -213,6 +213,8 @@ export class Exchange
       this.blame(attempt, io.clock.nowMs());
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
+      // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
+      if (failure.code === 'identity-mismatch') logMismatch(this.context, failure.detail);
       this.repeat(kind, attempt, failure.outcome);
       return;
     }

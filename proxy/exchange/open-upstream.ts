@@ -18,6 +18,8 @@ export interface OpenDeps {
   io: Io;
   identity: IdentityStore;
   random: () => number;
+  /** An endpoint proved another identity, and another endpoint is tried. */
+  onMismatch?: (detail: string) => void;
 }
 
 const maxAttempts = 3;
@@ -73,7 +75,11 @@ export class OpenUpstream {
   private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
     this.dial = null;
     observe(endpoint.load, failurePenaltyMs, this.deps.io.clock.nowMs());
-    if (this.tried.length < maxAttempts && this.endpoints.length > 1) this.tryNext();
-    else this.listener.onFailed(code, detail);
+    if (this.tried.length >= maxAttempts || this.endpoints.length < 2) {
+      this.listener.onFailed(code, detail);
+      return;
+    }
+    if (code === 'identity-mismatch') this.deps.onMismatch?.(detail);
+    this.tryNext();
   }
 }

@@ -3,6 +3,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { call, listenOn, startPair, until, type MeshPair } from '../../test/support/mesh-pair.ts';
+import type { EndpointsResource } from '../api/resources.ts';
 import { endpoints, route, service, workload } from '../../test/support/sidecar.ts';
 
 const closers: (() => void)[] = [];
@@ -419,6 +420,28 @@ describe('failures', () => {
     expect([answer.status, answer.headers['tsmesh-error']]).toEqual([503, 'identity-mismatch']);
     expect(answer.body.toString()).toContain('sa/callee');
   });
+
+  it.each(['http1', 'tcp'] as const)(
+    'counts and logs a peer that is not who it should be although another endpoint answers (%s)',
+    async (protocol) => {
+      const pair = await pairFor(ok);
+      const at = pair.callee.inbound.address;
+      const known = pair.callee.identity.current()!.spiffeId;
+      const wrong = 'spiffe://cluster.local/ns/shop/sa/other';
+      const both = endpoints([at, at], known) as EndpointsResource;
+      both.endpoints[0]!.identity = wrong;
+      pair.route({ protocol }, both);
+      pair.callee.apply(workload({ mtls: 'STRICT', protocol }));
+      // Of two, either is the first as often: that none of these begins with the wrong one is one chance in 2^20.
+      const calls = Array.from({ length: 20 }, () => call({ port: port(pair), agent: false }));
+      const statuses = (await Promise.all(calls)).map(({ status }) => status);
+      expect(new Set(statuses)).toEqual(new Set([200]));
+      const told = pair.caller.log.filter(({ flag }) => flag === 'UID');
+      expect(told[0]?.detail).toContain(`is ${known}, expected was ${wrong}`);
+      const [counted] = pair.caller.counters.snapshot('outbound');
+      expect(counted!.errors.get('UID')).toBe(told.length);
+    },
+  );
 
   it('refuses a peer under a foreign root', async () => {
     const pair = await pairFor(ok);

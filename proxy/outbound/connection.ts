@@ -12,7 +12,7 @@ import type { LocalReply } from '../exchange/local-reply.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
 import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
-import { logRefusal, logRefusedConnection } from '../exchange/connection-log.ts';
+import { logMismatch, logRefusal, logRefusedConnection } from '../exchange/connection-log.ts';
 import { Tunnel } from '../exchange/tunnel.ts';
 import { resetLink, type Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -141,7 +141,12 @@ export class OutboundConnection implements Waiter {
         mode: plan.mode,
         mayTunnel: true,
         detectMs: this.deps.detectMs ?? defaultDetectMs,
-        open: { io, identity, random: this.deps.random },
+        open: {
+          io,
+          identity,
+          random: this.deps.random,
+          onMismatch: (detail) => logMismatch(context, detail),
+        },
         endpoints: plan.endpoints,
         detect,
       },
