@@ -154,6 +154,15 @@ describe('the readings of an odd path', () => {
     }
   });
 
+  it('may be long where there is only one', () => {
+    const long = `/${'a%20'.repeat(2000)}`;
+    expect(pathReadings(long)).toEqual({ texts: [long], ambiguous: false });
+    expect(pathReadings(`${long}//b`)).toEqual({ texts: [], ambiguous: true });
+    expect(pathReadings(long.repeat(3))).toEqual({ texts: [], ambiguous: true });
+    const plain = `/${'a'.repeat(50_000)}`;
+    expect(pathReadings(plain)).toEqual({ texts: [plain], ambiguous: false });
+  });
+
   it('is found without work where there is only one', () => {
     expect(plainPathEnd('/a/b.c/...?q')).toBe(10);
     expect(plainPathEnd('/')).toBe(1);

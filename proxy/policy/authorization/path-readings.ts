@@ -16,8 +16,12 @@ export interface PathReadings {
 
 /** Far above what a path met in practice has (three or four): beyond, somebody is trying. */
 const maxReadings = 64;
-/** Characters of all readings together: bounds the work to some hundred microseconds. */
-const maxChars = 16_384;
+/** Characters of all readings together: bounds the work of the worst target that was found to about a millisecond. */
+const maxChars = 4096;
+/** What longer targets cannot have without having more readings than that. */
+const manyReadings = /%2F|%5C|%25|%3B|;|%3F|%23|%00|%C[01]|%E0%8[01]|%F0%80|\/\/|\/\.{1,2}(?:\/|$)/;
+/** Of targets that are not plain; those that are may be as long as the sidecar takes them. */
+const maxTargetChars = 16_384;
 
 const PLAIN = 1;
 const SLASH = 2;
@@ -72,6 +76,7 @@ export function pathReadings(target: string): PathReadings {
   const end = plainPathEnd(target);
   if (end >= 0) return { texts: [target.slice(0, end)], ambiguous: false };
   if (target === '' || target === '*') return { texts: [target], ambiguous: false };
+  if (target.length > maxTargetChars) return { texts: [], ambiguous: true };
   const raw = rawPath(target);
   const malformed = /%(?![0-9a-fA-F]{2})/.test(raw);
   const texts = closure(normalPath(raw));
@@ -86,6 +91,7 @@ function rawPath(target: string): string {
 
 /** All that the changes make of it, in any order and number; empty where that is too much. */
 function closure(first: string): string[] {
+  if (first.length > maxChars) return manyReadings.test(first) ? [] : [first];
   const texts = [first];
   let chars = first.length;
   for (let i = 0; i < texts.length; i++) {
