@@ -177,6 +177,38 @@ describe('an AuthorizationPolicy', () => {
   });
 });
 
+describe('CONNECT', () => {
+  it('is judged by its head, and its tunnel is not opened where a rule denies it', async () => {
+    const pair = await pairFor();
+    let opened = 0;
+    pair.app.on('connect', (_, socket: net.Socket) => {
+      opened += 1;
+      socket.on('error', () => undefined);
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    });
+    const connect = () =>
+      new Promise<number>((resolve, reject) => {
+        const request = http.request({
+          host: '127.0.0.1',
+          port: direct(pair),
+          method: 'CONNECT',
+          path: 'db:1',
+        });
+        request.on('connect', (answer, socket) => {
+          socket.destroy();
+          resolve(answer.statusCode ?? 0);
+        });
+        request.on('error', reject);
+        request.end();
+      });
+    const noConnect = policy('DENY', [{ to: [{ methods: ['CONNECT'] }] }]);
+    pair.callee.apply(guarded([noConnect], { mtls: 'PERMISSIVE' }));
+    expect([await connect(), opened]).toEqual([403, 0]);
+    pair.callee.apply(guarded([noAdmin], { mtls: 'PERMISSIVE' }));
+    expect([await connect(), opened]).toEqual([200, 1]);
+  });
+});
+
 function upgrade(port: number, path: string): { ended: boolean } {
   const state = { ended: false };
   const request = http.request({

@@ -443,6 +443,18 @@ describe('failures', () => {
     },
   );
 
+  it('logs a body whose framing breaks as a bad request, not as a client that went away', async () => {
+    const pair = await pairFor((request) => void request.resume());
+    const socket = net.connect(port(pair), '127.0.0.1');
+    closers.push(() => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.write('POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n');
+    await until('the callee has it', () => pair.callee.inbound.inFlight() === 1);
+    socket.write('no chunk\r\n');
+    await until('it is logged', () => pair.caller.log.length === 1);
+    expect(pair.caller.log[0]).toMatchObject({ flag: 'BR', method: 'POST', status: 0 });
+  });
+
   it('refuses a peer under a foreign root', async () => {
     const pair = await pairFor(ok);
     const { testAuthority } = await import('../../test/support/identities.ts');
