@@ -1931,11 +1931,23 @@ export const crdSchemas: Record<string, object> = {
        },
        "baseEjectionTime": {
         "type": "string",
-        "maxLength": 32
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('24h')",
+          "message": "must be a duration from 1ms to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
        },
        "maxEjectionTime": {
         "type": "string",
-        "maxLength": 32
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('24h')",
+          "message": "must be a duration from 1ms to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
        },
        "maxEjectionPercent": {
         "type": "integer",
@@ -1943,6 +1955,12 @@ export const crdSchemas: Record<string, object> = {
         "maximum": 100
        }
       },
+      "x-kubernetes-validations": [
+       {
+        "rule": "!has(self.baseEjectionTime) || !has(self.maxEjectionTime) || !self.baseEjectionTime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.maxEjectionTime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.baseEjectionTime) <= duration(self.maxEjectionTime)",
+        "message": "baseEjectionTime must not be longer than maxEjectionTime"
+       }
+      ],
       "additionalProperties": false
      }
     },
