@@ -11,12 +11,11 @@ import type {
   ServerStream,
   StreamListener,
 } from '../codec/session.ts';
-import { errorSpec, type ProxyErrorCode } from '../errors.ts';
-import { isExpired } from '../net/link.ts';
+import { errorSpec } from '../errors.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
-import { beginProbe, endProbe, recordResult, resultOf, type Result } from '../policy/outlier.ts';
+import { beginProbe, endProbe, resultOf } from '../policy/outlier.ts';
 import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -24,8 +23,10 @@ import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import { countError, logMismatch } from './connection-log.ts';
 import type { ExchangeContext, Ongoing } from './context.ts';
+import { causeOfFailure, causeOfReset } from './causes.ts';
+import { blameEndpoint, judgeEndpoint } from './judge-endpoint.ts';
 import { denialOf } from './denial.ts';
-import { grpcStatusOf, grpcTimeoutMs, mayEndWithStatus } from './grpc-status.ts';
+import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
 import { grpcTrailers, replyOfPeer, sendLocalReply, type LocalReply } from './local-reply.ts';
 import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
@@ -35,8 +36,6 @@ import { logRequest } from './request-log.ts';
 import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 
 const noneTried: readonly EndpointHandle[] = [];
-/** Timers of servers are not exact. */
-const deadlineSlackMs = 5;
 /** Of refusals by policy (errors.ts), where gRPC says them. */
 const grpcDenials: ReadonlySet<number> = new Set([3, 7]);
 
@@ -110,15 +109,7 @@ export class Exchange
     this.body.discard();
     if (this.finished) return;
     this.status = 0;
-    this.finish(this.causeOf(reason));
-  }
-
-  private causeOf(reason: ResetReason): LocalReply {
-    const { peerFacts, deps } = this.context;
-    if (reason === 'protocol')
-      return { code: 'bad-request', detail: 'the body is not framed right' };
-    const expired = isExpired(peerFacts, deps.io.clock.wallTimeMs());
-    return { code: expired ? 'certificate-expired' : 'client-closed', detail: '' };
+    this.finish(causeOfReset(this.context, reason));
   }
 
   // From whoever judges requests under way anew.
@@ -173,7 +164,7 @@ export class Exchange
     if (attempt.slot >= 0) io.wheel.cancel(attempt);
     if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
     // Of gRPC the trailers tell.
-    if (end || !this.plan.grpc) this.judge(attempt, resultOf(head.status, this.grpcStatus));
+    if (end || !this.plan.grpc) this.judge(attempt, head.status);
     if (this.isRepeatedInstead(attempt, head, end)) return;
     const maybeDeclined = this.plan.head.upgrade !== null && this.sentOverMtls;
     this.passHead(maybeDeclined ? withoutDeclined(head) : head, end);
@@ -190,7 +181,7 @@ export class Exchange
   onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     if (this.plan.grpc) {
       this.grpcStatus = grpcStatusOf(fields);
-      if (this.attempt !== null) this.judge(this.attempt, resultOf(this.status, this.grpcStatus));
+      if (this.attempt !== null) this.judge(this.attempt, this.status);
     }
     if (!this.fromPeer) stripMeshFields(fields, false);
     else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
@@ -199,7 +190,6 @@ export class Exchange
   }
 
   onFailed(attempt: Attempt, failure: Failure): void {
-    const { io } = this.context.deps;
     this.dropAttempt('cancelled');
     if (this.finished) {
       // The answer is complete; the upstream wants no more of the request.
@@ -207,10 +197,11 @@ export class Exchange
       return;
     }
     const { type } = failure.outcome;
-    const code = this.codeOf(attempt, failure);
+    const { context, plan, startedMs } = this;
+    const code = causeOfFailure({ context, plan, startedMs }, attempt, failure);
     // What the caller's own deadline ended says nothing about the endpoint.
     if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
-      this.blame(attempt, io.clock.nowMs());
+      blameEndpoint(context, plan, attempt.endpoint);
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
       // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
@@ -221,22 +212,6 @@ export class Exchange
     const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
     // A client that has half an answer is told CANCEL only where the app said so itself.
     this.giveUp({ code, detail }, code === 'upstream-cancelled' ? 'cancelled' : 'internal');
-  }
-
-  private codeOf(attempt: Attempt, { code }: Failure): ProxyErrorCode {
-    if (code === 'upstream-reset' && attempt.isExpired(this.context.deps.io.clock.wallTimeMs()))
-      return 'certificate-expired';
-    if (code === 'upstream-cancelled' && this.deadlinePassed()) return 'deadline-passed';
-    if (this.context.direction === 'outbound') return code;
-    return code === 'connect-failed' || code === 'connect-timeout' ? 'app-unreachable' : code;
-  }
-
-  /** Servers of gRPC reset a call by CANCEL when its deadline passes, and clients read that as such. */
-  private deadlinePassed(): boolean {
-    const { plan, context, startedMs } = this;
-    const timeoutMs = plan.grpc ? grpcTimeoutMs(plan.head.fields) : null;
-    if (timeoutMs === null) return false;
-    return context.deps.io.clock.nowMs() - startedMs >= timeoutMs - deadlineSlackMs;
   }
 
   onUpstreamDrained(): void {
@@ -270,18 +245,8 @@ export class Exchange
     io.wheel.schedule(attempt, nowMs + pauseMs);
   }
 
-  /** It gave no answer, or one that is none of its app. */
-  private blame(attempt: Attempt, nowMs: number): void {
-    observe(attempt.endpoint.load, failurePenaltyMs, nowMs);
-    this.judge(attempt, 'gateway-error');
-  }
-
-  private judge(attempt: Attempt, result: Result): void {
-    const { plan, context } = this;
-    if (plan.outlier === null) return;
-    const from = { policy: plan.outlier, endpoints: plan.endpoints };
-    const nowMs = context.deps.io.clock.nowMs();
-    if (recordResult(attempt.endpoint, result, from, nowMs)) context.series.ejection();
+  private judge({ endpoint }: Attempt, status: number): void {
+    judgeEndpoint(this.context, this.plan, endpoint, resultOf(status, this.grpcStatus));
   }
 
   private endpointsNow(): readonly EndpointHandle[] {
@@ -324,7 +289,7 @@ export class Exchange
   private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
     const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
     // It answered fast, but not because it is quick.
-    if (unreached) this.blame(attempt, attempt.startedMs);
+    if (unreached) observe(attempt.endpoint.load, failurePenaltyMs, attempt.startedMs);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached
