@@ -8,7 +8,7 @@ import { ensureCertManager, type CertManager } from '../../hack/tools/cert-manag
 import { createRoot } from '../../operator/ca/authority.ts';
 import { echo } from '../support/calls.ts';
 import { keepLoading } from '../support/keep-loading.ts';
-import { apply, cluster, getJson, kubectl } from '../support/kubectl.ts';
+import { apply, cluster, getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
 import { systemNamespace } from '../support/operator.ts';
 import { kubeletDelayMs } from '../support/workload-certificate.ts';
@@ -91,8 +91,11 @@ describe('an issuer of cert-manager', () => {
   }, 900_000);
   afterAll(async () => {
     await nameIssuer(null);
-    for (const one of running) one.kill();
-    await kubectl('delete', 'clusterissuer', 'corporate', '--ignore-not-found');
+    for (const one of running) one.kill('SIGKILL');
+    // With everything of these kinds: the next run begins without cert-manager again.
+    for (const crd of certManager.crds) {
+      await tryKubectl(['delete', '--ignore-not-found', '-f', '-'], crd);
+    }
     await kubectl('delete', 'namespace', 'cert-manager', '--wait=false');
     await deleteNamespace(namespace);
   }, 240_000);

@@ -391,6 +391,7 @@ describe('a peer that proves to be another one of the mesh', () => {
       `is ${idOf('impostor')}, expected was ${idOf('callee')}`,
     );
     expect(caller.log.at(-1)?.flag).toBe('UID');
-    expect(errorsOf(caller, 'outbound', 'UID')).toBe(errors + 1);
+    // Each attempt counts.
+    expect(errorsOf(caller, 'outbound', 'UID')).toBeGreaterThan(errors);
   });
 });

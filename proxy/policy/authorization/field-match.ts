@@ -33,6 +33,9 @@ export function fieldMatcher(
   };
   return {
     test(fields) {
+      const value = onlyLine(fields, name);
+      if (value === null) return question.ofAbsent;
+      if (value !== undefined) return holdsForLine(question, value);
       const exact = linesOf(fields, name, false);
       const answer = holdsFor(question, exact);
       const alike = linesOf(fields, name, true);
@@ -49,6 +52,7 @@ export function isAlike(field: string, name: string): boolean {
   return (
     field.length === name.length &&
     field !== name &&
+    (field.includes('_') || name.includes('_')) &&
     field.replaceAll('_', '-') === name.replaceAll('_', '-')
   );
 }
@@ -60,13 +64,29 @@ interface Question {
   readonly holds: (value: string) => boolean;
 }
 
-function holdsFor({ all, ofAbsent, holds }: Question, lines: readonly string[]): boolean {
-  if (lines.length === 0) return ofAbsent;
+function holdsFor(question: Question, lines: readonly string[]): boolean {
+  if (lines.length === 0) return question.ofAbsent;
   const joined = lines.join(', ');
-  if (all) return lines.every(holds) && (lines.length === 1 || holds(joined));
-  if (lines.some(holds)) return true;
-  if (!joined.includes(',')) return false;
-  return holds(joined) || joined.split(',').some((item) => holds(item.trim()));
+  if (question.all) return lines.every(question.holds) && question.holds(joined);
+  return lines.some(question.holds) || holdsForLine(question, joined);
+}
+
+function holdsForLine({ all, holds }: Question, line: string): boolean {
+  if (holds(line)) return true;
+  return !all && line.includes(',') && line.split(',').some((item) => holds(item.trim()));
+}
+
+/** The usual case, without lists: null if the field is absent, undefined if it is not as simple as one line. */
+function onlyLine(fields: Fields, name: string): string | null | undefined {
+  let value: string | null = null;
+  for (let i = 0; i < fields.length; i += 2) {
+    const field = fields[i]!;
+    if (field === name) {
+      if (value !== null) return undefined;
+      value = fields[i + 1]!;
+    } else if (isAlike(field, name)) return undefined;
+  }
+  return value;
 }
 
 /** `alike`: those under names that some apps take for the same, too. */
