@@ -2,10 +2,11 @@
 // on two threads, so that what each of them decides and counts is shown as one.
 
 import { createPrivateKey } from 'node:crypto';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { createServer as createHttpServer, request, type Server } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
 import { guarded, policy } from '../support/authorization.ts';
 import {
@@ -38,13 +39,6 @@ let callerPort: number;
 const identities: IdentityDirectory[] = [];
 const ends: (() => Promise<unknown>)[] = [];
 const reached: string[] = [];
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  const { port } = await listenOn(probe);
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 async function startAs(name: string, content: LocalFile): Promise<SidecarProcess> {
   const identity = newIdentityDirectory();

@@ -2,11 +2,10 @@
 // recorder each, and our sidecars, one in plaintext and two with mutual TLS between them.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { launch } from '../../hack/bench/peers/launch.ts';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import { ensureDebianPrograms, ensureEnvoy } from '../../hack/tools/peers.ts';
 import { startPair } from '../support/mesh-pair.ts';
 import {
@@ -85,14 +84,6 @@ function start(
     case 'two sidecars':
       return startTwo(upstream);
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, loopback);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  return port;
 }
 
 async function startHaproxy(upstream: number, folder: string): Promise<Started> {

@@ -2,9 +2,10 @@
 // mutual TLS and through each alone in plaintext. Every case that needs no cloud's credentials.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { run } from '../../hack/lib/command.ts';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import { ensureGoProgram } from '../../hack/tools/peers.ts';
 import { loopback } from '../support/sidecar.ts';
 import { openWay, waysToApp, type Entry } from '../support/paths-to-app.ts';
@@ -55,16 +56,6 @@ afterAll(async () => {
   server.kill();
   await ended;
 });
-
-/** Free now: the server takes no port of the kernel's choice that it would tell. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, loopback);
-  await once(probe, 'listening');
-  const { port: free } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return free;
-}
 
 async function answers(at: number): Promise<void> {
   for (let tries = 0; tries < 500; tries += 1) {

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { connect } from 'node:tls';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import type { TlsMaterial } from '../../operator/ca/types.ts';
 import { alpn } from '../../proxy/api/constants.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
@@ -36,15 +37,6 @@ export interface ProcessMesh {
   caller: ChildProcess;
   callee: ChildProcess;
   close(): Promise<void>;
-}
-
-/** Asks the kernel; what is on it must be known before both sidecars are there. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, loopback);
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  return port;
 }
 
 async function started(child: ChildProcess, name: string): Promise<void> {

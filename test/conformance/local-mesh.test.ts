@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
 import {
   issue,
@@ -40,15 +41,6 @@ async function listenOn(server: Server): Promise<AddressInfo> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return server.address() as AddressInfo;
-}
-
-/** A port that is free now: a sidecar's own file must say where the other one listens. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  return port;
 }
 
 /** Started, and its health port as its log says it. */

@@ -3,9 +3,10 @@
 
 import { once } from 'node:events';
 import { createServer as createHttpServer, type Server, type ServerResponse } from 'node:http';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { freePort } from '../../hack/lib/free-ports.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
 import { alpn } from '../../proxy/api/constants.ts';
 import { evaluateInWorker } from '../support/inspector.ts';
@@ -75,15 +76,6 @@ async function start(content: Partial<LocalFile>, flags: string[] = []): Promise
   );
   sidecars.push(started);
   return started;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 async function inboundTo(content: Partial<LocalFile> = {}, flags: string[] = []) {

@@ -4,10 +4,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePorts } from '../../hack/lib/free-ports.ts';
 import { environments, nodeFlags } from '../../hack/images/runtime.ts';
 import type { Protocol, Resource, WorkloadResource } from '../../proxy/api/resources.ts';
 import type { LocalFile } from '../../proxy/api/validate.ts';
@@ -57,18 +58,6 @@ export interface ProcessPair {
   readonly entry: Record<string, number>;
   readonly inbound: Record<string, number>;
   close(): Promise<void>;
-}
-
-/** Ports that are free now: a sidecar's own file must say where the other one listens. */
-async function freePorts(count: number): Promise<number[]> {
-  const probes = Array.from({ length: count }, () => createServer().listen(0, loopback));
-  const ports: number[] = [];
-  for (const probe of probes) {
-    if (!probe.listening) await once(probe, 'listening');
-    ports.push((probe.address() as AddressInfo).port);
-  }
-  for (const probe of probes) probe.close();
-  return ports;
 }
 
 export async function startProcessPair(settings: PairSettings): Promise<ProcessPair> {

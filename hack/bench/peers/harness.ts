@@ -2,13 +2,14 @@
 // takes everything down again.
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePorts } from '../../lib/free-ports.ts';
 import { repository } from '../../lib/paths.ts';
 import { isRunning, processName } from '../../lib/processes.ts';
 import { say } from '../../lib/steps.ts';
 import { startApp } from './apps.ts';
 import { launch, type Running } from './launch.ts';
 import type { Peer } from './peer.ts';
-import { freePorts, writeIdentities, type Identities, type Lane, type PairPlan } from './plan.ts';
+import { writeIdentities, type Identities, type Lane, type PairPlan } from './plan.ts';
 import type { Tools } from './tools.ts';
 
 /** Figures of one round by name. */

@@ -1,6 +1,5 @@
 // What every pair of proxies gets to do: lanes (one kind of traffic each) with their ports, and the
 // identities of both sides. Types and allocation only; each peer turns this into its own configuration.
-import { createServer } from 'node:net';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createRoot, loadAuthority } from '../../../operator/ca/authority.ts';
@@ -73,27 +72,4 @@ export function writeIdentities(folder: string): Identities {
     };
   };
   return { client: write('client'), server: write('server') };
-}
-
-/**
- * Ports that nobody listens on now, below the range that the kernel gives to outgoing connections
- * (32768 and up): there a connection of the load itself could take one before its proxy does.
- */
-export async function freePorts(count: number): Promise<number[]> {
-  const found: number[] = [];
-  let port = 12_000 + Math.floor(Math.random() * 15_000);
-  while (found.length < count) {
-    port += 1;
-    if (port > 32_000) throw new Error(`no ${count} free ports below 32000`);
-    if (await isFree(port)) found.push(port);
-  }
-  return found;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }
