@@ -1,9 +1,17 @@
 // Cuts the bytes of one HTTP/1.1 connection into heads, body pieces and trailers (RFC 9112 §2, §6, §7), wherever
 // the reads split them. Does not interpret heads: its sink does and says how the body is framed.
-import { CR, HTAB, LF, SP, TOKEN_CHAR } from './chars.ts';
+import { CR, LF } from './chars.ts';
 import { H1_FAULTS } from './h1-faults.ts';
 import type { H1Fault } from './h1-faults.ts';
 import type { BodyFraming } from './h1-head.ts';
+import {
+  BAD_EXTENSION,
+  SEMICOLON,
+  bareLineFeed,
+  hexDigit,
+  isBlank,
+  skipExtension,
+} from './h1-lines.ts';
 
 export interface H1ReaderSink {
   /**
@@ -30,7 +38,6 @@ type State =
   | 'until-close'
   | 'dead';
 
-const SEMICOLON = 0x3b;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const MOST_EMPTY_LINES = 4;
 /** A chunk of 2^52 bytes is more than any message has; before its last digit the size is below this. */
@@ -292,77 +299,4 @@ export class H1Reader {
 
 function view(input: Buffer, from: number, to: number): Buffer {
   return from === 0 && to === input.length ? input : input.subarray(from, to);
-}
-
-/** The first LF in [from, to) that no CR precedes, else -1; `start` is where the section begins. */
-function bareLineFeed(input: Buffer, start: number, from: number, to: number): number {
-  for (let i = input.indexOf(LF, from); i >= 0 && i < to; i = input.indexOf(LF, i + 1)) {
-    if (i === start || input[i - 1] !== CR) return i;
-  }
-  return -1;
-}
-
-function hexDigit(c: number): number {
-  if (c >= 0x30 && c <= 0x39) return c - 0x30;
-  const lower = c | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1;
-}
-
-const BAD_EXTENSION = -2;
-
-/**
- * From the end of the size at `at` to the CR that ends the line; -1 where the line is not complete. White space around
- * `;` and `=` is bad, but recipients must parse it (BWS, RFC 9110 §5.6.3); without a `;` it has no place.
- */
-function skipExtension(input: Buffer, at: number): number {
-  let i = skipBlank(input, at);
-  if (i < input.length && input[i] !== SEMICOLON) return BAD_EXTENSION;
-  while (i < input.length && input[i] === SEMICOLON) {
-    i = skipToken(input, skipBlank(input, i + 1));
-    if (i === BAD_EXTENSION) return i;
-    i = skipBlank(input, i);
-    if (i < input.length && input[i] === 0x3d) {
-      i = skipBlank(input, i + 1);
-      i = input[i] === 0x22 ? skipQuoted(input, i + 1) : skipToken(input, i);
-      if (i < 0) return i;
-      i = skipBlank(input, i);
-    }
-  }
-  if (i >= input.length) return -1;
-  return input[i] === CR && !isBlank(input[i - 1]!) ? i : BAD_EXTENSION;
-}
-
-function isBlank(c: number): boolean {
-  return c === SP || c === HTAB;
-}
-
-function skipBlank(input: Buffer, from: number): number {
-  let i = from;
-  while (i < input.length && isBlank(input[i]!)) i++;
-  return i;
-}
-
-/** Past 1*tchar. A token that the input cuts off is fine so far. */
-function skipToken(input: Buffer, from: number): number {
-  let i = from;
-  while (i < input.length && TOKEN_CHAR[input[i]!] === 1) i++;
-  return i === from && i < input.length ? BAD_EXTENSION : i;
-}
-
-/** Past a quoted-string whose opening quote is before `from`. */
-function skipQuoted(input: Buffer, from: number): number {
-  let i = from;
-  for (; i < input.length; i++) {
-    const c = input[i]!;
-    if (c === 0x22) return i + 1;
-    if ((c < 0x20 && c !== 0x09) || c === 0x7f) return BAD_EXTENSION;
-    if (c === 0x5c) {
-      i++;
-      const quoted = input[i];
-      if (quoted !== undefined && ((quoted < 0x20 && quoted !== 0x09) || quoted === 0x7f)) {
-        return BAD_EXTENSION;
-      }
-    }
-  }
-  return -1;
 }
