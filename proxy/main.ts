@@ -6,7 +6,8 @@
 import { readFileSync } from 'node:fs';
 import { environment } from './api/bootstrap.ts';
 import { paths, ports } from './api/constants.ts';
-import { startSidecar, type AppDeps } from './app.ts';
+import type { AppDeps } from './app-core.ts';
+import { startSidecar } from './app.ts';
 import { configFromEnvironment, configFromFile, type Config } from './config.ts';
 import { systemClock } from './net/clock.ts';
 import { createOriginalDestinationReader } from './net/original-destination.ts';
