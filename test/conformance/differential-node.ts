@@ -2,13 +2,10 @@
 // that others refuse, as careless apps do. It records what it read.
 
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
-import type { Recorded, Recorder } from './differential-recorder.ts';
+import { newRecords, recorderOn, type Recorded, type Recorder } from './differential-recorder.ts';
 
 export async function startLenientNode(): Promise<Recorder> {
-  const byCase = new Map<string, Recorded[]>();
-  const strays: Recorded[] = [];
+  const records = newRecords();
   const server = createServer(
     { insecureHTTPParser: true, keepAliveTimeout: 0 },
     (request, response) => {
@@ -16,8 +13,7 @@ export async function startLenientNode(): Promise<Recorder> {
       const host = request.headers.host ?? '';
       const recorded: Recorded = { method, target: url, host, body: '', complete: false };
       const id = /case-\d{4}/.exec(`${url} ${request.rawHeaders.join(' ')}`)?.[0];
-      if (id === undefined) strays.push(recorded);
-      else byCase.set(id, [...(byCase.get(id) ?? []), recorded]);
+      records.add(recorded, id ?? null);
       request.setEncoding('latin1');
       request.on('error', () => undefined);
       request.on('data', (chunk: string) => (recorded.body += chunk));
@@ -27,15 +23,5 @@ export async function startLenientNode(): Promise<Recorder> {
       });
     },
   );
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    of: (id) => byCase.get(id) ?? [],
-    strays,
-    close() {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
+  return recorderOn(server, records, () => server.closeAllConnections());
 }

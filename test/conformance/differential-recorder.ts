@@ -27,19 +27,42 @@ export type Answers = (target: string) => { bytes: Buffer; close: boolean } | nu
 type Framing = { kind: 'length'; left: number } | { kind: 'chunked' } | { kind: 'ambiguous' };
 
 export async function startRecorder(answers: Answers = () => null): Promise<Recorder> {
-  const byCase = new Map<string, Recorded[]>();
-  const strays: Recorded[] = [];
+  const records = newRecords();
   const sockets = new Set<Socket>();
   const server: Server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => socket.destroy());
-    const connection = new Connection(socket, answers, (request, id) => {
-      if (id === null) strays.push(request);
-      else byCase.set(id, [...(byCase.get(id) ?? []), request]);
-    });
+    const connection = new Connection(socket, answers, records.add);
     socket.on('data', (chunk: Buffer) => connection.receive(chunk));
   });
+  return recorderOn(server, records, () => {
+    for (const socket of sockets) socket.destroy();
+  });
+}
+
+interface Records {
+  byCase: Map<string, Recorded[]>;
+  strays: Recorded[];
+  add(this: void, request: Recorded, id: string | null): void;
+}
+
+export function newRecords(): Records {
+  const byCase = new Map<string, Recorded[]>();
+  const strays: Recorded[] = [];
+  const add = (request: Recorded, id: string | null): void => {
+    if (id === null) strays.push(request);
+    else byCase.set(id, [...(byCase.get(id) ?? []), request]);
+  };
+  return { byCase, strays, add };
+}
+
+/** Makes the server listen. */
+export async function recorderOn(
+  server: Server,
+  { byCase, strays }: Records,
+  closeConnections: () => void,
+): Promise<Recorder> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
@@ -48,7 +71,7 @@ export async function startRecorder(answers: Answers = () => null): Promise<Reco
     strays,
     close() {
       server.close();
-      for (const socket of sockets) socket.destroy();
+      closeConnections();
     },
   };
 }

@@ -4,18 +4,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../support/mesh-pair.ts';
 import { openPath, paths, type OpenPath } from './semantics-paths.ts';
-import { connectTo, startRawApp, value } from './semantics-peers.ts';
-import type { RawApp, Wire } from './semantics-peers.ts';
+import { startRawApp, value, type RawApp } from './semantics-peers.ts';
 
 let app: RawApp;
 let path: OpenPath;
-const wires: Wire[] = [];
 
-function open(): Wire {
-  const wire = connectTo(path.port);
-  wires.push(wire);
-  return wire;
-}
+const open = () => path.open();
 
 const get = (target = '/', fields = '') => `GET ${target} HTTP/1.1\r\nhost: a\r\n${fields}\r\n`;
 const ok = (body = 'ok', fields = '') =>
@@ -34,7 +28,6 @@ describe.each(paths)('HTTP/1 connections, %s', (way) => {
   });
 
   afterEach(() => {
-    for (const wire of wires.splice(0)) wire.socket.destroy();
     path.close();
     app.close();
   });

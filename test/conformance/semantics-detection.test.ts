@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { testAuthority } from '../support/identities.ts';
 import { listenOn, until } from '../support/mesh-pair.ts';
 import { openPath, paths, type OpenPath } from './semantics-paths.ts';
-import { connectTo, Wire } from './semantics-peers.ts';
+import { Wire } from './semantics-peers.ts';
 
 let path: OpenPath;
 let accepted: Wire[];
@@ -15,11 +15,7 @@ let accepted: Wire[];
 let serve: (wire: Wire) => void;
 const closers: (() => void)[] = [];
 
-function open(): Wire {
-  const wire = connectTo(path.port);
-  closers.push(() => wire.socket.destroy());
-  return wire;
-}
+const open = () => path.open();
 
 const get = 'GET / HTTP/1.1\r\nhost: a\r\n\r\n';
 const answerHttp = (wire: Wire): void => {

@@ -4,18 +4,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../support/mesh-pair.ts';
 import { openPath, paths, type OpenPath } from './semantics-paths.ts';
-import { connectTo, names, startRawApp, value, values } from './semantics-peers.ts';
-import type { RawApp, Wire } from './semantics-peers.ts';
+import { names, startRawApp, value, values, type RawApp } from './semantics-peers.ts';
 
 let app: RawApp;
 let path: OpenPath;
-const wires: Wire[] = [];
 
-function open(): Wire {
-  const wire = connectTo(path.port);
-  wires.push(wire);
-  return wire;
-}
+const open = () => path.open();
 
 async function ask(text: string, bodiless = false) {
   const client = open();
@@ -31,7 +25,6 @@ describe.each(paths)('HTTP/1 → HTTP/1, %s', (way) => {
   });
 
   afterEach(() => {
-    for (const wire of wires.splice(0)) wire.socket.destroy();
     path.close();
     app.close();
   });
@@ -369,9 +362,7 @@ describe.each(paths)('HTTP/1 → HTTP/1, %s', (way) => {
         await client.end();
         client.socket.end();
         await until('the app is free again', () => app.wires[0]!.ended || app.wires[0]!.closed);
-        await until('nothing is left', () =>
-          path.sidecars.every((one) => one.pool.size === 0 || true),
-        );
+        await until('nothing is left', () => path.sidecars.at(-1)!.pool.size === 0);
       },
     );
 

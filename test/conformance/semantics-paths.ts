@@ -13,6 +13,7 @@ import {
   workload,
   type TestSidecar,
 } from '../support/sidecar.ts';
+import { connectTo, type Wire } from './semantics-peers.ts';
 
 export const paths = [
   'two sidecars, mutual TLS',
@@ -28,8 +29,12 @@ export interface OpenPath {
   entry: Side;
   /** In the order that a request passes them. */
   sidecars: TestSidecar[];
+  /** A new client; it is gone once the path is closed. */
+  open(): Wire;
   close(): void;
 }
+
+type Opened = Pick<OpenPath, 'entry' | 'sidecars' | 'close'>;
 
 /** `protocol`: what the app's port is declared as. */
 export async function openPath(
@@ -37,25 +42,42 @@ export async function openPath(
   app: AddressInfo,
   protocol: Protocol = 'auto',
 ): Promise<OpenPath> {
+  const { entry, sidecars, close } = await openSidecars(path, app, protocol);
+  const { port } = entry.address;
+  const wires: Wire[] = [];
+  const open = (): Wire => {
+    const wire = connectTo(port);
+    wires.push(wire);
+    return wire;
+  };
+  return {
+    port,
+    entry,
+    sidecars,
+    open,
+    close() {
+      for (const wire of wires) wire.socket.destroy();
+      close();
+    },
+  };
+}
+
+async function openSidecars(path: Path, app: AddressInfo, protocol: Protocol): Promise<Opened> {
   if (path === paths[0]) {
     const pair = await startPair(app);
     pair.route({ protocol });
     pair.callee.apply(workload({ mtls: 'STRICT', protocol }));
     const { caller, callee } = pair;
-    const { port } = caller.outbound.address;
-    const entry = caller.outbound;
-    return { port, entry, sidecars: [caller, callee], close: () => pair.close() };
+    return { entry: caller.outbound, sidecars: [caller, callee], close: () => pair.close() };
   }
   const sidecar = await startSidecar('only');
   const close = () => sidecar.close();
   if (path === paths[1]) {
     sidecar.target.outbound = service;
     sidecar.apply(workload(), destination({ protocol }), endpoints(app, null));
-    const entry = sidecar.outbound;
-    return { port: entry.address.port, entry, sidecars: [sidecar], close };
+    return { entry: sidecar.outbound, sidecars: [sidecar], close };
   }
   sidecar.target.inbound = { address: app.address, port: app.port };
   sidecar.apply(workload({ mtls: 'PERMISSIVE', protocol }));
-  const entry = sidecar.inbound;
-  return { port: entry.address.port, entry, sidecars: [sidecar], close };
+  return { entry: sidecar.inbound, sidecars: [sidecar], close };
 }
