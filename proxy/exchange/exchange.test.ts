@@ -9,10 +9,10 @@ import type {
   ServerStream,
   StreamListener,
 } from '../codec/session.ts';
-import type { Clock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
+import { createTestClock } from '../net/test-clock.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
@@ -22,33 +22,6 @@ import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import type { ForwardPlan } from './plan.ts';
 import { newLoad } from '../policy/load.ts';
-
-class ManualClock implements Clock {
-  private now = 0;
-  private timers: { dueMs: number; run: () => void }[] = [];
-  nowMs = () => this.now;
-  wallTimeMs = () => this.now;
-
-  after(delayMs: number, run: () => void) {
-    const timer = { dueMs: this.now + delayMs, run };
-    this.timers.push(timer);
-    return { cancel: () => void (this.timers = this.timers.filter((one) => one !== timer)) };
-  }
-
-  advance(ms: number): void {
-    const until = this.now + ms;
-    for (;;) {
-      const next = this.timers
-        .filter((timer) => timer.dueMs <= until)
-        .toSorted((a, b) => a.dueMs - b.dueMs)[0];
-      if (next === undefined) break;
-      this.timers = this.timers.filter((timer) => timer !== next);
-      this.now = Math.max(this.now, next.dueMs);
-      next.run();
-    }
-    this.now = until;
-  }
-}
 
 /** Either half of an exchange as a codec would give it; remembers what was said. */
 class FakeStream<Out, In> {
@@ -130,7 +103,7 @@ function endpoint(name: string): EndpointHandle {
 
 /** An exchange between a client and a pool that the test plays. */
 class Stage {
-  readonly clock = new ManualClock();
+  readonly clock = createTestClock(0);
   readonly counters = createCounters();
   readonly client = new FakeStream<ResponseHead, RequestHead>() as Client;
   readonly tries: Try[] = [];
@@ -333,7 +306,7 @@ describe('an exchange', () => {
       stage.connect();
       stage.send('x'.repeat(size), true);
       stage.answer(503, true);
-      stage.clock.advance(50);
+      stage.clock.pass(50);
       expect(stage.tries).toHaveLength(attempts);
       if (attempts === 2) {
         stage.connect();
@@ -348,7 +321,7 @@ describe('an exchange', () => {
     stage.send('x');
     stage.exchange.onTrailers(['sum', '1']);
     stage.answer(500, true);
-    stage.clock.advance(50);
+    stage.clock.pass(50);
     stage.connect();
     expect(stage.last.stream).toMatchObject({ text: 'x', trailers: ['sum', '1'], ended: true });
   });
@@ -388,7 +361,7 @@ describe('an exchange', () => {
       stage.connect();
       stage.last.stream!.listener.onReset('refused');
       expect(stage.tries).toHaveLength(Math.min(i === 0 ? 2 : i + 1, 7));
-      stage.clock.advance(450);
+      stage.clock.pass(450);
       if (stage.active.requests === 0) break;
     }
     expect(stage.client.heads[0]).toMatchObject({ status: 504 });
@@ -397,7 +370,7 @@ describe('an exchange', () => {
     while (patient.active.requests > 0) {
       patient.connect();
       patient.last.stream!.listener.onReset('refused');
-      patient.clock.advance(450);
+      patient.clock.pass(450);
     }
     expect(patient.tries).toHaveLength(7);
     expect(patient.client.heads[0]).toMatchObject({ status: 503 });
@@ -419,7 +392,7 @@ describe('an exchange', () => {
     const stage = new Stage({ endpoints: [endpoint('only')] }, true);
     for (let i = 0; i < 3; i += 1) {
       stage.last.taker.onUnavailable('connect-failed', 'refused');
-      stage.clock.advance(60);
+      stage.clock.pass(60);
     }
     expect(stage.tries).toHaveLength(3);
     expect(stage.client.heads[0]).toMatchObject({ status: 503 });
@@ -454,7 +427,7 @@ describe('an exchange', () => {
   it('answers 504 when its time is over, and resets what had begun', () => {
     const stage = new Stage({}, true);
     stage.connect();
-    stage.clock.advance(1010);
+    stage.clock.pass(1010);
     expect(stage.client.heads[0]).toMatchObject({ status: 504 });
     expect(stage.client.text).toContain('route: 1000 ms');
     expect(stage.last.stream!.resetBy).toBe('cancelled');
@@ -462,7 +435,7 @@ describe('an exchange', () => {
     const begun = new Stage({}, true);
     begun.connect();
     begun.answer(200);
-    begun.clock.advance(1010);
+    begun.clock.pass(1010);
     expect(begun.client.resetBy).toBe('timeout');
     expectSettled(begun);
   });
@@ -472,7 +445,7 @@ describe('an exchange', () => {
     stage.connect();
     stage.answer(101);
     stage.send('tunnel', true);
-    stage.clock.advance(5000);
+    stage.clock.pass(5000);
     expect(stage.client.resetBy).toBeNull();
     stage.answerData('', true);
     expectSettled(stage);
@@ -484,7 +457,7 @@ describe('an exchange', () => {
     stage.answer(503, true);
     expect([stage.tries.length, stage.budget.retries]).toEqual([1, 1]);
     stage.exchange.onReset('cancelled');
-    stage.clock.advance(1000);
+    stage.clock.pass(1000);
     expect(stage.tries).toHaveLength(1);
     expectSettled(stage);
   });
@@ -531,7 +504,7 @@ const events: ((stage: Stage) => void)[] = [
   (s) => answering(s) && s.last.sentHead && s.answerData('end', true),
   (s) => answering(s) && upstreamReset(s, 'closed'),
   (s) => answering(s) && upstreamReset(s, 'refused'),
-  (s) => s.clock.advance(60),
+  (s) => s.clock.pass(60),
   (s) => void (s.client.full = !s.client.full),
   (s) => s.last.stream !== null && (s.last.stream.full = !s.last.stream.full),
   drain,
@@ -577,7 +550,7 @@ describe('an exchange, whatever happens in whatever order', () => {
         if (clientLeaves && stage.client.resetBy === null) stage.exchange.onReset('cancelled');
         else if (!stage.requestEnded && stage.client.resetBy === null) stage.send('', true);
         drain(stage);
-        stage.clock.advance(10_000);
+        stage.clock.pass(10_000);
         drain(stage);
         expectSettled(stage);
         if (!clientLeaves) expect(stage.client.over).toBe(true);
