@@ -11,16 +11,17 @@ import { logRefusal } from '../exchange/connection-log.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { opaqueDenial } from '../exchange/denial.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
-import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
+import { Race } from '../exchange/race.ts';
 import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
-import { detectLate, detectWithin, firstSight, isHttp, isTcp } from './first-bytes.ts';
+import { detectLate, detectWithin, firstSight } from './first-bytes.ts';
 import { Handshake } from './handshake.ts';
 import { portOf, refusalOf } from './plan.ts';
+import { silentMs, wayOfPeer, wayOfPlain, type Way } from './way.ts';
 
 export interface InboundOwner extends CarriedOwner {
   onDone(connection: InboundConnection): void;
@@ -201,19 +202,11 @@ export class InboundConnection extends Deadline {
     else this.carryOpaque(carried);
   }
 
-  /**
-   * A caller's sidecar opens a tunnel too where its app is silent on an undeclared port, which may be HTTP yet: what is
-   * refused is only refused once it speaks, or after a while.
-   */
   private carryOpaque(carried: Carried): void {
     const refusal = carried.refusalOfTunnel();
     const port = this.port();
     if (port === null) this.drop('not-ready', `port ${this.target.port}`);
-    // Where only HTTP is spoken, what its rules and the app look at is not left to what the caller calls it.
-    else if (isHttp(port)) this.startRace(carried, { mode: modeOf(port.protocol), port, refusal });
-    else if (refusal === null) this.startRace(carried, { mode: 'opaque', port, refusal });
-    else if (isTcp(port)) this.refuse(refusal);
-    else this.startRace(carried, { mode: 'refuse', port, refusal });
+    else this.begin(carried, wayOfPeer(port, refusal), refusal);
   }
 
   // Everything else.
@@ -227,13 +220,13 @@ export class InboundConnection extends Deadline {
     }
     if (first.length > 0) this.raw.unshift(first);
     const carried = this.carry();
-    const strict = refusalOf(port, null);
-    const refusal = strict ?? carried.refusalOfTunnel();
-    const declared = silent && isTcp(port) ? 'detect' : modeOf(port.protocol);
-    if (refusal === null || (strict === null && isHttp(port)))
-      this.startRace(carried, { mode: declared, port, refusal });
-    else if (strict === null && declared === 'opaque') this.refuse(refusal);
-    else this.startRace(carried, { mode: 'refuse', port, refusal });
+    const refusal = carried.refusalOfTunnel();
+    this.begin(carried, wayOfPlain(port, refusal, silent), refusal);
+  }
+
+  private begin(carried: Carried, way: Way | null, refusal: LocalReply | null): void {
+    if (way !== null) this.startRace(carried, way);
+    else if (refusal !== null) this.refuse(refusal);
   }
 
   private carry(): Carried {
@@ -242,7 +235,6 @@ export class InboundConnection extends Deadline {
     return this.carried;
   }
 
-  /** `refusal`: of opaque bytes; HTTP is judged request by request. */
   private startRace(carried: Carried, way: Way): void {
     const { io, identity, random } = this.deps;
     const { mode, port, refusal } = way;
@@ -253,7 +245,7 @@ export class InboundConnection extends Deadline {
         io,
         mode,
         mayTunnel: refusal === null,
-        detectMs: mode === 'refuse' ? silentMs(refusal, port) : 1,
+        detectMs: silentMs(way),
         open: { io, identity, random },
         endpoints: [this.owner.appAt(this.target)],
         detect: (bytes) => (meshOpaque ? detectWithin(bytes, port) : detectLate(bytes, port)),
@@ -328,20 +320,6 @@ export class InboundConnection extends Deadline {
     this.deps.io.wheel.cancel(this);
     this.owner.onDone(this);
   }
-}
-
-/** How a connection is looked at, and what becomes of one that turns out to be opaque. */
-interface Way {
-  mode: RaceMode;
-  port: InboundPort;
-  refusal: LocalReply | null;
-}
-
-/** Silence where only HTTP could be let in: a client may have opened its connection in advance. */
-const silentDeniedMs = 5_000;
-
-function silentMs(refusal: LocalReply | null, port: InboundPort): number {
-  return refusal?.code === 'mtls-required' || isTcp(port) ? refusalMs : silentDeniedMs;
 }
 
 /** For the words of a refusal to arrive, before a reset that could overtake them. */
