@@ -1,39 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Resource } from '../api/resources.ts';
-import type { Clock } from '../net/clock.ts';
+import { createTestClock } from '../net/test-clock.ts';
 import { createStore } from '../state/store.ts';
 import { destination, workload } from '../../test/support/sidecar.ts';
 import { createResolver, type Registry, type Resolution } from './resolver.ts';
 
-/** A clock that stands still until the test moves it. */
-class ManualClock implements Clock {
-  private now = 0;
-  private timers: { dueMs: number; run: () => void }[] = [];
-
-  nowMs(): number {
-    return this.now;
-  }
-
-  wallTimeMs(): number {
-    return this.now;
-  }
-
-  after(delayMs: number, run: () => void) {
-    const timer = { dueMs: this.now + delayMs, run };
-    this.timers.push(timer);
-    return { cancel: () => void (this.timers = this.timers.filter((one) => one !== timer)) };
-  }
-
-  advance(ms: number): void {
-    this.now += ms;
-    const due = this.timers.filter((timer) => timer.dueMs <= this.now);
-    this.timers = this.timers.filter((timer) => timer.dueMs > this.now);
-    for (const timer of due) timer.run();
-  }
-}
-
 function setup(options: { maxWaiters?: number; maxIdle?: number } = {}) {
-  const clock = new ManualClock();
+  const clock = createTestClock(0);
   const store = createStore();
   const registry: { value: Registry } = { value: 'connected' };
   const wanted: string[] = [];
@@ -100,9 +73,9 @@ describe('the resolver', () => {
   it('waits one second, then decides as if the operator were away', () => {
     const { resolver, clock, waiter, results } = setup();
     resolver.resolve('10.96.0.7', 80, waiter);
-    clock.advance(999);
+    clock.pass(999);
     expect(results).toEqual([]);
-    clock.advance(1);
+    clock.pass(1);
     expect(results).toEqual([{ type: 'pass', name: '10.96.0.7:80', unsure: true }]);
   });
 
@@ -132,7 +105,7 @@ describe('the resolver', () => {
     const { resolver, store, clock, waiter, results } = setup();
     store.apply([], ['Workload/self']);
     expect(resolver.resolve('1.2.3.4', 5, waiter)).toBeNull();
-    clock.advance(1000);
+    clock.pass(1000);
     expect(results).toMatchObject([{ type: 'refuse', code: 'not-ready' }]);
   });
 
@@ -182,6 +155,18 @@ describe('the resolver', () => {
     expect([0, 1, 3, 99].map((i) => resolver.holds(name(i)))).toEqual([true, false, true, false]);
     resolver.trim();
     expect(unwanted).toHaveLength(2);
+  });
+
+  it('forgets nothing where there is nobody to ask for it again', () => {
+    const { resolver, registry, apply, waiter, unwanted, store } = setup({ maxIdle: 10 });
+    registry.value = 'none';
+    const name = (i: number) => `10.0.0.${i}:80`;
+    apply(...Array.from({ length: 20 }, (_, i) => destination({ name: name(i) })));
+    resolver.resolve('10.0.0.0', 80, waiter);
+    resolver.release(name(0));
+    resolver.trim();
+    expect(unwanted).toEqual([]);
+    expect(store.snapshot().destinations.size).toBe(20);
   });
 
   it('ignores a release of what is not held', () => {

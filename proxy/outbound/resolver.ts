@@ -202,6 +202,8 @@ class DestinationResolver implements Resolver {
   }
 
   private forget(): void {
+    // A local file says everything once: what it names would be carried past the mesh from then on.
+    if (this.deps.registry() === 'none') return;
     const names: string[] = [];
     for (const name of this.idle) {
       // A tenth at a time: one swap for many instead of one each.
