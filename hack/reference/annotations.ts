@@ -35,6 +35,14 @@ export function annotationsPage(): string {
     '## On a pod',
     'In a Deployment they belong to `spec.template.metadata.annotations`.',
     table(pods),
+    ...onResources(),
+    ...writtenByTheMesh(),
+    '',
+  ].join('\n\n');
+}
+
+function onResources(): string[] {
+  return [
     '## On Mesh `default`',
     table([
       [
@@ -74,6 +82,11 @@ export function annotationsPage(): string {
         'The certificate is renewed, and the annotation taken away.',
       ],
     ]),
+  ];
+}
+
+function writtenByTheMesh(): string[] {
+  return [
     '## Written by the mesh',
     table([
       [
@@ -89,8 +102,7 @@ export function annotationsPage(): string {
         'On identity Secrets: whose identity it is.',
       ],
     ]),
-    '',
-  ].join('\n\n');
+  ];
 }
 
 function table(rows: Row[]): string {
