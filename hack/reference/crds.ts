@@ -78,8 +78,16 @@ function fieldRows(path: string, field: Schema, required: boolean): string[] {
   const said = [field.description ?? '', defaultOf(field), rulesOf(field)];
   const text = said.filter((part) => part !== '').join(' ');
   const need = required ? ', required' : '';
-  const row = `| \`${path}\` | ${typeOf(field)}${need} | ${text.replaceAll('|', '\\|')} |`;
+  const row = `| \`${path}\` | ${typeOf(field)}${need} | ${literal(text)} |`;
   return [row, ...childRows(path, field)];
+}
+
+/** A `|` would end the cell, and two `*` outside of code would be emphasis, which the formatter writes as `_`. */
+function literal(text: string): string {
+  const stars = text
+    .split('`')
+    .map((part, index) => (index % 2 === 0 ? part.replaceAll('*', '\\*') : part));
+  return stars.join('`').replaceAll('|', '\\|');
 }
 
 function childRows(path: string, field: Schema): string[] {
