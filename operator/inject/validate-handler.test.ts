@@ -80,6 +80,17 @@ describe('an AuthorizationPolicy', () => {
     [{ action: 'DENY', rules: [{ name: 'all' }] }, {}, ['refuses everything']],
     [{ action: 'AUDIT', rules: [{}] }, { namespace: 'tsmesh-system' }, ['of every namespace']],
     [{ rules: [{ from: [{ ipBlocks: ['10.0.0.0/8'] }] }] }, {}, ['ipBlocks look at the peer']],
+    [
+      { rules: [{ to: [{ methods: ['GET'] }, { notPaths: [{ prefix: '/admin/*' }] }] }] },
+      {},
+      ['spec.rules[0].to[1].notPaths: * is an ordinary character; for all below /admin'],
+    ],
+    [{ rules: [{ to: [{ paths: [{ template: '/users/{*}/{**}' }] }] }] }, {}, []],
+    [
+      { rules: [{ from: [{ namespaces: ['shop'] }] }] },
+      { annotations: { 'tsmesh.dev/dryrun': 'true', 'tsmesh.dev/dry-run': 'false', team: 'a' } },
+      ['metadata.annotations[tsmesh.dev/dryrun] says nothing to the mesh; the one for a dry run'],
+    ],
   ])('is taken, with a warning of what is seldom meant: %j %j', (spec, metadata, words) => {
     const { faults, warnings } = look(spec, metadata);
     expect(faults).toEqual([]);

@@ -2,6 +2,7 @@
 // regular expressions, times that are set in different places, memory a sidecar cannot start with. Pure but for the
 // handler's form; every message begins with the field's path.
 
+import type { AuthorizationPath } from '../../proxy/api/authorization.ts';
 import { patternFault } from '../../proxy/api/pattern.ts';
 import { newRootAcceptedAt } from '../ca/acceptance.ts';
 import {
@@ -10,11 +11,13 @@ import {
   renewAnnotation,
   rotateRootAnnotation,
 } from '../ca/types.ts';
+import { dryRunAnnotation } from '../resources/dry-run.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { meshWideNamespace } from '../translate/authorization.ts';
 import { authorizationFaults } from '../translate/authorization-validity.ts';
 import type {
   AuthorizationPolicy,
+  AuthorizationRuleSpec,
   Mesh,
   RouteSpec,
   TrafficPolicy,
@@ -63,7 +66,7 @@ function validateAuthorizationPolicy(policy: AuthorizationPolicy): Findings {
 /** What is valid and seldom what is meant. */
 function authorizationWarnings({ metadata, spec }: AuthorizationPolicy): string[] {
   const { action = 'ALLOW', rules = [] } = spec;
-  const warnings: string[] = [];
+  const warnings = [...unknownAnnotations(metadata.annotations ?? {}), ...starsInPaths(rules)];
   if (metadata.namespace === meshWideNamespace) {
     warnings.push(
       `in namespace ${meshWideNamespace} it holds for selected pods of every namespace`,
@@ -83,6 +86,30 @@ function authorizationWarnings({ metadata, spec }: AuthorizationPolicy): string[
     );
   }
   return warnings;
+}
+
+/** A rehearsal whose annotation is misspelt would be enforced without a word. */
+function unknownAnnotations(annotations: Record<string, string>): string[] {
+  return Object.keys(annotations)
+    .filter((name) => name !== dryRunAnnotation && /^tsmesh\.dev\/|dry-?run$/i.test(name))
+    .map((name) => `metadata.annotations[${name.slice(0, 64)}] says nothing to the mesh`)
+    .map((words) => `${words}; the one for a dry run is ${dryRunAnnotation}: "true"`);
+}
+
+/** As others write them, `/admin/*` for all below `/admin`; here it is a path with a star in it. */
+function starsInPaths(rules: readonly AuthorizationRuleSpec[]): string[] {
+  const hint = 'for all below /admin write prefix: /admin, for one segment template: /admin/{*}';
+  return rules.flatMap((rule, r) =>
+    (rule.to ?? []).flatMap((operation, o) =>
+      (['paths', 'notPaths'] as const)
+        .filter((list) => (operation[list] ?? []).some(hasStar))
+        .map((list) => `spec.rules[${r}].to[${o}].${list}: * is an ordinary character; ${hint}`),
+    ),
+  );
+}
+
+function hasStar(path: AuthorizationPath): boolean {
+  return !('template' in path) && Object.values(path).some((text) => text.includes('*'));
 }
 
 function validateTrafficPolicy(policy: TrafficPolicy): Findings {
