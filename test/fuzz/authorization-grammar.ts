@@ -191,7 +191,7 @@ function randomRequest(random: Random): HttpRequest {
   ];
   const fields = random.list(2, field).flat();
   return {
-    method: random.pick(methods),
+    method: random.pick([...methods, 'put']),
     authority: random.pick(authorities),
     path: random.oneIn(20)
       ? random.pick(oddTargets)

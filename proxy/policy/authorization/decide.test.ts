@@ -147,6 +147,28 @@ describe('policies that decide nothing', () => {
   });
 });
 
+describe('a method that is not in capitals', () => {
+  const remove = get('/', { method: 'delete' });
+
+  it.each([{ methods: ['GET', 'DELETE'] }, { notMethods: ['GET', 'DELETE'] }])(
+    'is unknown to rules that name its capitals, which some apps take it for: %j',
+    (to) => {
+      expect(decided(operation('DENY', to), { request: remove }).allowed).toBe(false);
+      expect(decided(operation('ALLOW', to), { request: remove }).allowed).toBe(false);
+      expect(decided(operation('AUDIT', to), { request: remove }).remarks).toEqual([]);
+    },
+  );
+
+  it('is another one to rules that name others', () => {
+    expect(decided(operation('DENY', { methods: ['GET'] }), { request: remove }).allowed).toBe(
+      true,
+    );
+    expect(decided(operation('ALLOW', { notMethods: ['GET'] }), { request: remove }).allowed).toBe(
+      true,
+    );
+  });
+});
+
 describe('opaque TCP', () => {
   const http = [
     { hosts: ['cart.shop'] },

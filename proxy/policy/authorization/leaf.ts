@@ -221,9 +221,24 @@ function ports(values: readonly number[]): [Ask, Seen] {
 
 function methods(values: readonly string[]): [Ask, Seen] {
   return [
-    ({ request }) => (request === null ? null : values.includes(request.method)),
+    ({ request }) => (request === null ? null : namesMethod(values, request.method)),
     ({ request }) => (request === null ? unknownHttp : `the method is ${request.method}`),
   ];
+}
+
+/** Methods have case (RFC 9110 §9.1), but some apps take `delete` for DELETE: where only that is named, nobody knows. */
+function namesMethod(values: readonly string[], method: string): boolean | null {
+  if (values.includes(method)) return true;
+  return isInCapitals(method) || !values.includes(method.toUpperCase()) ? false : null;
+}
+
+/** Without a small letter. */
+export function isInCapitals(method: string): boolean {
+  for (let i = 0; i < method.length; i++) {
+    const c = method.charCodeAt(i);
+    if (c >= 0x61 && c <= 0x7a) return false;
+  }
+  return true;
 }
 
 function paths(values: readonly AuthorizationPath[]): [Ask, Seen] {

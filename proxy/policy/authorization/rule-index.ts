@@ -7,6 +7,7 @@ import { addTo, lookupOf, setBit, type Bits, type Lookup } from './bits.ts';
 import { CallerFacts, Facts } from './facts.ts';
 import { isAlike } from './field-match.ts';
 import { ruleSetNames, type Finder, type RuleSetName } from './finder.ts';
+import { isInCapitals } from './leaf.ts';
 import { createPathIndex, type PathIndex } from './path-index.ts';
 import {
   askedHeaders,
@@ -145,7 +146,9 @@ class Index implements Finder {
 
   #lookAtRequest(facts: Facts): void {
     const { method, fields } = facts.request!;
-    if (this.#methods !== null) this.#narrow(valueOf(this.#methods, method));
+    // Rules that name its capitals have to be asked.
+    if (this.#methods !== null && isInCapitals(method))
+      this.#narrow(valueOf(this.#methods, method));
     if (this.#paths !== null && facts.path !== null) {
       this.#paths.candidates(facts.path, this.#byPath);
       this.#narrow(this.#byPath);

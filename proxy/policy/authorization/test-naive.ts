@@ -135,15 +135,30 @@ function operationHolds(operation: AuthorizationOperation, world: World): boolea
   const host = hostOf(request);
   return (
     listsHold(world, operation.ports, operation.notPorts, (port) => port === target.port) &&
-    listsHold(world, operation.methods, operation.notMethods, (one) =>
-      method === undefined ? undefined : one === method,
-    ) &&
+    methodsHold(world, operation, method) &&
     listsHold(world, operation.paths, operation.notPaths, (one) =>
       path === null ? undefined : pathIs(one, path),
     ) &&
     listsHold(world, operation.hosts, operation.notHosts, (one) =>
       host === undefined ? undefined : hostIs(one, host),
     )
+  );
+}
+
+/** A method that is named in capitals only is unknown. */
+function methodsHold(
+  world: World,
+  { methods, notMethods }: AuthorizationOperation,
+  method: string | undefined,
+): boolean {
+  const is = (list: readonly string[] | undefined) => (one: string) => {
+    if (method === undefined) return undefined;
+    if (list?.includes(method) === true || one !== method.toUpperCase()) return one === method;
+    return undefined;
+  };
+  return (
+    listsHold(world, methods, undefined, is(methods)) &&
+    listsHold(world, undefined, notMethods, is(notMethods))
   );
 }
 
