@@ -104,7 +104,8 @@ export class H2HeadBuilder implements FieldSink {
     if (name === 'te') return value.toLowerCase() === 'trailers' ? ORDINARY : INVALID;
     if (name === 'content-length' && parseContentLength(value) < 0) return INVALID;
     if (name === 'host' && !isAuthority(value)) return INVALID;
-    if (name === UPGRADE_METHOD && !isToken(value)) return INVALID;
+    // An upgrade has a path, of which an HTTP/1.1 app to which it went on as CONNECT would see nothing.
+    if (name === UPGRADE_METHOD && (!isToken(value) || value === 'CONNECT')) return INVALID;
     return SPECIAL.get(name) ?? ORDINARY;
   }
 

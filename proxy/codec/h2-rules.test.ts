@@ -25,6 +25,8 @@ import {
 import type { Sent } from './test-frames.ts';
 import { Recorder, bytesOf, response } from './test-recorder.ts';
 
+const UPGRADE = [':method', 'CONNECT', ':protocol', 'x', ...GET.slice(2)];
+
 const MALFORMED: readonly (readonly [string, readonly string[]])[] = [
   ['no method', GET.slice(2)],
   ['no scheme', [':method', 'GET', ':path', '/']],
@@ -68,6 +70,10 @@ const MALFORMED: readonly (readonly [string, readonly string[]])[] = [
   [
     'extended CONNECT without path',
     [':method', 'CONNECT', ':protocol', 'x', ':scheme', 'http', ':authority', 'a'],
+  ],
+  [
+    'an upgrade by CONNECT, to whose target the path that was judged would say nothing',
+    [...UPGRADE, 'x-tsmesh-upgrade-method', 'CONNECT'],
   ],
 ];
 
