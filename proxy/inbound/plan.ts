@@ -40,7 +40,8 @@ export function planInbound(
   if (requestId === '') head.fields.push(headers.requestId, id);
   if (peer !== null)
     head.fields.push(headers.clientIdentity, peer.id, clientCertHeader, facts.clientCert);
-  if (facts.http2 === null && tellsAbsoluteForm) head.absoluteForm = true;
+  // Without a host, what begins the path would stand in its place, and some would take it for that.
+  if (facts.http2 === null && tellsAbsoluteForm && head.authority !== '') head.absoluteForm = true;
   const appHttp2 = port.protocol === 'http2' || (facts.http2 ?? tellsHttp2);
   return {
     type: 'forward',
