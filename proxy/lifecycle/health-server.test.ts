@@ -16,7 +16,10 @@ const other = `${token.slice(0, -1)}0`;
 let drain: Drain;
 let server: HealthServer;
 
-async function start(hookToken: string | null): Promise<void> {
+async function start(
+  hookToken: string | null,
+  more: Partial<Parameters<typeof startHealthServer>[0]> = {},
+): Promise<void> {
   drain = createDrain({
     drainInbound: () => undefined,
     announce: () => undefined,
@@ -37,6 +40,7 @@ async function start(hookToken: string | null): Promise<void> {
     probes: [],
     probeHost: '127.0.0.1',
     nowMs: () => performance.now(),
+    ...more,
   });
 }
 
@@ -134,4 +138,66 @@ describe('one who takes all connections of the health port', () => {
     clearInterval(drip);
     expect(said).toContain('408');
   }, 15_000);
+});
+
+describe('one who asks for metrics and takes none', () => {
+  const large = 'x'.repeat(12 << 20);
+  const stalled = async (count: number) => {
+    const sockets = Array.from({ length: count }, () =>
+      connect(server.address.port, '127.0.0.1')
+        .pause()
+        .on('error', () => undefined),
+    );
+    for (const socket of sockets) socket.write('GET /metrics HTTP/1.1\r\nHost: pod\r\n\r\n');
+    await Promise.all(sockets.map((one) => new Promise((resolve) => one.once('connect', resolve))));
+    return sockets;
+  };
+
+  it('has no more of them kept for him than a bounded number of bytes', async () => {
+    await start(null, { metrics: () => large });
+    const sockets = await stalled(4);
+    expect(await call('/metrics')).toEqual({
+      status: 503,
+      body: 'too much is being answered already',
+    });
+    expect((await call('/ready')).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    let status = 0;
+    while (status !== 200) ({ status } = await call('/metrics'));
+  });
+
+  it('leaves the room that he had, also where he goes before the answer, or asks for many at once', async () => {
+    let ask = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (ask = resolve));
+    let answer = (): void => undefined;
+    const gone = new Promise<void>((resolve) => (answer = resolve));
+    let many = 0;
+    const metrics = async () => {
+      if (++many === 4) ask();
+      await gone;
+      return large;
+    };
+    await start(null, { metrics });
+    const get = 'GET /metrics HTTP/1.1\r\nHost: pod\r\n\r\n';
+    const early = connect(server.address.port, '127.0.0.1').on('error', () => undefined);
+    early.write(get.repeat(4));
+    await asked;
+    const late = await stalled(1);
+    early.destroy();
+    answer();
+    let status = 0;
+    late[0]!.write(get.repeat(3));
+    late[0]!.destroy();
+    while (status !== 200) ({ status } = await call('/metrics'));
+    expect((await call('/metrics')).status).toBe(200);
+  });
+
+  it('is let go after a while', async () => {
+    await start(null, { metrics: () => large, takeTimeoutMs: 100 });
+    const sockets = await stalled(3);
+    // As long as they are held, there is no room for another.
+    let status = 0;
+    while (status !== 200) ({ status } = await call('/metrics'));
+    for (const socket of sockets) socket.destroy();
+  });
 });

@@ -22,6 +22,7 @@ import {
 import type { Drain } from './drain.ts';
 import { performProbe } from './probe-check.ts';
 import type { Readiness } from './readiness.ts';
+import { Untaken } from './untaken.ts';
 
 export interface HealthDeps {
   host: string;
@@ -35,6 +36,8 @@ export interface HealthDeps {
   /** Where probes that name no host connect. */
   probeHost: string;
   nowMs: () => number;
+  /** For the one who asked to take the answer, or some more of it. */
+  takeTimeoutMs?: number;
 }
 
 export interface HealthServer {
@@ -46,6 +49,7 @@ export interface HealthServer {
 const maxConnections = 256;
 const headersTimeoutMs = 5_000;
 const requestTimeoutMs = 10_000;
+const defaultTakeTimeoutMs = 10_000;
 /** How often Node looks for requests that are too slow. */
 const checkIntervalMs = 1_000;
 
@@ -59,6 +63,7 @@ interface Served {
   deps: HealthDeps;
   hooks: Hooks | null;
   probes: ReadonlyMap<string, RewrittenProbe>;
+  untaken: Untaken;
 }
 
 interface Answer {
@@ -71,10 +76,11 @@ export async function startHealthServer(deps: HealthDeps): Promise<HealthServer>
   const probes = new Map(deps.probes.map((probe) => [probe.path, probe]));
   const hooks = deps.hookToken === null ? null : hooksOf(deps.hookToken);
   const options = { connectionsCheckingInterval: checkIntervalMs };
+  const served: Served = { deps, hooks, probes, untaken: new Untaken() };
   const server = createServer(options, (request, response) => {
-    answer({ deps, hooks, probes }, request).then(
-      (result) => send(response, result),
-      (error: Error) => send(response, text(500, error.message)),
+    answer(served, request).then(
+      (result) => send(served, response, result),
+      (error: Error) => send(served, response, text(500, error.message)),
     );
   });
   guardConnections(
@@ -165,8 +171,17 @@ function text(status: number, body: string): Answer {
   return { status, type: 'text/plain; charset=utf-8', body };
 }
 
-function send(response: ServerResponse, { status, type, body }: Answer): void {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+function send(served: Served, response: ServerResponse, wanted: Answer): void {
+  const { socket } = response.req;
+  // Who asked is gone, and nothing would tell that a second time.
+  if (socket.destroyed) return;
+  const { deps, untaken } = served;
+  const hasRoom = untaken.hasRoomFor(Buffer.byteLength(wanted.body));
+  const { status, type, body } = hasRoom ? wanted : text(503, 'too much is being answered already');
+  const bytes = Buffer.byteLength(body);
+  response.once('close', untaken.add(socket, bytes));
+  response.setTimeout(deps.takeTimeoutMs ?? defaultTakeTimeoutMs, () => socket.destroy());
+  response.writeHead(status, { 'content-type': type, 'content-length': bytes });
   response.end(body);
 }
 
