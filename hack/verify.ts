@@ -18,6 +18,7 @@ import { say } from './lib/steps.ts';
 import { installMesh, loadMeshImages } from './mesh.ts';
 import { samples } from '../test/support/samples.ts';
 import { checks } from './verify/checks.ts';
+import { clusterFiles } from './verify/cluster-files.ts';
 import { runJest } from './verify/jest.ts';
 import { Tally } from './verify/tally.ts';
 
@@ -90,13 +91,24 @@ async function runClusterTests(tally: Tally, options: Options): Promise<void> {
       const references = await loadMeshImages(cluster);
       await installMesh(kubectlFor(cluster.kubectl, cluster.kubeconfig), references);
     });
-    const passed = ready && (await runJest('cluster', tally, options));
+    const passed = ready && (await runClusterFiles(tally, options));
     if (!passed && cluster !== undefined) await dumpCluster(cluster);
   } finally {
     if (wasRunning) say('the cluster ran before and is left running');
     else if (options.keep) say('the cluster is kept; down with: node hack/cluster/cli.ts down');
     else await removeCluster();
   }
+}
+
+async function runClusterFiles(tally: Tally, options: Options): Promise<boolean> {
+  const { sideBySide, oneByOne } = clusterFiles(options.only, options.full);
+  let passed = true;
+  for (const files of [sideBySide, oneByOne]) {
+    if (files.length === 0) continue;
+    const one = { ...options, files, sideBySide: files === sideBySide };
+    passed = (await runJest('cluster', tally, one)) && passed;
+  }
+  return passed;
 }
 
 /** Ctrl-C must not leave a cluster behind that this command made. */

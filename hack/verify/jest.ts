@@ -12,6 +12,10 @@ export interface JestOptions {
   readonly only: string | undefined;
   /** Tests may read TSMESH_FULL to run whole suites instead of samples. */
   readonly full: boolean;
+  /** These files only, which are none that `only` leaves out. */
+  readonly files?: readonly string[];
+  /** The files do not share what they change. */
+  readonly sideBySide?: boolean;
 }
 
 interface JestResult {
@@ -28,10 +32,15 @@ export async function runJest(
   tally: Tally,
   options: JestOptions,
 ): Promise<boolean> {
-  const counts = await step(`${project} tests`, () => execute(project, options));
-  say(`  ${project} tests: ${counts.passed} passed, ${counts.failed} failed`);
-  tally.add(`${project} tests`, counts);
+  const name = options.files === undefined ? project : nameOf(project, options);
+  const counts = await step(`${name} tests`, () => execute(project, options));
+  say(`  ${name} tests: ${counts.passed} passed, ${counts.failed} failed`);
+  tally.add(`${name} tests`, counts);
   return counts.failed === 0;
+}
+
+function nameOf(project: string, { sideBySide }: JestOptions): string {
+  return `${project} (${sideBySide === true ? 'side by side' : 'one by one'})`;
 }
 
 async function execute(project: string, options: JestOptions): Promise<Counts> {
@@ -41,9 +50,11 @@ async function execute(project: string, options: JestOptions): Promise<Counts> {
   args.push('--selectProjects', project, '--json', '--outputFile', output);
   // A busy machine is no reason to fail; a test that hangs still does.
   args.push('--testTimeout', '60000');
-  // Network namespaces and the cluster are shared by all test files.
-  if (project !== 'unit') args.push('--runInBand');
-  if (options.only !== undefined) args.push('--testPathPatterns', options.only);
+  // Jest alone would leave one core idle.
+  const parallel = project === 'unit' || options.sideBySide === true;
+  args.push(...(parallel ? ['--maxWorkers', '100%'] : ['--runInBand']));
+  if (options.files !== undefined) args.push('--runTestsByPath', ...options.files);
+  else if (options.only !== undefined) args.push('--testPathPatterns', options.only);
   const result = await run('node', args, {
     cwd: repository,
     env: options.full ? { TSMESH_FULL: '1' } : {},
