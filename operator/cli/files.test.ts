@@ -256,4 +256,14 @@ describe('standard input', () => {
     expect(code).toBe(2);
     expect(err).toContain('stdin:1: is no YAML: Excessive alias count');
   });
+
+  it.each([
+    'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec: &x\n  a: *x\n',
+    '&x\napiVersion: v1\nkind: List\nitems:\n- *x\n',
+  ])('refuses aliases that stand for what holds them', async (text) => {
+    const readStdin = async () => text;
+    const { code, err } = await run(['explain', ...call, '-f', '-'], { readStdin });
+    expect(code).toBe(2);
+    expect(err).toContain('stdin:1: is no object of Kubernetes: an alias stands for what holds it');
+  });
 });

@@ -28,6 +28,10 @@ export function readDocuments(files: readonly TextFile[], defaultNamespace: stri
       const value = valueOf(document);
       if (value instanceof Error)
         found.faults.push(`${originText(origin)}: is no YAML: ${value.message}`);
+      else if (isCircular(value))
+        found.faults.push(
+          `${originText(origin)}: is no object of Kubernetes: an alias stands for what holds it`,
+        );
       else if (value !== null && value !== undefined) take(found, value, origin, defaultNamespace);
     }
   }
@@ -46,6 +50,16 @@ function valueOf(document: { toJS(): unknown }): unknown {
     return document.toJS();
   } catch (error) {
     return error;
+  }
+}
+
+/** YAML lets an object hold itself, and whoever walks it would never come to an end. */
+function isCircular(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return false;
+  } catch {
+    return true;
   }
 }
 
