@@ -224,3 +224,27 @@ describe('a root that rotates among replicas that come and go', () => {
     },
   );
 });
+
+describe('a rotation whose Secret somebody edits', () => {
+  it('is given up with a warning, not in silence', async () => {
+    const world = new World(1);
+    await world.begin();
+    world.clock.timeMs += 600_000;
+    const asked = new Date(world.clock.timeMs).toISOString();
+    world.mesh = {
+      metadata: { name: 'default', annotations: { [rotateRootAnnotation]: asked } },
+      spec: {},
+    };
+    await world.lead(0);
+    const secret = (await world.api.get<Secret>('Secret', 'tsmesh-system', 'tsmesh-ca'))!;
+    const { 'next.key': _, ...data } = secret.data!;
+    await world.api.replace('Secret', { ...secret, data });
+    await world.watch(0);
+    await world.lead(0);
+    const given = world.events.seen.find(({ reason }) => reason === 'RootRotationGivenUp');
+    expect(given).toMatchObject({
+      type: 'Warning',
+      message: expect.stringContaining('given up in step Trust'),
+    });
+  });
+});

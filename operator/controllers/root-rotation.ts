@@ -126,15 +126,26 @@ function announce(
   before: CaContent,
   { rotation }: CaContent,
 ): void {
-  if (rotation === null || rotation.step === before.rotation?.step) return;
-  const { step, cause } = rotation;
-  const [reason, words] = events[step];
   const where = {
     apiVersion: 'v1',
     kind: 'Secret',
     namespace: systemNamespace,
     name: caSecretName,
   };
+  const former = before.rotation;
+  if (rotation === null) {
+    if (former === null) return;
+    // Who asked because a key was stolen has to hear that the old root stays.
+    const { step, cause } = former;
+    const why = `${step}: the Secret was changed meanwhile, or what was to follow cannot be used`;
+    const message = `The rotation (${cause}) was given up in step ${why}; roots that were trusted stay trusted`;
+    recorder.event(where, 'Warning', 'RootRotationGivenUp', message);
+    logger.warn('root rotation given up', { step, cause });
+    return;
+  }
+  if (rotation.step === former?.step) return;
+  const { step, cause } = rotation;
+  const [reason, words] = events[step];
   recorder.event(where, 'Normal', reason, `${words} (${cause})`);
   logger.info('root rotation', { step, cause });
 }
