@@ -193,11 +193,11 @@ describe('one who asks for metrics and takes none', () => {
   });
 
   it('is let go after a while', async () => {
-    await start(null, { metrics: () => large, takeTimeoutMs: 2_000 });
+    await start(null, { metrics: () => large, takeTimeoutMs: 1_000 });
     const sockets = await stalled(3);
     let { status } = await call('/metrics');
     expect(status).toBe(503);
     while (status !== 200) ({ status } = await call('/metrics'));
     for (const socket of sockets) socket.destroy();
-  });
+  }, 20_000);
 });
