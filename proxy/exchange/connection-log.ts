@@ -69,6 +69,7 @@ export function emptyEntry(context: ExchangeContext) {
     status: 0,
     grpcStatus: noGrpcStatus,
     peer: context.peer,
+    peerAddress: context.peerAddress,
     mtls: false,
     requestId: '',
     durationMs: 0,

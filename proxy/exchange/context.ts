@@ -43,6 +43,8 @@ export interface ExchangeContext {
   destination: string;
   /** Verified identity of the caller (inbound over mTLS), or empty. */
   peer: string;
+  /** Of the connection's other end (inbound), or empty. */
+  peerAddress: string;
   /** Null in plaintext, and outbound. */
   peerFacts: PeerFacts | null;
   /** The newest of the requests under way. */
@@ -56,6 +58,7 @@ export interface Downstreams {
   destination: string;
   /** Null: plaintext, or an app of this pod. */
   peer: PeerFacts | null;
+  peerAddress?: string;
   active: { requests: number };
 }
 
@@ -63,13 +66,14 @@ export function contextOf(
   deps: ExchangeDeps & { counters: Counters },
   of: Downstreams,
 ): ExchangeContext {
-  const { direction, destination, peer, active } = of;
+  const { direction, destination, peer, peerAddress = '', active } = of;
   return {
     deps,
     direction,
     series: deps.counters.series(direction, destination),
     destination,
     peer: peer?.id ?? '',
+    peerAddress,
     peerFacts: peer,
     ongoing: null,
     active,

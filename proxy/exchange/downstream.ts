@@ -1,10 +1,12 @@
 // The HTTP requests of one accepted connection: plans each and sets it going, or answers it here. Which
 // plan is right is the planner's business.
 
+import { headers } from '../api/constants.ts';
 import type { RequestHead, ServerSession, ServerStream, StreamListener } from '../codec/session.ts';
 import { errorSpec } from '../errors.ts';
 import type { Link } from '../net/link.ts';
 import { SessionConnection, type ConnectionOwner } from '../net/session-connection.ts';
+import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import type { ExchangeContext, Ongoing } from './context.ts';
 import { Exchange } from './exchange.ts';
@@ -112,7 +114,8 @@ export class Downstream implements ConnectionOwner {
     if (!deps.accessLog.wants(refusal !== null)) return;
     const error = refusal?.reply ?? null;
     const request = { head, route: plan.route, status, mtls, error };
-    logRequest(this.context, request, { ...notCarried, grpcStatus });
+    const requestId = fieldLine(head.fields, headers.requestId) ?? '';
+    logRequest(this.context, request, { ...notCarried, grpcStatus, requestId });
   }
 }
 

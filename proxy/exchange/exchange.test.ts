@@ -230,6 +230,7 @@ class Stage {
       series: this.counters.series('outbound', 'cart'),
       destination: 'cart',
       peer: '',
+      peerAddress: '',
       peerFacts: null,
       ongoing: null,
       active: this.active,

@@ -49,6 +49,7 @@ export function logRequest(context: ExchangeContext, request: Logged, carried: C
     path: query < 0 ? head.path : head.path.slice(0, query),
     status,
     peer: context.peer,
+    peerAddress: context.peerAddress,
     mtls,
     flag: error === null ? '' : errorSpec(error.code).flag,
     detail: error === null ? '' : error.detail,

@@ -631,12 +631,14 @@ describe('what is not in the mesh', () => {
     closers.push(() => agent.destroy());
     const direct = { port: pair.callee.inbound.address.port, agent };
     pair.callee.apply(workload({ mtls: 'STRICT', decidedBy: 'PeerAuthentication shop/strict' }));
-    const refused = await call(direct);
+    const refused = await call({ ...direct, headers: { 'x-request-id': 'of-the-caller' } });
     expect([refused.status, refused.headers['tsmesh-denied-by']]).toEqual([
       403,
       'PeerAuthentication shop/strict; reason=mtls-required',
     ]);
     expect(refused.body.toString()).toContain('PeerAuthentication shop/strict');
+    const of = { peer: '', peerAddress: '127.0.0.1', requestId: 'of-the-caller', flag: 'MR' };
+    expect(pair.callee.log.at(-1)).toMatchObject(of);
     pair.callee.apply(workload({ mtls: 'PERMISSIVE' }));
     expect((await call(direct)).status).toBe(200);
     expect(pair.callee.counters.totals('inbound')).toMatchObject({ denied: 1, mtlsRequests: 0 });

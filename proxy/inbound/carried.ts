@@ -64,6 +64,7 @@ export class Carried {
       direction: 'inbound',
       destination: String(target.port),
       peer: link.peer,
+      peerAddress: this.arrival.caller.address,
       active,
     });
   }

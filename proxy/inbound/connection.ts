@@ -16,6 +16,7 @@ import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts'
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import { plainAddress } from '../policy/authorization/caller.ts';
 import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
 import { detectLate, detectWithin, firstSight } from './first-bytes.ts';
@@ -306,7 +307,9 @@ export class InboundConnection extends Deadline {
     const destination = this.target.port === 0 ? '' : String(this.target.port);
     const { active } = this.owner;
     const { peer } = this.link;
-    return contextOf(this.deps, { direction: 'inbound', destination, peer, active });
+    const peerAddress = plainAddress(this.raw.remoteAddress ?? '');
+    const of = { direction: 'inbound', destination, peer, peerAddress, active } as const;
+    return contextOf(this.deps, of);
   }
 
   private onSocketClosed(): void {

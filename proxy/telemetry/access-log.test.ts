@@ -12,6 +12,7 @@ const entry: AccessEntry = {
   status: 200,
   grpcStatus: -1,
   peer: '',
+  peerAddress: '10.0.0.9',
   mtls: true,
   requestId: 'r1',
   durationMs: 1,

@@ -23,6 +23,8 @@ export interface AccessEntry {
   grpcStatus: number;
   /** Verified SPIFFE id of the peer, or empty. */
   peer: string;
+  /** Where the connection came from (inbound): of a caller without an identity all there is. */
+  peerAddress: string;
   mtls: boolean;
   requestId: string;
   durationMs: number;
