@@ -95,10 +95,8 @@ function metadataOver(before: KubeObject | undefined, file: KubeObject): KubeObj
   return { ...metadata, ...kept, ...(merged === undefined ? {} : { annotations: merged }) };
 }
 
-/** `Deployment/cart` of a file and `ReplicaSet/cart` of a cluster are the same. */
 export function workloadKey(pod: PodEntry): string {
-  const kind = pod.workload.replace(/^ReplicaSet\//, 'Deployment/');
-  return `${pod.namespace}/${kind}`;
+  return `${pod.namespace}/${pod.workload}`;
 }
 
 function workloadsOf(pods: readonly Pod[]): Set<string> {

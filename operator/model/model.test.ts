@@ -230,7 +230,7 @@ describe('a pod', () => {
   it('is a copy of its owner, all rollouts of a Deployment together', () => {
     const labels = { 'pod-template-hash': '5f7' };
     const owner = { kind: 'ReplicaSet', name: 'cart-5f7' };
-    expect(entry('shop/a', { owner, labels }).workload).toBe('ReplicaSet/cart');
+    expect(entry('shop/a', { owner, labels }).workload).toBe('Deployment/cart');
     expect(entry('shop/a', { owner: { kind: 'StatefulSet', name: 'db' } }).workload).toBe(
       'StatefulSet/db',
     );

@@ -74,15 +74,14 @@ function excludedPorts(pod: Pod): number[] {
     .filter((port) => Number.isInteger(port) && port > 0);
 }
 
-/** A ReplicaSet's name without the hash of its template: all rollouts of a Deployment are one workload. */
+/** All ReplicaSets of a Deployment are one workload: their names without the hash of the template. */
 function workloadName(pod: Pod): string {
   const owner = pod.metadata.ownerReferences?.find((reference) => reference.controller === true);
   if (owner === undefined) return `Pod/${pod.metadata.name}`;
   const hash = pod.metadata.labels?.['pod-template-hash'];
   const suffix = `-${hash ?? ''}`;
-  const name =
-    hash !== undefined && owner.name.endsWith(suffix)
-      ? owner.name.slice(0, -suffix.length)
-      : owner.name;
-  return `${owner.kind}/${name}`;
+  const ofDeployment =
+    owner.kind === 'ReplicaSet' && hash !== undefined && owner.name.endsWith(suffix);
+  if (ofDeployment) return `Deployment/${owner.name.slice(0, -suffix.length)}`;
+  return `${owner.kind}/${owner.name}`;
 }

@@ -41,7 +41,7 @@ export interface PodEntry {
   readonly containerPorts: readonly { name: string; port: number }[];
   /** Pod ports whose traffic is not captured: peers speak to them in plaintext. */
   readonly excludedInboundPorts: readonly number[];
-  /** What the pod is a copy of, `ReplicaSet/cart` (hash cut off), `StatefulSet/db`; the pod itself if none. */
+  /** What the pod is a copy of, `Deployment/cart`, `StatefulSet/db`; the pod itself if none. */
   readonly workload: string;
 }
 

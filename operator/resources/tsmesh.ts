@@ -209,7 +209,7 @@ export interface PortMode {
 
 /** Pods of one workload at which the same holds. */
 export interface WorkloadModes {
-  /** `ReplicaSet/cart`. */
+  /** `Deployment/cart`. */
   workload: string;
   pods: number;
   ports: PortMode[];

@@ -248,7 +248,7 @@ describe('AuthorizationPolicy', () => {
     const accepted = await condition(where, 'Accepted');
     expect(accepted).toMatchObject({ status: 'True' });
     expect(accepted?.message).toContain('holds for 1 pod');
-    expect(accepted?.message).toContain(`8080 of ${shop} ReplicaSet/db`);
+    expect(accepted?.message).toContain(`8080 of ${shop} Deployment/db`);
     expect(accepted?.message).toContain('rule "reads" refuses whatever the rest of it matches');
     const references = await condition(where, 'ResolvedRefs');
     expect(references).toMatchObject({ status: 'False', reason: 'NamespaceNotFound' });

@@ -67,7 +67,7 @@ interface Modes {
 
 async function reportedMode(port: string): Promise<object | undefined> {
   const row = await getJson<{ status?: Modes }>('meshstatus', `namespace.${meshed}`);
-  const workload = row.status?.workloads?.find((one) => one.workload === 'ReplicaSet/server');
+  const workload = row.status?.workloads?.find((one) => one.workload === 'Deployment/server');
   return workload?.ports.find((one) => one.port === port);
 }
 

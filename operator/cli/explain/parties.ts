@@ -116,21 +116,14 @@ function podsNamed(view: View, wanted: Named): PodEntry[] {
   }
   return all.filter((pod) => {
     const [podKind = '', podName] = pod.workload.split('/');
-    return podName === name && isKind(podKind, workloadKind);
+    return podName === name && (workloadKind === null || podKind === workloadKind);
   });
-}
-
-/** Pods of a Deployment belong to its ReplicaSet; those of a CronJob to Jobs. */
-function isKind(actual: string, wanted: string | null): boolean {
-  return (
-    wanted === null || actual === wanted || (actual === 'ReplicaSet' && wanted === 'Deployment')
-  );
 }
 
 /** `Deployment shop/cart`, for any of its pods. */
 export function labelOf(pod: PodEntry): string {
   const [kind = '', name = ''] = pod.workload.split('/');
-  return `${kind === 'ReplicaSet' ? 'Deployment' : kind} ${pod.namespace}/${name}`;
+  return `${kind} ${pod.namespace}/${name}`;
 }
 
 function named({ namespace, name }: Named): string {
