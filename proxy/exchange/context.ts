@@ -79,3 +79,18 @@ export function contextOf(
     active,
   };
 }
+
+export function addOngoing(context: ExchangeContext, one: Ongoing): void {
+  one.earlier = context.ongoing;
+  if (context.ongoing !== null) context.ongoing.later = one;
+  context.ongoing = one;
+}
+
+export function removeOngoing(context: ExchangeContext, one: Ongoing): void {
+  const { earlier, later } = one;
+  if (later === null) context.ongoing = earlier;
+  else later.earlier = earlier;
+  if (earlier !== null) earlier.later = later;
+  one.earlier = null;
+  one.later = null;
+}

@@ -22,7 +22,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import { countError, logMismatch } from './connection-log.ts';
-import type { ExchangeContext, Ongoing } from './context.ts';
+import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
 import { causeOfFailure, causeOfReset } from './causes.ts';
 import { blameEndpoint, judgeEndpoint } from './judge-endpoint.ts';
 import { denialOf } from './denial.ts';
@@ -81,7 +81,7 @@ export class Exchange
   start(): void {
     this.plan.budget.inFlight += 1;
     this.context.active.requests += 1;
-    this.link();
+    addOngoing(this.context, this);
     // An answer decides what comes behind a head that asks for a tunnel: until then it is all there is.
     if (this.body.ended || asksForTunnel(this.plan.head)) this.startTimeout();
     this.tryNext(false, 0);
@@ -451,7 +451,7 @@ export class Exchange
     if (this.attempt !== null) this.leave(this.attempt);
     plan.budget.inFlight -= 1;
     context.active.requests -= 1;
-    this.unlink();
+    removeOngoing(context, this);
     const { series } = context;
     if (error !== null) countError(series, error);
     const latencyMs = io.clock.nowMs() - this.startedMs;
@@ -460,22 +460,6 @@ export class Exchange
     series.bytes(this.body.totalBytes, this.receivedBytes);
     const failed = error !== null || this.status >= 500;
     if (context.deps.accessLog.wants(failed)) this.log(latencyMs, mtls);
-  }
-
-  private link(): void {
-    const { context } = this;
-    this.earlier = context.ongoing;
-    if (context.ongoing !== null) context.ongoing.later = this;
-    context.ongoing = this;
-  }
-
-  private unlink(): void {
-    const { earlier, later, context } = this;
-    if (later === null) context.ongoing = earlier;
-    else later.earlier = earlier;
-    if (earlier !== null) earlier.later = later;
-    this.earlier = null;
-    this.later = null;
   }
 
   private usedMtls(): boolean {
