@@ -331,13 +331,14 @@ describe('a namespace', () => {
 
   it('says how many running pods need a restart, and the command', async () => {
     const pods: PodEntry[] = [];
-    const add = (name: string, kind: string, parts: Partial<Pod> = {}) => {
+    const add = (name: string, kind: string, parts: Partial<Pod> = {}, owner = 'o-5f7') => {
       const pod = podOf();
       pod.metadata = {
         ...pod.metadata,
         name,
         namespace: 'shop',
-        ownerReferences: [{ apiVersion: 'v1', kind, name: 'o', uid: 'u', controller: true }],
+        labels: { 'pod-template-hash': '5f7' },
+        ownerReferences: [{ apiVersion: 'v1', kind, name: owner, uid: 'u', controller: true }],
       };
       pods.push(podEntry({ ...pod, ...parts }));
     };
@@ -345,12 +346,13 @@ describe('a namespace', () => {
     add('b', 'StatefulSet');
     add('c', 'ReplicaSet');
     add('d', 'Job');
+    add('of a ReplicaSet alone', 'ReplicaSet', {}, 'o');
     add('done', 'Job', { status: { phase: 'Succeeded' } });
     const { warnings } = await write(namespaceOf(), plain, pods);
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toContain('4 running pods of shop have no sidecar');
+    expect(warnings[0]).toContain('5 running pods of shop have no sidecar');
     expect(warnings[0]).toContain('kubectl -n shop rollout restart deployment,statefulset');
-    expect(warnings[0]).toContain('1 of them');
+    expect(warnings[0]).toContain('2 of them');
     expect((await write(both, both, pods)).warnings).toEqual([]);
   });
 

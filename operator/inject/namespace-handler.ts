@@ -93,7 +93,7 @@ function restartWarning(
 /** `kubectl rollout restart` of every kind that can be restarted; other pods have to be deleted. */
 function restartCommand(namespace: string, pods: readonly PodEntry[]): string {
   const names: Record<string, string> = {
-    ReplicaSet: 'deployment',
+    Deployment: 'deployment',
     StatefulSet: 'statefulset',
     DaemonSet: 'daemonset',
   };
