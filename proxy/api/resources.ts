@@ -32,6 +32,10 @@ export interface WorkloadResource {
   trustDomain: string;
   namespace: string;
   serviceAccount: string;
+  /** Of the pod, for routes that ask for their caller's. Absent: none. */
+  labels?: Record<string, string>;
+  /** Of the pod's node (topology.kubernetes.io/zone). Absent: not known. */
+  zone?: string;
   inbound: {
     /** Ports by decimal number. */
     ports: Record<string, InboundPort>;
@@ -46,10 +50,33 @@ export interface WorkloadResource {
   };
   /** Absent: everything is allowed. */
   authorization?: Authorization;
+  /** What this pod takes at most, whoever asks. All that match hold. Absent: no limit. */
+  rateLimits?: RateLimit[];
   accessLog: 'off' | 'errors' | 'all';
   /** How often the sidecar reports its counters, in milliseconds. */
   statisticsIntervalMs: number;
   policies: PolicyRef[];
+}
+
+/**
+ * Token bucket of this pod's sidecar: `burst` at once, `perSecond` on the long run. Requests beyond it are answered 429 with
+ * `retry-after`, connections are reset.
+ */
+export interface RateLimit {
+  /** `TrafficPolicy shop/cart, rate limit 0`: stands in logs, metrics and refusals. */
+  name: string;
+  /** Ports of the pod; empty: all. */
+  ports: number[];
+  /** `connections`: of any protocol, when they are accepted; there `matches` is empty and `per` is at most the identity. */
+  unit: 'requests' | 'connections';
+  perSecond: number;
+  burst: number;
+  /** Any one of them; empty matches all. */
+  matches: RouteMatch[];
+  /** One bucket for each value of these together; empty: one for all. A request without the value has one with its like. */
+  per: ({ identity: true } | { header: string } | { sourceAddress: true })[];
+  /** Buckets at most; whoever comes beyond them shares one. */
+  maxBuckets: number;
 }
 
 export type StringMatch =
@@ -63,6 +90,8 @@ export interface RouteMatch {
   /** Names in lower case. */
   headers?: { name: string; value: StringMatch }[];
   query?: { name: string; value: StringMatch }[];
+  /** Of the caller's own pod. */
+  source?: { labels?: Record<string, string>; namespaces?: string[] };
 }
 
 export const retryConditions = [
@@ -80,6 +109,9 @@ export interface RetryPolicy {
   /** Further attempts after the first. */
   attempts: number;
   on: RetryCondition[];
+  /** Further answers that are retried: HTTP statuses and gRPC codes. */
+  onStatuses?: number[];
+  onGrpcCodes?: number[];
   perTryTimeoutMs: number | null;
   /** First pause; doubles each time, with full jitter, up to `maxBackoffMs`. */
   backoffMs: number;
@@ -100,12 +132,95 @@ export interface OutlierDetection {
   maxEjectionMs: number;
   /** Of the endpoints of a set at most so many are out; one may always be, never all. */
   maxEjectionPercent: number;
+  /** How often endpoints are compared with each other, for the two below; absent: never. */
+  intervalMs?: number;
+  /** Out whose share of good answers is below the mean by so many thousandths of a standard deviation (1900: 1.9). */
+  successRate?: { stdevFactorPermille: number; minimumEndpoints: number; requestVolume: number };
+  /** Out whose median answer takes longer than this many times that of the others (percent: 300 is three times). */
+  latency?: {
+    factorPercent: number;
+    minimumMs: number;
+    minimumEndpoints: number;
+    requestVolume: number;
+  };
+  /** Are fewer than so many percent of the endpoints in use, ejections are ignored: better some than none. 0: never. */
+  panicThresholdPercent?: number;
+}
+
+/** What a sidecar opens or sends at most to a destination, over all of its endpoints. Null: no limit of its own. */
+export interface DestinationLimits {
+  /** Connections to endpoints, tunnels included. */
+  maxConnections: number | null;
+  /** Requests that wait for a connection. */
+  maxPendingRequests: number | null;
+  /** Requests that have not come to their end, waiting ones included. */
+  maxActiveRequests: number | null;
+}
+
+/** What a request is hashed by; the first that it has counts, and one that has none goes to the least loaded. */
+export type HashSource =
+  | { header: string }
+  /** With `ttlMs` (0: until the browser closes) a caller without it is given one. */
+  | { cookie: string; path: string; ttlMs: number | null }
+  | { query: string }
+  | { sourceAddress: true };
+
+export type BalancingMethod = 'least-request' | 'round-robin' | 'random' | 'consistent-hash';
+
+export interface Balancing {
+  method: BalancingMethod;
+  /** Of `consistent-hash` only. */
+  hash?: {
+    by: HashSource[];
+    /** No endpoint has more than this many percent of the mean in flight: 125. */
+    loadPercent: number;
+  };
+  /** A new endpoint begins with a tenth of its share, which grows evenly for so long. Absent: at once. */
+  slowStartMs?: number;
+  /** A caller keeps its endpoint by a cookie that the sidecar sets; while that endpoint is not there, another. */
+  affinity?: { cookie: string; path: string; ttlMs: number | null };
+  /** `prefer-same-zone`: as EndpointSlice hints say, with spill-over. Absent: zones are not looked at. */
+  zones?: 'prefer-same-zone';
 }
 
 export interface WeightedBackend {
   /** Name of an Endpoints resource. */
   endpoints: string;
   weight: number;
+  /** Names what does not exist (`Service shop/cart-v3`): this share is answered 500. Absent: it is there. */
+  missing?: string;
+}
+
+export interface Fault {
+  /** Pause before the request is sent on. */
+  delay?: { ms: number; percent: number };
+  /** Answered so instead of sent on, after the delay. Of a gRPC request `grpcCode` where given. */
+  abort?: { status: number | null; grpcCode: number | null; percent: number };
+}
+
+/** A copy of the request, without a wait for its answer, which is thrown away. */
+export interface Mirror {
+  endpoints: string;
+  /** May have decimals: 0.1. */
+  percent: number;
+}
+
+export interface DirectResponse {
+  status: number;
+  body: string;
+  contentType: string;
+}
+
+/** Fetch standard, CORS protocol. Preflights are answered by the sidecar. */
+export interface Cors {
+  /** Exact origins, or with one `*` in them; `*` alone: any. */
+  allowOrigins: string[];
+  allowMethods: string[];
+  /** Lower case; `*` alone: any. */
+  allowHeaders: string[];
+  exposeHeaders: string[];
+  allowCredentials: boolean;
+  maxAgeSeconds: number | null;
 }
 
 export interface HeaderChange {
@@ -123,6 +238,8 @@ export interface HttpRoute {
   backends: WeightedBackend[];
   /** From the whole request received to the whole response sent on; null: none. */
   timeoutMs: number | null;
+  /** Without a byte either way, of a request and of what becomes a tunnel; absent or null: none. */
+  idleTimeoutMs?: number | null;
   retry: RetryPolicy | null;
   requestHeaders: HeaderChange | null;
   responseHeaders: HeaderChange | null;
@@ -134,6 +251,11 @@ export interface HttpRoute {
     path: { prefix: string } | { full: string } | null;
     status: 301 | 302 | 303 | 307 | 308;
   } | null;
+  /** Then there are no backends. */
+  directResponse?: DirectResponse;
+  mirrors?: Mirror[];
+  fault?: Fault;
+  cors?: Cors;
 }
 
 /** What an address and port mean to this pod. Named `10.96.0.7:80` or `[fd00::7]:80`. */
@@ -151,6 +273,14 @@ export interface DestinationResource {
   tcp: WeightedBackend[];
   /** Absent: no endpoint is left out. */
   outlierDetection?: OutlierDetection;
+  /** Absent: least request, without anything else. */
+  balancing?: Balancing;
+  /** Absent: none of its own. */
+  limits?: DestinationLimits;
+  /** Of one connection to one endpoint; absent: 5 s. */
+  connectTimeoutMs?: number;
+  /** Of connections that are not HTTP, without a byte either way; absent: none. */
+  tcpIdleTimeoutMs?: number;
   policies: PolicyRef[];
 }
 
@@ -161,6 +291,8 @@ export interface Endpoint {
   identity: string | null;
   podName: string;
   zone: string;
+  /** Zones whose callers should use it (EndpointSlice hints.forZones); absent: no hint. */
+  forZones?: string[];
 }
 
 /**
