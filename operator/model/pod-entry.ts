@@ -33,6 +33,7 @@ export function podEntry(pod: Pod): PodEntry {
     containerPorts: containerPorts(pod),
     excludedInboundPorts: excludedPorts(pod),
     workload: workloadName(pod),
+    nodeName: pod.spec.nodeName ?? '',
   };
 }
 

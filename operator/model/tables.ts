@@ -20,7 +20,7 @@ import { canonicalAddress } from './addresses.ts';
 import { CopyMap, Index } from './copy-map.ts';
 import { byName, canonicalJson, compareText, oldestFirst } from './order.ts';
 import { podEntry } from './pod-entry.ts';
-import { endpointsOf, namespaceOf, objectKey, tcpPorts } from './view.ts';
+import { endpointsOf, labelKey, namespaceOf, objectKey, tcpPorts } from './view.ts';
 import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from './view.ts';
 
 /** The label by which a slice names its Service. */
@@ -42,6 +42,8 @@ export interface Tables {
   authByNamespace: Index<PeerAuthentication>;
   trafficByService: Index<TrafficPolicy>;
   authorizationByNamespace: Index<AuthorizationPolicy>;
+  policiesBySourceLabel: Index<TrafficPolicy>;
+  zonesByNode: Index<string>;
   /** What each object was when it last touched something. */
   fingerprints: Map<string, string>;
 }
@@ -62,6 +64,8 @@ export function createTables(): Tables {
     authByNamespace: new Index<PeerAuthentication>(oldestFirst),
     trafficByService: new Index<TrafficPolicy>(oldestFirst),
     authorizationByNamespace: new Index<AuthorizationPolicy>(oldestFirst),
+    policiesBySourceLabel: new Index<TrafficPolicy>(oldestFirst),
+    zonesByNode: new Index(compareText),
     fingerprints: new Map(),
   };
 }
@@ -98,10 +102,18 @@ export const setters = {
   },
   TrafficPolicy: (tables, key, object) => {
     const next = object as TrafficPolicy | null;
-    const targets = [tables.trafficPolicies.get(key) ?? null, next].flatMap(targetOf);
+    const both = [tables.trafficPolicies.get(key) ?? null, next];
     tables.trafficPolicies.put(key, next);
     tables.trafficByService.replace(key, next === null ? [] : [[targetOf(next)[0]!, next]]);
-    return targets.map((service) => `traffic:${service}`);
+    const labels = sourceLabelsOf(next);
+    tables.policiesBySourceLabel.replace(
+      key,
+      labels.map((label) => [label, next!]),
+    );
+    return [
+      ...both.flatMap(targetOf).map((service) => `traffic:${service}`),
+      ...both.flatMap(sourceLabelsOf).map((label) => `source-label:${label}`),
+    ];
   },
   AuthorizationPolicy: (tables, key, object) => {
     const next = object as AuthorizationPolicy | null;
@@ -203,7 +215,23 @@ function setSlice(tables: Tables, key: ObjectKey, next: EndpointSlice | null): D
     key,
     named.map((name) => [name, owner!]),
   );
-  return services.map((service) => `endpoints:${service}`);
+  return [...services.map((service) => `endpoints:${service}`), ...setZones(tables, key, next)];
+}
+
+/** Nodes whose zone is another one now, or known at last. */
+function setZones(tables: Tables, key: ObjectKey, next: EndpointSlice | null): DependencyKey[] {
+  const { zonesByNode } = tables;
+  const zoneOf = (node: string) => zonesByNode.get(node)[0];
+  const before = new Map(zonesByNode.namesOf(key).map((node) => [node, zoneOf(node)]));
+  const zones = new Map<string, string>();
+  for (const { nodeName, zone } of next === null ? [] : endpointsOf(next)) {
+    if (nodeName === undefined || !zone) continue;
+    if (!before.has(nodeName)) before.set(nodeName, zoneOf(nodeName));
+    zones.set(nodeName, zone);
+  }
+  zonesByNode.replace(key, [...zones]);
+  const changed = [...before].filter(([node, zone]) => zoneOf(node) !== zone);
+  return changed.map(([node]) => `node:${node}`);
 }
 
 function serviceOf(slice: EndpointSlice | null): ObjectKey[] {
@@ -224,6 +252,14 @@ function endpointNames(slice: EndpointSlice): string[] {
 function targetOf(policy: TrafficPolicy | null): ObjectKey[] {
   if (policy === null) return [];
   return [objectKey(namespaceOf(policy), policy.spec.service.name)];
+}
+
+/** Labels that routes ask for of their callers; of whatever was read. */
+function sourceLabelsOf(policy: TrafficPolicy | null): string[] {
+  const matches = (policy?.spec.routes ?? []).flatMap((route) => route.matches ?? []);
+  return [
+    ...new Set(matches.flatMap(({ source }) => Object.entries(source?.labels ?? {}).map(labelKey))),
+  ];
 }
 
 function namespacePart(key: ObjectKey): string {
@@ -248,5 +284,7 @@ export function takeView(tables: Tables, revision: number): View {
     peerAuthentications: tables.authByNamespace.snapshot(),
     trafficPolicies: tables.trafficByService.snapshot(),
     authorizationPolicies: tables.authorizationByNamespace.snapshot(),
+    sourceLabels: tables.policiesBySourceLabel.snapshot(),
+    zones: tables.zonesByNode.snapshot(),
   };
 }

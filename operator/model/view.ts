@@ -43,6 +43,8 @@ export interface PodEntry {
   readonly excludedInboundPorts: readonly number[];
   /** What the pod is a copy of, `Deployment/cart`, `StatefulSet/db`; the pod itself if none. */
   readonly workload: string;
+  /** Empty before the pod is scheduled. */
+  readonly nodeName: string;
 }
 
 export interface ServicePortEntry {
@@ -73,6 +75,10 @@ export interface View {
   readonly trafficPolicies: ReadonlyMap<ObjectKey, readonly TrafficPolicy[]>;
   /** By namespace; the oldest first, then by name. */
   readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
+  /** Policies whose routes ask for a label of their caller, by `labelKey`. */
+  readonly sourceLabels: ReadonlyMap<string, readonly TrafficPolicy[]>;
+  /** Zone of a node, first of the list, as EndpointSlices that lead to the node say. */
+  readonly zones: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -80,7 +86,7 @@ export interface View {
  * `mesh` · `namespace:<name>` · `pod:<ns>/<name>` · `address:<ip>` (what an address is) ·
  * `service:<ns>/<name>` (the object) · `services:<ns>` (any of them) · `endpoints:<ns>/<name>`
  * (slices of a Service, or the pods in them) · `peerauth:<ns>` · `traffic:<ns>/<service>` ·
- * `authorization:<ns>`.
+ * `authorization:<ns>` · `source-label:<labelKey>` (policies that ask for it) · `node:<name>` (its zone).
  */
 export type DependencyKey = string;
 
@@ -106,6 +112,11 @@ export function namespaceOf(object: KubeObject): string {
 
 export function keyOf(object: KubeObject): ObjectKey {
   return objectKey(namespaceOf(object), object.metadata.name);
+}
+
+/** A label as one text. */
+export function labelKey([key, value]: readonly [key: string, value: string]): string {
+  return `${key}=${value}`;
 }
 
 export function objectKey(namespace: string, name: string): ObjectKey {
@@ -139,4 +150,6 @@ export const emptyView: View = {
   peerAuthentications: new Map(),
   trafficPolicies: new Map(),
   authorizationPolicies: new Map(),
+  sourceLabels: new Map(),
+  zones: new Map(),
 };

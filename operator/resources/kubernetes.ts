@@ -135,6 +135,7 @@ export interface Service extends KubeObject {
     selector?: Record<string, string>;
     ports?: ServicePort[];
     publishNotReadyAddresses?: boolean;
+    trafficDistribution?: string;
   };
   status?: { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } };
 }
@@ -148,6 +149,7 @@ export interface EndpointSlice extends KubeObject {
     targetRef?: { kind?: string; namespace?: string; name?: string; uid?: string };
     zone?: string;
     nodeName?: string;
+    hints?: { forZones?: { name: string }[] };
   }[];
 }
 

@@ -83,6 +83,19 @@ export interface ValueMatchSpec {
   present?: boolean;
 }
 
+/** At least one field. */
+export interface GrpcMatchSpec {
+  /** `shop.v1.Cart`; default: any. */
+  service?: string;
+  method?: string;
+}
+
+/** At least one field. */
+export interface SourceSpec {
+  labels?: Record<string, string>;
+  namespaces?: string[];
+}
+
 /** Exactly one field. */
 export interface PathSpec {
   exact?: string;
@@ -95,12 +108,21 @@ export interface RouteMatchSpec {
   methods?: string[];
   headers?: ValueMatchSpec[];
   queryParams?: ValueMatchSpec[];
+  /** In place of path and methods. */
+  grpc?: GrpcMatchSpec;
+  /** Not of rate limits. */
+  source?: SourceSpec;
 }
+
+/** `UNAVAILABLE` or 14. */
+export type GrpcCodeSpec = string | number;
 
 export interface RetrySpec {
   attempts: number;
   /** Not named `on`, which YAML 1.1 (kubectl) reads as `true`. */
   retryOn?: string[];
+  retryStatuses?: number[];
+  retryGrpcCodes?: GrpcCodeSpec[];
   perTryTimeout?: Duration;
   backoff?: { base?: Duration; max?: Duration };
   budget?: { percent?: number; minConcurrent?: number };
@@ -123,11 +145,44 @@ export interface BackendSpec {
   weight?: number;
 }
 
+/** Names another Service, port or subset than the request itself goes to. */
+export interface MirrorSpec extends Omit<BackendSpec, 'weight'> {
+  /** 0 to 100, may have decimals; default 100. */
+  percent?: number;
+}
+
+/** At least one of both. */
+export interface FaultSpec {
+  delay?: { duration: Duration; percent?: number };
+  /** At least one of status and grpcCode. */
+  abort?: { status?: number; grpcCode?: GrpcCodeSpec; percent?: number };
+}
+
+export interface DirectResponseSpec {
+  status: number;
+  body?: string;
+  /** Default text/plain; charset=utf-8. */
+  contentType?: string;
+}
+
+export interface CorsSpec {
+  /** Exact, with one `*` in them, or `*` alone. */
+  allowOrigins: string[];
+  /** Default GET, HEAD, POST. */
+  allowMethods?: string[];
+  allowHeaders?: string[];
+  exposeHeaders?: string[];
+  allowCredentials?: boolean;
+  maxAge?: Duration;
+}
+
 export interface RouteSpec {
   name?: string;
   matches?: RouteMatchSpec[];
+  /** One of backends, redirect and directResponse at most. */
   backends?: BackendSpec[];
   timeout?: Duration;
+  idleTimeout?: Duration;
   retries?: RetrySpec;
   requestHeaders?: HeaderChangeSpec;
   responseHeaders?: HeaderChangeSpec;
@@ -139,6 +194,60 @@ export interface RouteSpec {
     path?: { prefix?: string; full?: string };
     status?: 301 | 302 | 303 | 307 | 308;
   };
+  directResponse?: DirectResponseSpec;
+  mirrors?: MirrorSpec[];
+  fault?: FaultSpec;
+  cors?: CorsSpec;
+}
+
+export interface CookieSpec {
+  name: string;
+  /** Default `/`. */
+  path?: string;
+  ttl?: Duration;
+}
+
+/** Exactly one field. */
+export interface HashSourceSpec {
+  header?: string;
+  cookie?: CookieSpec;
+  queryParam?: string;
+  sourceAddress?: boolean;
+}
+
+export interface LoadBalancingSpec {
+  /** Default LeastRequest. */
+  method?: 'LeastRequest' | 'RoundRobin' | 'Random' | 'ConsistentHash';
+  /** With method ConsistentHash, and only with it. */
+  consistentHash?: { by: HashSourceSpec[]; /** Default 125. */ maxLoadPercent?: number };
+  /** Default 0s: at once. */
+  slowStart?: Duration;
+  affinity?: { cookie: CookieSpec };
+  /** Default: as the Service says. */
+  zones?: 'PreferSameZone' | 'Ignore';
+}
+
+/** Of one caller's sidecar. */
+export interface LimitsSpec {
+  maxConnections?: number;
+  maxPendingRequests?: number;
+  maxActiveRequests?: number;
+}
+
+export interface RateLimitSpec {
+  name: string;
+  /** Of the Service; default: all that the policy holds for. */
+  port?: number;
+  /** One of both. */
+  requests?: number;
+  connections?: number;
+  /** Default 1s. */
+  interval?: Duration;
+  /** Default: what an interval allows. */
+  burst?: number;
+  matches?: RouteMatchSpec[];
+  /** Exactly one field each. */
+  per?: { identity?: boolean; header?: string; sourceAddress?: boolean }[];
 }
 
 export interface OutlierDetectionSpec {
@@ -152,6 +261,28 @@ export interface OutlierDetectionSpec {
   maxEjectionTime?: Duration;
   /** Default 50. */
   maxEjectionPercent?: number;
+  /** Default 10s; with successRate or latency. */
+  interval?: Duration;
+  successRate?: {
+    /** Default 1900. */
+    stdevFactorPermille?: number;
+    /** Default 5. */
+    minimumEndpoints?: number;
+    /** Default 100. */
+    requestVolume?: number;
+  };
+  latency?: {
+    /** Default 300. */
+    factorPercent?: number;
+    /** Default 50ms. */
+    minimum?: Duration;
+    /** Default 3. */
+    minimumEndpoints?: number;
+    /** Default 20. */
+    requestVolume?: number;
+  };
+  /** Default 0: never. */
+  panicThresholdPercent?: number;
 }
 
 export interface TrafficPolicySpec {
@@ -161,9 +292,15 @@ export interface TrafficPolicySpec {
   /** First match wins; a request that none matches takes the default route with `timeout` and `retries` below. */
   routes?: RouteSpec[];
   timeout?: Duration;
+  idleTimeout?: Duration;
+  connectTimeout?: Duration;
+  tcpIdleTimeout?: Duration;
   retries?: RetrySpec;
+  loadBalancing?: LoadBalancingSpec;
+  limits?: LimitsSpec;
   /** Absent: no endpoint is left out. */
   outlierDetection?: OutlierDetectionSpec;
+  rateLimits?: RateLimitSpec[];
 }
 
 export interface TrafficPolicy extends KubeObject {

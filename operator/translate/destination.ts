@@ -5,29 +5,34 @@ import type { DestinationResource } from '../../proxy/api/resources.ts';
 import { canonicalAddress } from '../model/addresses.ts';
 import { keyOf, namespaceOf, podAt, servicePortAt, tcpPorts } from '../model/view.ts';
 import type { DependencyKey, ObjectKey, PodEntry, ServicePortEntry, View } from '../model/view.ts';
+import type { Service } from '../resources/kubernetes.ts';
+import { backendServices } from './backends.ts';
+import type { RouteContext } from './backends.ts';
+import { balancing, destinationLimits } from './balancing.ts';
 import { podEndpointsName } from './endpoint-names.ts';
 import type { Family, ServicePlace } from './endpoint-names.ts';
 import { meshRefs } from './mesh-settings.ts';
 import { outlierDetection } from './outlier.ts';
 import { declaredProtocol, podPortProtocols, servicesOfPod, targetPort } from './protocol.ts';
-import { backendServices, httpRoutes, tcpBackends } from './routes.ts';
-import type { RouteContext } from './routes.ts';
+import { timeoutMs } from './retry.ts';
+import { httpRoutes, tcpBackends } from './routes.ts';
 import { speakingPolicy } from './traffic-policy.ts';
 import { distinctPolicies, shapedBy, withoutUids } from './translated.ts';
 import type { ShapedBy, Translated } from './translated.ts';
 
-type Content = Pick<
+type Content = Pick<DestinationResource, 'kind' | 'host' | 'protocol' | 'routes' | 'tcp'> &
+  Settings;
+
+/** What holds for the destination as a whole, whatever route is taken. */
+type Settings = Pick<
   DestinationResource,
-  'kind' | 'host' | 'protocol' | 'routes' | 'tcp' | 'outlierDetection'
+  'outlierDetection' | 'balancing' | 'limits' | 'connectTimeoutMs' | 'tcpIdleTimeoutMs'
 >;
 
-/**
- * `clientNamespace` is part of the key (policies of the caller's namespace come with the Gateway API);
- * a TrafficPolicy stands beside its Service and holds for callers of every namespace.
- */
+/** A TrafficPolicy stands beside its Service; its routes can ask for the caller's namespace. */
 export function translateDestination(
   view: View,
-  _clientNamespace: string,
+  clientNamespace: string,
   address: string,
   port: number,
 ): Translated<DestinationResource> {
@@ -38,47 +43,55 @@ export function translateDestination(
   const pod = podAt(view, canonical);
   // A claim does not take a pod's address.
   if (entry !== null && (entry.own || pod === null)) {
-    return serviceDestination(view, name, entry, canonical);
+    return serviceDestination({ view, clientNamespace, name }, entry, canonical);
   }
-  if (pod !== null) return podDestination(view, name, { pod, address: canonical, port });
+  if (pod !== null) {
+    return podDestination({ view, clientNamespace, name }, { pod, address: canonical, port });
+  }
   const content: Content = { kind: 'external', host: name, protocol: 'auto', routes: [], tcp: [] };
   return translated(name, content, [], [byAddress]);
 }
 
+/** What was asked: the name of the resource, and for callers of which namespace. */
+interface Asked {
+  view: View;
+  clientNamespace: string;
+  name: string;
+}
+
 function serviceDestination(
-  view: View,
-  name: string,
+  asked: Asked,
   entry: ServicePortEntry,
   address: string,
 ): Translated<DestinationResource> {
   const { name: serviceName } = entry.service.metadata;
   const { port, appProtocol, name: portName } = entry.port;
   const place = { service: keyOf(entry.service), port, family: familyOf(address) };
-  const context = contextOf(view, place, null);
+  const context = contextOf(asked, place, null);
   const content: Content = {
     kind: 'service',
     host: `${serviceName}.${namespaceOf(entry.service)}:${port}`,
     protocol: declaredProtocol(appProtocol, portName),
     routes: httpRoutes(context),
     tcp: tcpBackends(context),
-    ...outlierOf(context),
+    ...settingsOf(context, entry.service),
   };
   const dependsOn = [`address:${address}`, ...dependenciesOf(context)];
-  return translated(name, content, policiesOf(context), dependsOn);
+  return translated(asked.name, content, policiesOf(context), dependsOn);
 }
 
 /** A pod called by its own address; what its headless Service's policy says holds, but for where to. */
 function podDestination(
-  view: View,
-  name: string,
+  asked: Asked,
   at: { pod: PodEntry; address: string; port: number },
 ): Translated<DestinationResource> {
+  const { view, name } = asked;
   const { pod, address, port } = at;
   const headless = headlessService(view, pod, port);
   const own = podEndpointsName(address, port);
   const [service, servicePort] = headless ?? [pod.key, port];
   const place = { service, port: servicePort, family: familyOf(address) };
-  const known = contextOf(view, place, own);
+  const known = contextOf(asked, place, own);
   const context: RouteContext = headless === null ? { ...known, policy: null } : known;
   const content: Content = {
     kind: 'pod',
@@ -86,6 +99,7 @@ function podDestination(
     protocol: podPortProtocols(view, pod).get(port) ?? 'auto',
     routes: httpRoutes(context),
     tcp: tcpBackends(context),
+    ...podSettingsOf(context),
   };
   const dependsOn = [`address:${address}`, `pod:${pod.key}`, `services:${pod.namespace}`];
   return translated(name, content, policiesOf(context), [...dependsOn, ...dependenciesOf(context)]);
@@ -101,14 +115,36 @@ function headlessService(view: View, pod: PodEntry, port: number): [ObjectKey, n
   return null;
 }
 
-function contextOf(view: View, place: ServicePlace, ownEndpoints: string | null): RouteContext {
+function contextOf(
+  { view, clientNamespace }: Asked,
+  place: ServicePlace,
+  ownEndpoints: string | null,
+): RouteContext {
   const policy = speakingPolicy(view, place.service, place.port);
-  return { view, ...place, policy, defaults: view.mesh?.spec.defaults, ownEndpoints };
+  const defaults = view.mesh?.spec.defaults;
+  return { view, clientNamespace, ...place, policy, defaults, ownEndpoints };
 }
 
-function outlierOf({ policy }: RouteContext): Pick<Content, 'outlierDetection'> {
-  const spec = policy?.spec.outlierDetection;
-  return spec === undefined ? {} : { outlierDetection: outlierDetection(spec) };
+function settingsOf(context: RouteContext, service: Service): Settings {
+  const { outlierDetection: outlier, loadBalancing } = context.policy?.spec ?? {};
+  const balanced = balancing(loadBalancing, service);
+  return {
+    ...(outlier === undefined ? {} : { outlierDetection: outlierDetection(outlier) }),
+    ...(balanced === undefined ? {} : { balancing: balanced }),
+    ...podSettingsOf(context),
+  };
+}
+
+/** Where there is one endpoint there is nothing to choose, and nothing to leave out. */
+function podSettingsOf({ policy }: RouteContext): Settings {
+  const { limits, connectTimeout, tcpIdleTimeout } = policy?.spec ?? {};
+  const connectTimeoutMs = timeoutMs(connectTimeout);
+  const tcpIdleTimeoutMs = timeoutMs(tcpIdleTimeout);
+  return {
+    ...(limits === undefined ? {} : { limits: destinationLimits(limits) }),
+    ...(connectTimeoutMs === null ? {} : { connectTimeoutMs }),
+    ...(tcpIdleTimeoutMs === null ? {} : { tcpIdleTimeoutMs }),
+  };
 }
 
 function familyOf(address: string): Family {

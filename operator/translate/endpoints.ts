@@ -84,7 +84,7 @@ function slicePlaces(
         const address = canonicalAddress(text);
         const pod = podBehind(view, wanted.namespace, address, endpoint.targetRef);
         if (wanted.labels !== null && !matchesLabels(wanted.labels, pod?.labels ?? {})) return [];
-        const at = { address, port, zone: endpoint.zone ?? '' };
+        const at = { address, port, zone: endpoint.zone ?? '', ...hintsOf(endpoint) };
         return [pod === null ? plain(at, endpoint.targetRef?.name ?? '') : place(view, pod, at)];
       }),
     );
@@ -109,15 +109,19 @@ function podBehind(
   return named?.hostNetwork === true ? named : null;
 }
 
-function plain(at: { address: string; port: number; zone: string }, podName: string): Place {
+function hintsOf({ hints }: EndpointSlice['endpoints'][number]): Pick<Endpoint, 'forZones'> {
+  const zones = (hints?.forZones ?? []).map(({ name }) => name).toSorted(compareText);
+  return zones.length === 0 ? {} : { forZones: zones };
+}
+
+/** Where the endpoint is, and for whom. */
+type At = Pick<Endpoint, 'address' | 'port' | 'zone' | 'forZones'>;
+
+function plain(at: At, podName: string): Place {
   return { endpoint: { ...at, identity: null, podName }, disabledBy: [] };
 }
 
-function place(
-  view: View,
-  pod: PodEntry,
-  at: { address: string; port: number; zone: string },
-): Place {
+function place(view: View, pod: PodEntry, at: At): Place {
   const uncaptured = pod.excludedInboundPorts.includes(at.port) || at.port === sidecarPorts.health;
   if (!pod.meshed || uncaptured) return plain(at, pod.name);
   const { mode, policy } = modeAt(view, speakersFor(view, pod), at.port);

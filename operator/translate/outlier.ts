@@ -9,6 +9,9 @@ const defaults = {
   baseEjectionMs: 10_000,
   maxEjectionMs: 300_000,
   maxEjectionPercent: 50,
+  intervalMs: 10_000,
+  successRate: { stdevFactorPermille: 1900, minimumEndpoints: 5, requestVolume: 100 },
+  latency: { factorPercent: 300, minimumMs: 50, minimumEndpoints: 3, requestVolume: 20 },
 };
 
 export function outlierDetection(spec: OutlierDetectionSpec): OutlierDetection {
@@ -22,5 +25,25 @@ export function outlierDetection(spec: OutlierDetectionSpec): OutlierDetection {
       timeoutMs(spec.maxEjectionTime) ?? defaults.maxEjectionMs,
     ),
     maxEjectionPercent: spec.maxEjectionPercent ?? defaults.maxEjectionPercent,
+    ...comparison(spec),
+    ...(spec.panicThresholdPercent === undefined
+      ? {}
+      : { panicThresholdPercent: spec.panicThresholdPercent }),
+  };
+}
+
+type Comparison = Pick<OutlierDetection, 'intervalMs' | 'successRate' | 'latency'>;
+
+/** Of endpoints with each other; nothing where none is asked for. */
+function comparison({ interval, successRate, latency }: OutlierDetectionSpec): Comparison {
+  if (successRate === undefined && latency === undefined) return {};
+  const { minimum, ...slow } = latency ?? {};
+  const minimumMs = timeoutMs(minimum) ?? defaults.latency.minimumMs;
+  return {
+    intervalMs: timeoutMs(interval) ?? defaults.intervalMs,
+    ...(successRate === undefined
+      ? {}
+      : { successRate: { ...defaults.successRate, ...successRate } }),
+    ...(latency === undefined ? {} : { latency: { ...defaults.latency, ...slow, minimumMs } }),
   };
 }

@@ -5,6 +5,7 @@ import { retryConditions } from '../../proxy/api/resources.ts';
 import type { RetryCondition, RetryPolicy } from '../../proxy/api/resources.ts';
 import { parseDuration } from '../resources/duration.ts';
 import type { RetrySpec } from '../resources/tsmesh.ts';
+import { grpcCode } from './grpc-codes.ts';
 
 const defaults = {
   on: ['connect-failure', 'refused-stream', 'unavailable'] satisfies RetryCondition[],
@@ -28,11 +29,20 @@ export function retryPolicy(...candidates: (RetrySpec | undefined)[]): RetryPoli
   return {
     attempts: spec.attempts,
     on: (spec.retryOn ?? defaults.on).filter(isRetryCondition),
+    ...furtherAnswers(spec),
     perTryTimeoutMs: timeoutMs(spec.perTryTimeout),
     backoffMs: base,
     maxBackoffMs: Math.max(base, timeoutMs(spec.backoff?.max) ?? defaults.maxBackoffMs),
     budgetPercent: spec.budget?.percent ?? defaults.budgetPercent,
     budgetMinConcurrent: spec.budget?.minConcurrent ?? defaults.budgetMinConcurrent,
+  };
+}
+
+function furtherAnswers(spec: RetrySpec): Pick<RetryPolicy, 'onStatuses' | 'onGrpcCodes'> {
+  const codes = (spec.retryGrpcCodes ?? []).map(grpcCode).filter((code) => code !== null);
+  return {
+    ...((spec.retryStatuses ?? []).length === 0 ? {} : { onStatuses: spec.retryStatuses! }),
+    ...(codes.length === 0 ? {} : { onGrpcCodes: codes }),
   };
 }
 

@@ -10,7 +10,8 @@ import {
   slice,
   trafficPolicy,
 } from '../model/test-objects.ts';
-import { createTranslations } from './translations.ts';
+import type { DestinationResource } from '../../proxy/api/resources.ts';
+import { createTranslations, type Versioned } from './translations.ts';
 
 function setUp(maxKept?: number) {
   const model = createModel({ clock: new ManualClock() });
@@ -52,6 +53,7 @@ describe('translations', () => {
     const policy = trafficPolicy('shop/p', { service: { name: 'cart' }, timeout: '1s' });
     expect(touchedBy(() => model.upsert('TrafficPolicy', policy))).toEqual([
       'Destination|shop|10.96.0.7:80',
+      'Workload|shop/cart-1',
     ]);
     expect(translations.destination('shop', '10.96.0.7:80')!.version).not.toBe(before!.version);
     expect(translations.destination('shop', '10.96.0.8:80')).toBe(other);
@@ -103,12 +105,16 @@ describe('translations', () => {
     const spec = { service: { name: 'cart' }, routes: [{ backends: [{ service: 'late' }] }] };
     touchedBy(() => model.upsert('TrafficPolicy', trafficPolicy('shop/p', spec)));
     const before = translations.destination('shop', '10.96.0.7:80')!;
-    expect(before.endpoints).toEqual([]);
+    const missingOf = (made: Versioned | null) =>
+      (made!.resource as DestinationResource).routes.map(({ backends }) => backends[0]!.missing);
+    expect(missingOf(before)).toEqual(['Service shop/late']);
     const late = service('shop/late', '10.96.0.10', [{ port: 80 }]);
     expect(touchedBy(() => model.upsert('Service', late))).toContain(
       'Destination|shop|10.96.0.7:80',
     );
-    expect(translations.destination('shop', '10.96.0.7:80')!.endpoints).toEqual(['shop/late:80']);
+    const after = translations.destination('shop', '10.96.0.7:80');
+    expect(missingOf(after)).toEqual([undefined]);
+    expect(after!.endpoints).toEqual(['shop/late:80']);
   });
 
   it('have the same version wherever the content is the same', () => {

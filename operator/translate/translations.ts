@@ -173,6 +173,10 @@ function version(made: Translated): Versioned {
 }
 
 function referredEndpoints(resource: Extract<Resource, { type: 'Destination' }>): string[] {
-  const backends = [...resource.routes.flatMap((route) => route.backends), ...resource.tcp];
+  const ofRoutes = resource.routes.flatMap((route) => [
+    ...route.backends,
+    ...(route.mirrors ?? []),
+  ]);
+  const backends = [...ofRoutes, ...resource.tcp];
   return [...new Set(backends.map((backend) => backend.endpoints))];
 }

@@ -2,6 +2,7 @@
 // destinations that nobody knows. Pure.
 
 import type { InboundPort, Protocol, WorkloadResource } from '../../proxy/api/resources.ts';
+import { labelKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
 import { authorizationFor, authorizationPoliciesFor, meshWideNamespace } from './authorization.ts';
 import type { RulesOf } from './authorization.ts';
@@ -15,6 +16,8 @@ import {
 } from './peer-authentication.ts';
 import type { Speakers } from './peer-authentication.ts';
 import { podPortProtocols } from './protocol.ts';
+import { limitingServices, rateLimitsOf } from './rate-limits.ts';
+import { sourceLabelRefs, sourceLabels, zoneOf } from './caller.ts';
 import { distinctPolicies, shapedBy, withoutUids } from './translated.ts';
 import type { Translated } from './translated.ts';
 
@@ -28,10 +31,14 @@ export function translateWorkload(
   if (pod === undefined) return null;
   const speakers = speakersFor(view, pod);
   const authorization = authorizationFor(view, pod, rulesOf);
+  const { limits, policies: limiting } = rateLimitsOf(view, pod);
+  const labels = sourceLabels(view, pod);
+  const zone = zoneOf(view, pod);
   const policies = distinctPolicies([
     ...meshRefs(view),
     ...speakerRefs(speakers),
     ...authorizationPoliciesFor(view, pod).map((one) => shapedBy('AuthorizationPolicy', one)),
+    ...limiting.map((one) => shapedBy('TrafficPolicy', one)),
   ]);
   const resource: WorkloadResource = {
     type: 'Workload',
@@ -39,9 +46,12 @@ export function translateWorkload(
     trustDomain: trustDomainOf(view),
     namespace: pod.namespace,
     serviceAccount: pod.serviceAccount,
+    ...(labels === null ? {} : { labels }),
+    ...(zone === '' ? {} : { zone }),
     inbound: inbound(view, pod, speakers),
     outbound: outbound(view),
     ...(authorization === undefined ? {} : { authorization }),
+    ...(limits.length === 0 ? {} : { rateLimits: limits }),
     accessLog: accessLogOf(view),
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
@@ -49,7 +59,7 @@ export function translateWorkload(
   const { namespace } = pod;
   return {
     resource,
-    shapedBy: policies,
+    shapedBy: distinctPolicies([...policies, ...sourceLabelRefs(view, pod)]),
     dependsOn: [
       'mesh',
       `pod:${podKey}`,
@@ -57,6 +67,9 @@ export function translateWorkload(
       `services:${namespace}`,
       `authorization:${namespace}`,
       `authorization:${meshWideNamespace}`,
+      ...limitingServices(view, pod).map((key) => `traffic:${key}`),
+      ...Object.entries(pod.labels).map((label) => `source-label:${labelKey(label)}`),
+      `node:${pod.nodeName}`,
     ],
   };
 }

@@ -849,6 +849,65 @@ export const crdSchemas: Record<string, object> = {
           "maxItems": 7,
           "x-kubernetes-list-type": "set"
          },
+         "retryStatuses": {
+          "type": "array",
+          "maxItems": 16,
+          "x-kubernetes-list-type": "set",
+          "items": {
+           "type": "integer",
+           "minimum": 400,
+           "maximum": 599
+          }
+         },
+         "retryGrpcCodes": {
+          "type": "array",
+          "maxItems": 16,
+          "x-kubernetes-list-type": "set",
+          "items": {
+           "anyOf": [
+            {
+             "type": "integer"
+            },
+            {
+             "type": "string"
+            }
+           ],
+           "enum": [
+            "CANCELLED",
+            "UNKNOWN",
+            "INVALID_ARGUMENT",
+            "DEADLINE_EXCEEDED",
+            "NOT_FOUND",
+            "ALREADY_EXISTS",
+            "PERMISSION_DENIED",
+            "RESOURCE_EXHAUSTED",
+            "FAILED_PRECONDITION",
+            "ABORTED",
+            "OUT_OF_RANGE",
+            "UNIMPLEMENTED",
+            "INTERNAL",
+            "UNAVAILABLE",
+            "DATA_LOSS",
+            "UNAUTHENTICATED",
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            7,
+            8,
+            9,
+            10,
+            11,
+            12,
+            13,
+            14,
+            15,
+            16
+           ]
+          }
+         },
          "perTryTimeout": {
           "type": "string",
           "maxLength": 32,
@@ -1183,6 +1242,35 @@ export const crdSchemas: Record<string, object> = {
             ],
             "additionalProperties": false
            },
+           "grpc": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+             "service": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 256,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$')",
+                "message": "must be the full name of a gRPC service, such as shop.v1.Cart"
+               }
+              ]
+             },
+             "method": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+                "message": "must be the name of a gRPC method, such as AddItem"
+               }
+              ]
+             }
+            },
+            "additionalProperties": false
+           },
            "methods": {
             "type": "array",
             "items": {
@@ -1301,8 +1389,53 @@ export const crdSchemas: Record<string, object> = {
             },
             "maxItems": 16,
             "minItems": 1
+           },
+           "source": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+             "labels": {
+              "type": "object",
+              "maxProperties": 16,
+              "minProperties": 1,
+              "additionalProperties": {
+               "type": "string",
+               "maxLength": 63
+              },
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.all(k, k.size() <= 317 && k.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                "message": "keys must be label names, such as app or app.kubernetes.io/name"
+               }
+              ]
+             },
+             "namespaces": {
+              "type": "array",
+              "minItems": 1,
+              "maxItems": 32,
+              "x-kubernetes-list-type": "set",
+              "items": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 63,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+                 "message": "must be the name of a namespace, such as shop"
+                }
+               ]
+              }
+             }
+            },
+            "additionalProperties": false
            }
           },
+          "x-kubernetes-validations": [
+           {
+            "rule": "!has(self.grpc) || (!has(self.path) && !has(self.methods))",
+            "message": "grpc stands in place of path and methods: must have one or the other"
+           }
+          ],
           "additionalProperties": false
          },
          "maxItems": 8
@@ -1360,6 +1493,16 @@ export const crdSchemas: Record<string, object> = {
           }
          ]
         },
+        "idleTimeout": {
+         "type": "string",
+         "maxLength": 32,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+           "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+          }
+         ]
+        },
         "retries": {
          "type": "object",
          "properties": {
@@ -1384,6 +1527,65 @@ export const crdSchemas: Record<string, object> = {
            },
            "maxItems": 7,
            "x-kubernetes-list-type": "set"
+          },
+          "retryStatuses": {
+           "type": "array",
+           "maxItems": 16,
+           "x-kubernetes-list-type": "set",
+           "items": {
+            "type": "integer",
+            "minimum": 400,
+            "maximum": 599
+           }
+          },
+          "retryGrpcCodes": {
+           "type": "array",
+           "maxItems": 16,
+           "x-kubernetes-list-type": "set",
+           "items": {
+            "anyOf": [
+             {
+              "type": "integer"
+             },
+             {
+              "type": "string"
+             }
+            ],
+            "enum": [
+             "CANCELLED",
+             "UNKNOWN",
+             "INVALID_ARGUMENT",
+             "DEADLINE_EXCEEDED",
+             "NOT_FOUND",
+             "ALREADY_EXISTS",
+             "PERMISSION_DENIED",
+             "RESOURCE_EXHAUSTED",
+             "FAILED_PRECONDITION",
+             "ABORTED",
+             "OUT_OF_RANGE",
+             "UNIMPLEMENTED",
+             "INTERNAL",
+             "UNAVAILABLE",
+             "DATA_LOSS",
+             "UNAUTHENTICATED",
+             1,
+             2,
+             3,
+             4,
+             5,
+             6,
+             7,
+             8,
+             9,
+             10,
+             11,
+             12,
+             13,
+             14,
+             15,
+             16
+            ]
+           }
           },
           "perTryTimeout": {
            "type": "string",
@@ -1789,16 +1991,287 @@ export const crdSchemas: Record<string, object> = {
           }
          },
          "additionalProperties": false
+        },
+        "directResponse": {
+         "type": "object",
+         "required": [
+          "status"
+         ],
+         "properties": {
+          "status": {
+           "type": "integer",
+           "minimum": 200,
+           "maximum": 599
+          },
+          "body": {
+           "type": "string",
+           "maxLength": 16384
+          },
+          "contentType": {
+           "type": "string",
+           "minLength": 1,
+           "maxLength": 256,
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.matches('^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+( *; *[ -~]+)?$')",
+             "message": "must be a media type, such as application/json"
+            }
+           ]
+          }
+         },
+         "x-kubernetes-validations": [
+          {
+           "rule": "!has(self.body) || !(self.status in [204, 205, 304])",
+           "message": "an answer with status 204, 205 or 304 has no body"
+          }
+         ],
+         "additionalProperties": false
+        },
+        "mirrors": {
+         "type": "array",
+         "minItems": 1,
+         "maxItems": 4,
+         "items": {
+          "type": "object",
+          "properties": {
+           "service": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 63,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+              "message": "must be the name of a Service: lower-case letters, digits and '-', such as cart"
+             }
+            ]
+           },
+           "port": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 65535
+           },
+           "subset": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 63
+           },
+           "percent": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 100
+           }
+          },
+          "x-kubernetes-validations": [
+           {
+            "rule": "has(self.service) || has(self.port) || has(self.subset)",
+            "message": "must have service, port or subset: a copy to the Service itself would be handled twice"
+           }
+          ],
+          "additionalProperties": false
+         }
+        },
+        "fault": {
+         "type": "object",
+         "minProperties": 1,
+         "properties": {
+          "delay": {
+           "type": "object",
+           "required": [
+            "duration"
+           ],
+           "properties": {
+            "duration": {
+             "type": "string",
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1h')",
+               "message": "must be a duration from 1ms to 1h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+              }
+             ]
+            },
+            "percent": {
+             "type": "number",
+             "minimum": 0,
+             "maximum": 100
+            }
+           },
+           "additionalProperties": false
+          },
+          "abort": {
+           "type": "object",
+           "properties": {
+            "status": {
+             "type": "integer",
+             "minimum": 200,
+             "maximum": 599
+            },
+            "grpcCode": {
+             "anyOf": [
+              {
+               "type": "integer"
+              },
+              {
+               "type": "string"
+              }
+             ],
+             "enum": [
+              "CANCELLED",
+              "UNKNOWN",
+              "INVALID_ARGUMENT",
+              "DEADLINE_EXCEEDED",
+              "NOT_FOUND",
+              "ALREADY_EXISTS",
+              "PERMISSION_DENIED",
+              "RESOURCE_EXHAUSTED",
+              "FAILED_PRECONDITION",
+              "ABORTED",
+              "OUT_OF_RANGE",
+              "UNIMPLEMENTED",
+              "INTERNAL",
+              "UNAVAILABLE",
+              "DATA_LOSS",
+              "UNAUTHENTICATED",
+              1,
+              2,
+              3,
+              4,
+              5,
+              6,
+              7,
+              8,
+              9,
+              10,
+              11,
+              12,
+              13,
+              14,
+              15,
+              16
+             ]
+            },
+            "percent": {
+             "type": "number",
+             "minimum": 0,
+             "maximum": 100
+            }
+           },
+           "x-kubernetes-validations": [
+            {
+             "rule": "has(self.status) || has(self.grpcCode)",
+             "message": "must have status, grpcCode or both"
+            }
+           ],
+           "additionalProperties": false
+          }
+         },
+         "additionalProperties": false
+        },
+        "cors": {
+         "type": "object",
+         "required": [
+          "allowOrigins"
+         ],
+         "properties": {
+          "allowOrigins": {
+           "type": "array",
+           "minItems": 1,
+           "maxItems": 32,
+           "x-kubernetes-list-type": "set",
+           "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self == '*' || self == 'null' || self.matches('^[a-z][a-z0-9+.-]*://[A-Za-z0-9.:_-]*[*]?[A-Za-z0-9.:_-]*$')",
+              "message": "must be an origin without a path, such as https://shop.example or https://*.shop.example, or *"
+             }
+            ]
+           }
+          },
+          "allowMethods": {
+           "type": "array",
+           "maxItems": 16,
+           "x-kubernetes-list-type": "set",
+           "minItems": 1,
+           "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Z][A-Z-]*$')",
+              "message": "must be an HTTP method in capitals, such as GET"
+             }
+            ]
+           }
+          },
+          "allowHeaders": {
+           "type": "array",
+           "maxItems": 64,
+           "x-kubernetes-list-type": "set",
+           "minItems": 1,
+           "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a header field, such as x-user"
+             }
+            ]
+           }
+          },
+          "exposeHeaders": {
+           "type": "array",
+           "maxItems": 64,
+           "x-kubernetes-list-type": "set",
+           "minItems": 1,
+           "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a header field, such as x-user"
+             }
+            ]
+           }
+          },
+          "allowCredentials": {
+           "type": "boolean"
+          },
+          "maxAge": {
+           "type": "string",
+           "maxLength": 32,
+           "x-kubernetes-validations": [
+            {
+             "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+             "message": "must be a duration from 0s to 24h, such as 10m or 1h (units h, m, s, ms)"
+            }
+           ]
+          }
+         },
+         "x-kubernetes-validations": [
+          {
+           "rule": "!has(self.allowCredentials) || !self.allowCredentials || !('*' in self.allowOrigins)",
+           "message": "allowCredentials needs allowOrigins to be named: with '*' every page could act for its visitor"
+          }
+         ],
+         "additionalProperties": false
         }
        },
        "x-kubernetes-validations": [
         {
-         "rule": "!has(self.redirect) || !has(self.backends)",
-         "message": "must have either redirect or backends, not both"
+         "rule": "[has(self.backends), has(self.redirect), has(self.directResponse)].filter(x, x).size() <= 1",
+         "message": "must have either redirect, directResponse or backends, not two of them"
         },
         {
-         "rule": "!has(self.redirect) || !has(self.rewrite)",
-         "message": "must have either redirect or rewrite, not both"
+         "rule": "!(has(self.redirect) || has(self.directResponse)) || !(has(self.rewrite) || has(self.mirrors) || has(self.fault))",
+         "message": "must have either redirect, directResponse or rewrite, mirrors, fault, which need a request that is sent on"
         },
         {
          "rule": "!(has(self.rewrite) && has(self.rewrite.path) && has(self.rewrite.path.prefix)) || (has(self.matches) && self.matches.size() > 0 && self.matches.all(m, has(m.path) && has(m.path.prefix)))",
@@ -1818,6 +2291,36 @@ export const crdSchemas: Record<string, object> = {
       "maxItems": 64
      },
      "timeout": {
+      "type": "string",
+      "maxLength": 32,
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+        "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+       }
+      ]
+     },
+     "idleTimeout": {
+      "type": "string",
+      "maxLength": 32,
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('24h')",
+        "message": "must be a duration from 0s to 24h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+       }
+      ]
+     },
+     "connectTimeout": {
+      "type": "string",
+      "maxLength": 32,
+      "x-kubernetes-validations": [
+       {
+        "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1m')",
+        "message": "must be a duration from 1ms to 1m, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+       }
+      ]
+     },
+     "tcpIdleTimeout": {
       "type": "string",
       "maxLength": 32,
       "x-kubernetes-validations": [
@@ -1851,6 +2354,65 @@ export const crdSchemas: Record<string, object> = {
         },
         "maxItems": 7,
         "x-kubernetes-list-type": "set"
+       },
+       "retryStatuses": {
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "set",
+        "items": {
+         "type": "integer",
+         "minimum": 400,
+         "maximum": 599
+        }
+       },
+       "retryGrpcCodes": {
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "set",
+        "items": {
+         "anyOf": [
+          {
+           "type": "integer"
+          },
+          {
+           "type": "string"
+          }
+         ],
+         "enum": [
+          "CANCELLED",
+          "UNKNOWN",
+          "INVALID_ARGUMENT",
+          "DEADLINE_EXCEEDED",
+          "NOT_FOUND",
+          "ALREADY_EXISTS",
+          "PERMISSION_DENIED",
+          "RESOURCE_EXHAUSTED",
+          "FAILED_PRECONDITION",
+          "ABORTED",
+          "OUT_OF_RANGE",
+          "UNIMPLEMENTED",
+          "INTERNAL",
+          "UNAVAILABLE",
+          "DATA_LOSS",
+          "UNAUTHENTICATED",
+          1,
+          2,
+          3,
+          4,
+          5,
+          6,
+          7,
+          8,
+          9,
+          10,
+          11,
+          12,
+          13,
+          14,
+          15,
+          16
+         ]
+        }
        },
        "perTryTimeout": {
         "type": "string",
@@ -1916,6 +2478,214 @@ export const crdSchemas: Record<string, object> = {
       ],
       "additionalProperties": false
      },
+     "loadBalancing": {
+      "type": "object",
+      "properties": {
+       "method": {
+        "type": "string",
+        "enum": [
+         "LeastRequest",
+         "RoundRobin",
+         "Random",
+         "ConsistentHash"
+        ]
+       },
+       "consistentHash": {
+        "type": "object",
+        "required": [
+         "by"
+        ],
+        "properties": {
+         "by": {
+          "type": "array",
+          "minItems": 1,
+          "maxItems": 4,
+          "items": {
+           "type": "object",
+           "properties": {
+            "header": {
+             "type": "string",
+             "minLength": 1,
+             "maxLength": 128,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+               "message": "must be the name of a header field, such as x-user"
+              }
+             ]
+            },
+            "cookie": {
+             "type": "object",
+             "required": [
+              "name"
+             ],
+             "properties": {
+              "name": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 64,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                 "message": "must be the name of a cookie, such as tsmesh-cart"
+                }
+               ]
+              },
+              "path": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 256,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^/[!-:<-~]*$')",
+                 "message": "must begin with '/' and have no space, ';' or control character, such as /cart"
+                }
+               ]
+              },
+              "ttl": {
+               "type": "string",
+               "maxLength": 32,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('8760h')",
+                 "message": "must be a duration from 0s to 8760h, such as 1h or 720h (units h, m, s, ms)"
+                }
+               ]
+              }
+             },
+             "additionalProperties": false
+            },
+            "queryParam": {
+             "type": "string",
+             "minLength": 1,
+             "maxLength": 256
+            },
+            "sourceAddress": {
+             "type": "boolean",
+             "enum": [
+              true
+             ]
+            }
+           },
+           "x-kubernetes-validations": [
+            {
+             "rule": "[has(self.header), has(self.cookie), has(self.queryParam), has(self.sourceAddress)].filter(x, x).size() == 1",
+             "message": "must have exactly one of header, cookie, queryParam, sourceAddress"
+            }
+           ],
+           "additionalProperties": false
+          }
+         },
+         "maxLoadPercent": {
+          "type": "integer",
+          "minimum": 101,
+          "maximum": 1000
+         }
+        },
+        "additionalProperties": false
+       },
+       "slowStart": {
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('1h')",
+          "message": "must be a duration from 0s to 1h, such as 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
+       },
+       "affinity": {
+        "type": "object",
+        "required": [
+         "cookie"
+        ],
+        "properties": {
+         "cookie": {
+          "type": "object",
+          "required": [
+           "name"
+          ],
+          "properties": {
+           "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a cookie, such as tsmesh-cart"
+             }
+            ]
+           },
+           "path": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 256,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^/[!-:<-~]*$')",
+              "message": "must begin with '/' and have no space, ';' or control character, such as /cart"
+             }
+            ]
+           },
+           "ttl": {
+            "type": "string",
+            "maxLength": 32,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('0s') && duration(self) <= duration('8760h')",
+              "message": "must be a duration from 0s to 8760h, such as 1h or 720h (units h, m, s, ms)"
+             }
+            ]
+           }
+          },
+          "additionalProperties": false
+         }
+        },
+        "additionalProperties": false
+       },
+       "zones": {
+        "type": "string",
+        "enum": [
+         "PreferSameZone",
+         "Ignore"
+        ]
+       }
+      },
+      "x-kubernetes-validations": [
+       {
+        "rule": "has(self.consistentHash) == (has(self.method) && self.method == 'ConsistentHash')",
+        "message": "consistentHash goes with method ConsistentHash, and that with consistentHash"
+       },
+       {
+        "rule": "!has(self.consistentHash) || !has(self.affinity)",
+        "message": "must have either consistentHash or affinity, not both"
+       }
+      ],
+      "additionalProperties": false
+     },
+     "limits": {
+      "type": "object",
+      "minProperties": 1,
+      "properties": {
+       "maxConnections": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100000
+       },
+       "maxPendingRequests": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 100000
+       },
+       "maxActiveRequests": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000000
+       }
+      },
+      "additionalProperties": false
+     },
      "outlierDetection": {
       "type": "object",
       "properties": {
@@ -1953,15 +2723,406 @@ export const crdSchemas: Record<string, object> = {
         "type": "integer",
         "minimum": 0,
         "maximum": 100
+       },
+       "interval": {
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('100ms') && duration(self) <= duration('1h')",
+          "message": "must be a duration from 100ms to 1h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+         }
+        ]
+       },
+       "successRate": {
+        "type": "object",
+        "properties": {
+         "stdevFactorPermille": {
+          "type": "integer",
+          "minimum": 100,
+          "maximum": 10000
+         },
+         "minimumEndpoints": {
+          "type": "integer",
+          "minimum": 2,
+          "maximum": 1000
+         },
+         "requestVolume": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 1000000
+         }
+        },
+        "additionalProperties": false
+       },
+       "latency": {
+        "type": "object",
+        "properties": {
+         "factorPercent": {
+          "type": "integer",
+          "minimum": 101,
+          "maximum": 100000
+         },
+         "minimum": {
+          "type": "string",
+          "maxLength": 32,
+          "x-kubernetes-validations": [
+           {
+            "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1ms') && duration(self) <= duration('1h')",
+            "message": "must be a duration from 1ms to 1h, such as 500ms, 10s or 1m30s (units h, m, s, ms)"
+           }
+          ]
+         },
+         "minimumEndpoints": {
+          "type": "integer",
+          "minimum": 2,
+          "maximum": 1000
+         },
+         "requestVolume": {
+          "type": "integer",
+          "minimum": 1,
+          "maximum": 1000000
+         }
+        },
+        "additionalProperties": false
+       },
+       "panicThresholdPercent": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": 100
        }
       },
       "x-kubernetes-validations": [
        {
         "rule": "!has(self.baseEjectionTime) || !has(self.maxEjectionTime) || !self.baseEjectionTime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || !self.maxEjectionTime.matches('^([0-9]{1,6}(h|m|s|ms))+$') || duration(self.baseEjectionTime) <= duration(self.maxEjectionTime)",
         "message": "baseEjectionTime must not be longer than maxEjectionTime"
+       },
+       {
+        "rule": "!has(self.interval) || has(self.successRate) || has(self.latency)",
+        "message": "interval is for successRate and latency: must have one of them"
        }
       ],
       "additionalProperties": false
+     },
+     "rateLimits": {
+      "type": "array",
+      "maxItems": 16,
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": [
+       "name"
+      ],
+      "items": {
+       "type": "object",
+       "required": [
+        "name"
+       ],
+       "properties": {
+        "name": {
+         "type": "string",
+         "minLength": 1,
+         "maxLength": 63,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+           "message": "must be lower-case letters, digits and '-', such as per-user"
+          }
+         ]
+        },
+        "port": {
+         "type": "integer",
+         "minimum": 1,
+         "maximum": 65535
+        },
+        "requests": {
+         "type": "integer",
+         "minimum": 1,
+         "maximum": 10000000
+        },
+        "connections": {
+         "type": "integer",
+         "minimum": 1,
+         "maximum": 10000000
+        },
+        "interval": {
+         "type": "string",
+         "maxLength": 32,
+         "x-kubernetes-validations": [
+          {
+           "rule": "self.matches('^([0-9]{1,6}(h|m|s|ms))+$') && duration(self) >= duration('1s') && duration(self) <= duration('1h')",
+           "message": "must be a duration from 1s to 1h, such as 1s, 10s or 1m (units h, m, s, ms)"
+          }
+         ]
+        },
+        "burst": {
+         "type": "integer",
+         "minimum": 1,
+         "maximum": 10000000
+        },
+        "matches": {
+         "type": "array",
+         "maxItems": 8,
+         "items": {
+          "type": "object",
+          "properties": {
+           "path": {
+            "type": "object",
+            "properties": {
+             "exact": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 512,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                "message": "must begin with '/' and have no query, such as /api"
+               }
+              ]
+             },
+             "prefix": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 512,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
+                "message": "must begin with '/' and have no query, such as /api"
+               }
+              ]
+             },
+             "regex": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 256,
+              "x-kubernetes-validations": [
+               {
+                "rule": "'x'.matches(self) ? true : true",
+                "message": "must be a regular expression"
+               }
+              ]
+             }
+            },
+            "x-kubernetes-validations": [
+             {
+              "rule": "[has(self.exact), has(self.prefix), has(self.regex)].filter(x, x).size() == 1",
+              "message": "must have exactly one of exact, prefix, regex"
+             }
+            ],
+            "additionalProperties": false
+           },
+           "grpc": {
+            "type": "object",
+            "minProperties": 1,
+            "properties": {
+             "service": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 256,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z_][A-Za-z0-9_]*([.][A-Za-z_][A-Za-z0-9_]*)*$')",
+                "message": "must be the full name of a gRPC service, such as shop.v1.Cart"
+               }
+              ]
+             },
+             "method": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 128,
+              "x-kubernetes-validations": [
+               {
+                "rule": "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+                "message": "must be the name of a gRPC method, such as AddItem"
+               }
+              ]
+             }
+            },
+            "additionalProperties": false
+           },
+           "methods": {
+            "type": "array",
+            "items": {
+             "type": "string",
+             "minLength": 1,
+             "maxLength": 32,
+             "x-kubernetes-validations": [
+              {
+               "rule": "self.matches('^[A-Z][A-Z-]*$')",
+               "message": "must be an HTTP method in capitals, such as GET"
+              }
+             ]
+            },
+            "maxItems": 16,
+            "x-kubernetes-list-type": "set",
+            "minItems": 1
+           },
+           "headers": {
+            "type": "array",
+            "items": {
+             "type": "object",
+             "properties": {
+              "name": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 128,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+                 "message": "must be the name of a header field, such as x-user"
+                }
+               ]
+              },
+              "exact": {
+               "type": "string",
+               "maxLength": 1024
+              },
+              "prefix": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 1024
+              },
+              "regex": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 256,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "'x'.matches(self) ? true : true",
+                 "message": "must be a regular expression"
+                }
+               ]
+              },
+              "present": {
+               "type": "boolean"
+              }
+             },
+             "required": [
+              "name"
+             ],
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.regex), has(self.present)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, regex, present"
+              }
+             ],
+             "additionalProperties": false
+            },
+            "maxItems": 16,
+            "minItems": 1
+           },
+           "queryParams": {
+            "type": "array",
+            "items": {
+             "type": "object",
+             "properties": {
+              "name": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 256
+              },
+              "exact": {
+               "type": "string",
+               "maxLength": 1024
+              },
+              "prefix": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 1024
+              },
+              "regex": {
+               "type": "string",
+               "minLength": 1,
+               "maxLength": 256,
+               "x-kubernetes-validations": [
+                {
+                 "rule": "'x'.matches(self) ? true : true",
+                 "message": "must be a regular expression"
+                }
+               ]
+              },
+              "present": {
+               "type": "boolean"
+              }
+             },
+             "required": [
+              "name"
+             ],
+             "x-kubernetes-validations": [
+              {
+               "rule": "[has(self.exact), has(self.prefix), has(self.regex), has(self.present)].filter(x, x).size() == 1",
+               "message": "must have exactly one of exact, prefix, regex, present"
+              }
+             ],
+             "additionalProperties": false
+            },
+            "maxItems": 16,
+            "minItems": 1
+           }
+          },
+          "x-kubernetes-validations": [
+           {
+            "rule": "!has(self.grpc) || (!has(self.path) && !has(self.methods))",
+            "message": "grpc stands in place of path and methods: must have one or the other"
+           }
+          ],
+          "additionalProperties": false
+         }
+        },
+        "per": {
+         "type": "array",
+         "maxItems": 4,
+         "items": {
+          "type": "object",
+          "properties": {
+           "identity": {
+            "type": "boolean",
+            "enum": [
+             true
+            ]
+           },
+           "header": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 128,
+            "x-kubernetes-validations": [
+             {
+              "rule": "self.matches('^[A-Za-z0-9!#$%&*+.^_|~-]+$')",
+              "message": "must be the name of a header field, such as x-user"
+             }
+            ]
+           },
+           "sourceAddress": {
+            "type": "boolean",
+            "enum": [
+             true
+            ]
+           }
+          },
+          "x-kubernetes-validations": [
+           {
+            "rule": "[has(self.identity), has(self.header), has(self.sourceAddress)].filter(x, x).size() == 1",
+            "message": "must have exactly one of identity, header, sourceAddress"
+           }
+          ],
+          "additionalProperties": false
+         }
+        }
+       },
+       "x-kubernetes-validations": [
+        {
+         "rule": "[has(self.requests), has(self.connections)].filter(x, x).size() == 1",
+         "message": "must have exactly one of requests, connections"
+        },
+        {
+         "rule": "!has(self.connections) || !has(self.matches)",
+         "message": "a limit of connections has no matches: nothing of a request is known yet"
+        },
+        {
+         "rule": "!has(self.connections) || !has(self.per) || self.per.all(p, has(p.identity))",
+         "message": "connections can be counted per identity only"
+        }
+       ],
+       "additionalProperties": false
+      }
      }
     },
     "required": [
@@ -1972,6 +3133,11 @@ export const crdSchemas: Record<string, object> = {
       "rule": "!has(self.routes) || self.routes.all(r, !has(r.backends) || r.backends.all(b, !has(b.subset) || (has(self.subsets) && self.subsets.exists(s, s.name == b.subset))))",
       "fieldPath": ".routes",
       "message": "every backends[].subset must be the name of an entry of spec.subsets"
+     },
+     {
+      "rule": "!has(self.routes) || self.routes.all(r, !has(r.mirrors) || r.mirrors.all(b, !has(b.subset) || (has(self.subsets) && self.subsets.exists(s, s.name == b.subset))))",
+      "fieldPath": ".routes",
+      "message": "every mirrors[].subset must be the name of an entry of spec.subsets"
      },
      {
       "rule": "!has(self.routes) || self.routes.all(r, !has(r.name) || self.routes.exists_one(o, has(o.name) && o.name == r.name))",
