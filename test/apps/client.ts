@@ -1,6 +1,6 @@
 // One call of each protocol, with everything that came back.
 import { request as httpRequest } from 'node:http';
-import { connect as http2Connect } from 'node:http2';
+import { connect as http2Connect, type ClientHttp2Session } from 'node:http2';
 import { connect as tcpConnect } from 'node:net';
 import { decodeMessage, echoService, encodeMessage, FrameReader } from './grpc-frames.ts';
 
@@ -62,20 +62,58 @@ export interface GrpcAnswer {
   error?: string;
 }
 
-export function grpcCall(
-  target: string,
-  call: { method: string; text: string; timeoutMs: number },
+export interface GrpcCall {
+  method: string;
+  text: string;
+  timeoutMs: number;
+}
+
+/** On a connection of its own. */
+export function grpcCall(target: string, call: GrpcCall): Promise<GrpcAnswer> {
+  const channel = grpcChannel(target);
+  return channel.call(call).finally(() => channel.close());
+}
+
+export interface GrpcChannel {
+  call(call: GrpcCall): Promise<GrpcAnswer>;
+  close(): void;
+}
+
+/** Calls on one connection, which is made anew only when it is closed or its peer said that it goes. */
+export function grpcChannel(target: string): GrpcChannel {
+  let session: ClientHttp2Session | null = null;
+  let broken: Error | undefined;
+  const current = (): ClientHttp2Session => {
+    if (session !== null && !session.closed && !session.destroyed) return session;
+    const made = http2Connect(`http://${target}`);
+    broken = undefined;
+    made.on('error', (error) => (broken = error));
+    made.on('goaway', () => {
+      if (session === made) session = null;
+      made.close();
+    });
+    session = made;
+    return made;
+  };
+  return {
+    call: (call) => grpcCallOn(current(), call, () => broken),
+    close: () => session?.destroy(),
+  };
+}
+
+function grpcCallOn(
+  session: ClientHttp2Session,
+  call: GrpcCall,
+  broken: () => Error | undefined,
 ): Promise<GrpcAnswer> {
   return new Promise((resolve) => {
     const answer: GrpcAnswer = { status: 0, grpcStatus: '', grpcMessage: '', messages: [] };
-    const session = http2Connect(`http://${target}`);
-    const finish = (error?: Error): void => {
+    const finish = (error: Error | undefined = undefined): void => {
       clearTimeout(timer);
-      session.destroy();
+      stream.destroy();
       resolve(error === undefined ? answer : { ...answer, error: String(error) });
     };
     const timer = setTimeout(() => finish(new Error('no answer in time')), call.timeoutMs);
-    session.on('error', finish);
     const stream = session.request({
       ':method': 'POST',
       ':path': `${echoService}/${call.method}`,
@@ -97,7 +135,7 @@ export function grpcCall(
       for (const message of reader.push(bytes)) answer.messages.push(decodeMessage(message));
     });
     stream.on('error', finish);
-    stream.on('close', () => finish());
+    stream.on('close', () => finish(answer.grpcStatus === '' ? broken() : undefined));
     stream.end(encodeMessage(call.text));
   });
 }

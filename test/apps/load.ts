@@ -1,9 +1,10 @@
 // A load generator over keep-alive connections that counts what it saw: the yardstick that the
 // mesh's own numbers are compared with.
 import { Agent, request as httpRequest } from 'node:http';
-import { grpcCall, tcpCall } from './client.ts';
+import { grpcCall, grpcChannel, tcpCall, type GrpcAnswer, type GrpcChannel } from './client.ts';
 
 const timeoutMs = 20_000;
+const keptGrpc = 'grpc-kept://';
 
 export interface LoadOptions {
   /** Ends after this many seconds, or after `requests`, whichever is given (0: not). */
@@ -13,6 +14,14 @@ export interface LoadOptions {
   /** Requests per second over all workers; 0: as fast as answers come. */
   rate: number;
   header: string[];
+  /** A connection for each HTTP request. */
+  close: boolean;
+}
+
+/** What requests go out on. */
+interface Connections {
+  agent: Agent;
+  channel: GrpcChannel | null;
 }
 
 export interface LoadResult {
@@ -36,7 +45,7 @@ interface Answer {
 }
 
 export async function load(url: string, options: LoadOptions): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.concurrency });
+  const connections = connectionsTo(url, options);
   const started = performance.now();
   const latencies: number[] = [];
   const result: LoadResult = {
@@ -63,13 +72,14 @@ export async function load(url: string, options: LoadOptions): Promise<LoadResul
       const turn = begun++;
       if (options.rate > 0) await until(started + (turn * 1000) / options.rate);
       const sent = performance.now();
-      const answer = await once(url, agent, options.header);
+      const answer = await once(url, connections, options.header);
       latencies.push(performance.now() - sent);
       count(result, answer);
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, worker));
-  agent.destroy();
+  connections.agent.destroy();
+  connections.channel?.close();
   latencies.sort((a, b) => a - b);
   result.p50Ms = latencies[Math.floor(latencies.length * 0.5)] ?? 0;
   result.p99Ms = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
@@ -107,21 +117,40 @@ function until(instant: number): Promise<void> {
   return wait <= 0 ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, wait));
 }
 
-/** `tcp://host:port` is a line said on a connection of its own, `grpc://host:port` a server stream on one. */
-async function once(url: string, agent: Agent, header: string[]): Promise<Answer> {
+function connectionsTo(url: string, options: LoadOptions): Connections {
+  const agent = new Agent({ keepAlive: !options.close, maxSockets: options.concurrency });
+  const channel = url.startsWith(keptGrpc) ? grpcChannel(url.slice(keptGrpc.length)) : null;
+  return { agent, channel };
+}
+
+/**
+ * `tcp://host:port` is a line said on a connection of its own, `grpc://host:port` a server stream on one,
+ * `grpc-kept://host:port` a unary call on one connection for all.
+ */
+async function once(
+  url: string,
+  { agent, channel }: Connections,
+  header: string[],
+): Promise<Answer> {
   if (url.startsWith('tcp://')) {
     const { received, error } = await tcpCall(url.slice('tcp://'.length), '!load', timeoutMs);
     const good = received.endsWith(' load\r\n');
     return { status: good ? 200 : 0, body: '', error: error ?? `received ${received}` };
   }
+  if (channel !== null) {
+    return grpcResult(await channel.call({ method: 'Unary', text: 'load', timeoutMs }), 1);
+  }
   if (url.startsWith('grpc://')) {
     const call = { method: 'ServerStream', text: 'load', timeoutMs };
-    const { grpcStatus, messages, error } = await grpcCall(url.slice('grpc://'.length), call);
-    const good = grpcStatus === '0' && messages.length === 5;
-    const words = error ?? `gRPC status ${grpcStatus} after ${messages.length} messages`;
-    return { status: good ? 200 : 0, body: messages[0] ?? '', error: words };
+    return grpcResult(await grpcCall(url.slice('grpc://'.length), call), 5);
   }
   return await httpOnce(url, agent, header);
+}
+
+function grpcResult({ grpcStatus, grpcMessage, messages, error }: GrpcAnswer, of: number): Answer {
+  const good = grpcStatus === '0' && messages.length === of;
+  const words = `gRPC status ${grpcStatus} ${grpcMessage} after ${messages.length} messages`;
+  return { status: good ? 200 : 0, body: messages[0] ?? '', error: error ?? words };
 }
 
 function httpOnce(url: string, agent: Agent, header: string[]): Promise<Answer> {

@@ -6,6 +6,7 @@ import { serveGrpc } from './grpc-server.ts';
 import { serveHttp } from './http-server.ts';
 import { holdGrpc, holdTcp } from './hold.ts';
 import { load } from './load.ts';
+import { endLoads } from './end-loads.ts';
 import { runJob, serveCart, serveWeb } from './shop.ts';
 import { serveTcp } from './tcp-server.ts';
 import { whoAmI } from './who.ts';
@@ -14,7 +15,7 @@ const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
 clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle,
-         hold-tcp HOST:PORT, hold-grpc HOST:PORT`;
+         hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container)`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,6 +30,8 @@ const { values: options, positionals } = parseArgs({
     concurrency: { type: 'string', default: '4' },
     rate: { type: 'string', default: '0' },
     grace: { type: 'boolean', default: false },
+    stay: { type: 'boolean', default: false },
+    close: { type: 'boolean', default: false },
   },
 });
 
@@ -37,8 +40,9 @@ const print = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 };
 
-/** Like most apps without care: gone at SIGTERM, unless asked to finish what it has begun. */
+/** Like most apps without care: gone at SIGTERM, unless asked to finish what it has begun, or not to care at all. */
 function exitOnTerm(close: () => Promise<void>): void {
+  if (options.stay) return void process.on('SIGTERM', () => undefined);
   process.once('SIGTERM', () => {
     if (!options.grace) process.exit(0);
     void close().then(() => process.exit(0));
@@ -91,8 +95,11 @@ async function runClient(role: string): Promise<void> {
           concurrency: Number(options.concurrency),
           rate: Number(options.rate),
           header: options.header,
+          close: options.close,
         }),
       );
+    case 'end-loads':
+      return print({ ended: endLoads(process.pid) });
     case 'hold-tcp':
       return print(await holdTcp(target, Number(options.seconds)));
     case 'hold-grpc':

@@ -17,12 +17,13 @@ async function execArgs(caller: Caller): Promise<string[]> {
   return ['exec', '-n', caller.namespace, pod.name, '-c', 'app', '--', 'node', '/app/main.mjs'];
 }
 
-async function call<T>(caller: Caller, args: string[]): Promise<T> {
+/** Runs the test application once in the caller's pod, and answers what it printed. */
+export async function execIn<T>(caller: Caller, args: string[]): Promise<T> {
   return JSON.parse(await kubectl(...(await execArgs(caller)), ...args)) as T;
 }
 
 export function http(caller: Caller, url: string, ...more: string[]): Promise<HttpAnswer> {
-  return call<HttpAnswer>(caller, ['http', url, ...more]);
+  return execIn<HttpAnswer>(caller, ['http', url, ...more]);
 }
 
 /** The echo server's answer to an HTTP call that must succeed. */
@@ -51,11 +52,11 @@ export function grpc(
   method: string,
   text: string,
 ): Promise<GrpcAnswer> {
-  return call<GrpcAnswer>(caller, ['grpc', target, method, text]);
+  return execIn<GrpcAnswer>(caller, ['grpc', target, method, text]);
 }
 
 export function tcp(caller: Caller, target: string, ...more: string[]): Promise<TcpAnswer> {
-  return call<TcpAnswer>(caller, ['tcp', target, ...more]);
+  return execIn<TcpAnswer>(caller, ['tcp', target, ...more]);
 }
 
 /** Holds one connection or stream open for so many seconds, a message each second. */
@@ -65,7 +66,7 @@ export function hold(
   target: string,
   seconds: number,
 ): Promise<HoldResult> {
-  return call<HoldResult>(caller, [`hold-${kind}`, target, '--seconds', String(seconds)]);
+  return execIn<HoldResult>(caller, [`hold-${kind}`, target, '--seconds', String(seconds)]);
 }
 
 export interface RunningLoad {

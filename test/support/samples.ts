@@ -22,6 +22,12 @@ export const samples = {
     sample: 4,
     whole: 66,
   },
+  rollouts: { what: 'rolling restarts of three Deployments under load', sample: 2, whole: 10 },
+  scaledPods: {
+    what: 'pods that a Deployment is scaled to and back under load',
+    sample: 4,
+    whole: 10,
+  },
 } as const;
 
 /** `TSMESH_FULL` is set by npm run test:full. */
