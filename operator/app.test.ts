@@ -97,7 +97,7 @@ beforeEach(async () => {
     kubeconfig,
     discoveryHost: null,
     webhookClientCa: null,
-    ports: { webhook: 0, discovery: 0, health: 0 },
+    ports: { webhook: 0, discovery: 0, health: 0, console: 0 },
   };
 });
 

@@ -9,6 +9,7 @@ import { createCaKeeper, type CaKeeper } from './ca/ca-secret.ts';
 import { createOperatorIdentity, type OperatorIdentity } from './ca/operator-identity.ts';
 import { caSecretName } from './ca/types.ts';
 import type { OperatorConfig } from './config.ts';
+import { createConsoleServer, type ConsoleServer } from './console/server.ts';
 import { createAuthorityLoop, type AuthorityLoop } from './controllers/authority.ts';
 import type { ControllerContext, Stores, WebhookConfiguration } from './controllers/context.ts';
 import { meshName } from './controllers/mesh.ts';
@@ -45,6 +46,7 @@ import { Readiness } from './runtime/readiness.ts';
 import { informerScopes, storesOf } from './stores.ts';
 import { discoveryMetricsText } from './telemetry/prometheus.ts';
 import { createTranslations, type Translations } from './translate/translations.ts';
+import packageJson from '../package.json' with { type: 'json' };
 
 export interface Platform {
   clock: Clock;
@@ -56,7 +58,7 @@ export interface Platform {
 
 export interface Operator {
   /** Real ports, where a setting was 0; 0 while not listening yet. */
-  readonly ports: { webhook: number; discovery: number; health: number };
+  readonly ports: { webhook: number; discovery: number; health: number; console: number };
   /** Resolves when it serves everything; rejects with StartError. */
   readonly ready: Promise<void>;
   leading(): boolean;
@@ -72,7 +74,7 @@ export async function startOperator(config: OperatorConfig, platform: Platform):
 }
 
 class App implements Operator {
-  readonly ports = { webhook: 0, discovery: 0, health: 0 };
+  readonly ports = { webhook: 0, discovery: 0, health: 0, console: 0 };
   readonly ready: Promise<void>;
   readonly #config: OperatorConfig;
   readonly #platform: Platform;
@@ -80,6 +82,7 @@ class App implements Operator {
   readonly #metrics = new Metrics();
   readonly #discoveryMetrics = createDiscoveryMetrics();
   readonly #health: HealthServer;
+  readonly #console: ConsoleServer;
   readonly #transport: KubeTransport;
   readonly #api: ApiClient;
   readonly #events: EventRecorder;
@@ -140,6 +143,16 @@ class App implements Operator {
       identity: this.#identity,
     });
     this.#leadership = this.#createLeadership();
+    this.#console = createConsoleServer({
+      identity: () => ({
+        replica: config.podName,
+        version: packageJson.version,
+        leading: this.leading(),
+      }),
+      sidecars: () => this.#insight.sidecars(),
+      wallTimeMs: () => clock.wallTimeMs(),
+      nowMs: () => clock.nowMs(),
+    });
     this.#source = createEventSource({
       ...informers,
       onKey: (...key) => this.#leadership.controllers?.onKey(...key),
@@ -169,6 +182,7 @@ class App implements Operator {
     await this.#authority?.stop();
     await this.#caches.stop();
     this.#model.close();
+    await this.#console.close();
     await this.#health.close();
     this.#transport.close();
     logger.info('drained');
@@ -263,6 +277,7 @@ class App implements Operator {
     // After the line above, or a leader that changed while the port was opened would be missed.
     discovery.setLeader(this.#leadership.leader);
     this.#insight.invalidate();
+    this.ports.console = await listen(() => this.#console.listen(this.#config.ports.console));
     this.#readiness.done('discovery');
   }
 

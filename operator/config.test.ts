@@ -22,7 +22,7 @@ describe('the settings of the operator', () => {
         kubeconfig: null,
         discoveryHost: null,
         webhookClientCa: null,
-        ports: { webhook: 9443, discovery: 15012, health: 8080 },
+        ports: { webhook: 9443, discovery: 15012, health: 8080, console: 15030 },
       },
     });
   });

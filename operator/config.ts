@@ -13,7 +13,7 @@ export interface OperatorConfig {
   logLevel: 'error' | 'warn' | 'info' | 'debug';
   /** A file, for development; null: the cluster that the operator runs in. */
   kubeconfig: string | null;
-  ports: { webhook: number; discovery: number; health: number };
+  ports: { webhook: number; discovery: number; health: number; console: number };
   /** `host` of the operator's Service for sidecars; null: read from the Service. */
   discoveryHost: string | null;
   /** File of the CA whose client certificates the webhooks demand; null: they take whoever comes. */
@@ -102,6 +102,12 @@ export const operatorSettings = {
     fallback: String(operatorPorts.health),
     valid: 'a port from 0 (any) to 65535',
   },
+  consolePort: {
+    name: 'TSMESH_CONSOLE_PORT',
+    schema: port,
+    fallback: String(operatorPorts.console),
+    valid: 'a port from 0 (any) to 65535',
+  },
 } as const satisfies Record<string, Setting>;
 
 export function readConfig(environment: Environment): ConfigResult {
@@ -126,11 +132,12 @@ function isValid(ajv: Ajv, schema: object, value: string): boolean {
 }
 
 function assemble(values: Record<string, string | null>): OperatorConfig {
-  const { webhookPort, discoveryPort, healthPort, ...rest } = values;
+  const { webhookPort, discoveryPort, healthPort, consolePort, ...rest } = values;
   const ports = {
     webhook: Number(webhookPort),
     discovery: Number(discoveryPort),
     health: Number(healthPort),
+    console: Number(consolePort),
   };
   return { ...(rest as unknown as Omit<OperatorConfig, 'ports'>), ports };
 }

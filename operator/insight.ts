@@ -13,6 +13,7 @@ import { expiringCertificates } from './telemetry/expiring.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
+import { sidecarRows, type SidecarRow } from './telemetry/sidecars.ts';
 import { TrafficObserver } from './telemetry/traffic.ts';
 import { shapedBy } from './translate/translated.ts';
 import type { Translations } from './translate/translations.ts';
@@ -28,6 +29,8 @@ export interface InsightDeps {
 }
 
 export interface Insight extends MeshInsight {
+  /** For the console. */
+  sidecars(): SidecarRow[];
   /** View or streams are others than before. */
   invalidate(): void;
 }
@@ -75,6 +78,12 @@ export function createInsight(deps: InsightDeps): Insight {
       const streams = deps.discovery()?.streams() ?? [];
       return expiringCertificates(deps.translations.view, streams, deps.clock.wallTimeMs());
     },
+    sidecars: () =>
+      sidecarRows({
+        view: deps.translations.view,
+        streams: deps.discovery()?.streams() ?? [],
+        inSync: current().inSync,
+      }),
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();
       const streams = deps.discovery()?.streams() ?? [];

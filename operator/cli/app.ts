@@ -3,12 +3,13 @@
 
 import type { Command } from './command.ts';
 import { explain } from './commands/explain.ts';
+import { status } from './commands/status.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
 import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const commands: readonly Command[] = [explain];
+const commands: readonly Command[] = [explain, status];
 
 /** `argv` without the program's name. Never rejects. */
 export async function runCli(argv: readonly string[], world: World): Promise<ExitCode> {

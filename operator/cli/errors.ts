@@ -4,7 +4,7 @@
 export const exitCodes = {
   /** Done; for `explain`: the call is allowed. */
   ok: 0,
-  /** An expectation was not met. */
+  /** An expectation was not met, or something is not as it should be. */
   mismatch: 1,
   /** The command line, a file or a name in it is wrong. */
   badInput: 2,
@@ -25,6 +25,10 @@ export const cliErrors = {
   NoCluster: {
     exitCode: exitCodes.noCluster,
     hint: 'does `kubectl version` work? name another cluster with --kubeconfig or --context, or ask from files with -f',
+  },
+  NoOperator: {
+    exitCode: exitCodes.noCluster,
+    hint: 'is tsmesh installed there, and may you create pods/portforward and get leases in tsmesh-system? (ClusterRole tsmesh-console)',
   },
   Forbidden: {
     exitCode: exitCodes.noCluster,

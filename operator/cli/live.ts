@@ -39,7 +39,7 @@ export function openCluster(choice: ClusterChoice, world: World): OpenCluster {
   };
 }
 
-function connect(choice: ClusterChoice, world: World): UserClient {
+export function connect(choice: ClusterChoice, world: World): UserClient {
   const { clock, random } = world;
   const { kubeconfig, context } = choice;
   try {
@@ -99,7 +99,11 @@ async function listIn(client: UserClient, kind: Kind, namespace: string): Promis
   return { kind, objects: listed ?? [], unknown: listed === null };
 }
 
-async function asking<T>(client: UserClient, what: string, run: () => Promise<T>): Promise<T> {
+export async function asking<T>(
+  client: UserClient,
+  what: string,
+  run: () => Promise<T>,
+): Promise<T> {
   try {
     return await run();
   } catch (error) {

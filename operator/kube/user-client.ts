@@ -1,11 +1,13 @@
 // A client of the API server with a person's rights: kubeconfig, contexts and login plugins as kubectl has
 // them. For the command line; the operator itself has createTransport.
 
+import type { Duplex } from 'node:stream';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { ApiClient } from '../resources/api-client.ts';
 import type { Clock } from '../resources/clock.ts';
 import { errorText } from '../resources/logger.ts';
 import { createApiClient } from './api.ts';
+import { forwardToPod, type PodPort } from './port-forward.ts';
 import { transportFor } from './transport.ts';
 
 export interface UserClient {
@@ -14,6 +16,8 @@ export interface UserClient {
   server: string;
   /** Of the context; `default` where it names none. */
   namespace: string;
+  /** A byte stream to a port of a pod; rejects in words. */
+  forward(to: PodPort): Promise<Duplex>;
   close(): void;
 }
 
@@ -41,6 +45,7 @@ export function createUserClient(options: UserClientOptions): UserClient {
     api: createApiClient({ transport, clock, random }),
     server: config.getCurrentCluster()?.server ?? '',
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
+    forward: (to) => forwardToPod(config, to),
     close: () => transport.close(),
   };
 }

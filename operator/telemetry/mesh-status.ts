@@ -6,6 +6,7 @@ import { objectKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
 import type { MeshStatusStatus } from '../resources/tsmesh.ts';
 import { effectiveModes } from './effective-modes.ts';
+import { meshedNamespaces } from './meshed-namespaces.ts';
 import { quantileMs } from './traffic.ts';
 import type { Traffic, TrafficObserver } from './traffic.ts';
 import type { MeshStatusRow } from './types.ts';
@@ -21,19 +22,12 @@ export interface MeshStatusInputs {
   inboundOf: (pod: PodEntry) => WorkloadResource['inbound'] | null;
 }
 
-/** Injection mirrors the annotation to this label. */
-const injectLabel = 'tsmesh.dev/inject';
-
 /** Row `mesh.default`, and one per meshed namespace: annotated, or with meshed pods. */
 export function meshStatusRows(inputs: MeshStatusInputs): MeshStatusRow[] {
   const { view, traffic, nowMs } = inputs;
   const pods = [...view.pods.values()].filter(isWanted);
   const byNamespace = Map.groupBy(pods, (pod) => pod.namespace);
-  const meshed = [...view.namespaces].filter(([, { metadata }]) => {
-    const { labels = {}, annotations = {} } = metadata;
-    return labels[injectLabel] === 'enabled' || annotations[injectLabel] === 'enabled';
-  });
-  const namespaces = new Set([...meshed.map(([name]) => name), ...byNamespace.keys()]);
+  const namespaces = meshedNamespaces(view).union(new Set(byNamespace.keys()));
   const rows = [...namespaces].toSorted().map((name) => ({
     name: `namespace.${name}`,
     status: {

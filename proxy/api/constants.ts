@@ -17,7 +17,13 @@ export const ports = {
 } as const;
 
 /** Ports of the operator. */
-export const operatorPorts = { webhook: 9443, discovery: 15012, health: 8080 } as const;
+export const operatorPorts = {
+  webhook: 9443,
+  discovery: 15012,
+  health: 8080,
+  /** On its own loopback only: reached by port-forward, whose rights are the cluster's to give. */
+  console: 15030,
+} as const;
 
 /**
  * ALPN values of the mesh (RFC 7301). A ClientHello that offers one of them comes from a sidecar:

@@ -1,0 +1,107 @@
+// The console: what the operator knows, as JSON for the command line. It listens on the loopback of its own pod only, so that
+// whoever may port-forward to that pod may ask, and nobody else. It changes nothing.
+
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { guardConnections } from '../../proxy/api/connection-guard.ts';
+import type { ConsoleIdentity, SidecarsAnswer } from './api.ts';
+
+export interface ConsoleSources {
+  identity(): ConsoleIdentity;
+  sidecars(): SidecarsAnswer['sidecars'];
+  wallTimeMs(): number;
+  nowMs(): number;
+}
+
+export interface ConsoleServer {
+  /** Resolves with the port in use. */
+  listen(port: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+interface Answer {
+  status: number;
+  body: unknown;
+}
+
+/** Some people with a page each. */
+const maxConnections = 64;
+
+export function createConsoleServer(sources: ConsoleSources): ConsoleServer {
+  const server = http.createServer((request, response) => {
+    const { status, body } = answer(sources, request);
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(`${JSON.stringify(body)}\n`);
+  });
+  guardConnections(
+    server,
+    { total: maxConnections },
+    { nowMs: () => sources.nowMs(), onRefused: () => undefined },
+  );
+  server.headersTimeout = 5_000;
+  server.requestTimeout = 10_000;
+  return {
+    listen(port) {
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+      });
+    },
+    close() {
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
+
+function answer(sources: ConsoleSources, request: http.IncomingMessage): Answer {
+  const refusal = refusalOf(request);
+  if (refusal !== null) return refusal;
+  const operator = sources.identity();
+  switch (request.url?.split('?')[0]) {
+    case '/api/operator':
+      return { status: 200, body: operator };
+    case '/api/sidecars': {
+      if (!operator.leading) return notLeading(operator);
+      const body: SidecarsAnswer = {
+        operator,
+        atMs: sources.wallTimeMs(),
+        sidecars: sources.sidecars(),
+      };
+      return { status: 200, body };
+    }
+    default:
+      return { status: 404, body: { error: 'no such path' } };
+  }
+}
+
+function notLeading({ replica }: ConsoleIdentity): Answer {
+  return {
+    status: 409,
+    body: { error: `${replica} does not lead: it knows its own sidecars only` },
+  };
+}
+
+/**
+ * A port-forward opens the port on somebody's own machine, where pages of other origins can reach it too: they cannot say that the
+ * host is the loopback (a name that resolves to it, "DNS rebinding"), nor leave out who they are.
+ */
+function refusalOf({ method, headers }: http.IncomingMessage): Answer | null {
+  if (method !== 'GET') return { status: 405, body: { error: 'only GET' } };
+  if (!isLoopback(headers.host))
+    return { status: 403, body: { error: 'the host must be localhost' } };
+  const { origin } = headers;
+  if (origin !== undefined && origin !== `http://${headers.host}`)
+    return { status: 403, body: { error: 'not for pages of other origins' } };
+  return null;
+}
+
+function isLoopback(host: string | undefined): boolean {
+  return host !== undefined && /^(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(host);
+}
