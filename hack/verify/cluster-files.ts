@@ -9,6 +9,7 @@ import { repository } from '../lib/paths.ts';
  */
 const sideBySide: ReadonlySet<string> = new Set([
   'authorization.test.ts',
+  'command-line.test.ts',
   'crds.test.ts',
   'explain.test.ts',
   'isolation.test.ts',

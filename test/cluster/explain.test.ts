@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mustRun, run, type CommandResult } from '../../hack/lib/command.ts';
-import { repository } from '../../hack/lib/paths.ts';
+import type { CommandResult } from '../../hack/lib/command.ts';
 import { http } from '../support/calls.ts';
-import { apply, cluster, kubectl } from '../support/kubectl.ts';
+import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
+import { apply, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
 import { program, resource } from '../support/policies.ts';
 
@@ -18,25 +18,15 @@ const stranger = { namespace: outside, app: 'stranger' };
 
 let folder: string;
 
-/** Through kubectl, which finds the plugin by its name. */
 async function explain(args: string[], kubeconfig?: string): Promise<CommandResult> {
-  const running = await cluster();
-  const path = [join(repository, 'dist/cli'), process.env['PATH']].join(':');
-  const all = ['tsmesh', 'explain', ...args, '--kubeconfig', kubeconfig ?? running.kubeconfig];
-  return await run(running.kubectl, all, { env: { PATH: path } });
+  return await tsmesh(['explain', ...args], kubeconfig);
 }
 
 /** Of a service account that may do what `view` lets it in the namespace. */
 async function viewer(): Promise<string> {
-  await kubectl('create', 'serviceaccount', 'viewer', '-n', namespace);
+  const file = await kubeconfigOf(namespace, 'viewer', folder);
   const subject = `--serviceaccount=${namespace}:viewer`;
   await kubectl('create', 'rolebinding', 'viewer', '-n', namespace, '--clusterrole=view', subject);
-  const token = (await kubectl('create', 'token', 'viewer', '-n', namespace)).trim();
-  const text = await kubectl('config', 'view', '--raw', '-o', 'json');
-  const config = JSON.parse(text) as { users: { name: string; user: object }[] };
-  const users = config.users.map(({ name }) => ({ name, user: { token } }));
-  const file = join(folder, 'viewer');
-  writeFileSync(file, JSON.stringify({ ...config, users }));
   return file;
 }
 
@@ -44,7 +34,7 @@ describe('kubectl tsmesh explain', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tsmesh-explain-'));
     await Promise.all([
-      mustRun(process.execPath, [join(repository, 'hack/cli.ts')]),
+      buildCommandLine(),
       createNamespace(namespace, true),
       createNamespace(outside, false),
     ]);

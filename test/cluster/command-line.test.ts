@@ -1,0 +1,62 @@
+// What `kubectl tsmesh` asks of the operator itself, on a real cluster with real rights. `explain` has a file of its own.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { SidecarsAnswer } from '../../operator/console/api.ts';
+import { waitFor } from '../../hack/lib/wait.ts';
+import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
+import { kubectl } from '../support/kubectl.ts';
+import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
+
+const namespace = 't-command-line';
+const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
+let folder: string;
+
+describe('kubectl tsmesh status', () => {
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tsmesh-cli-'));
+    await kubectl('delete', ...binding, '--ignore-not-found');
+    await Promise.all([buildCommandLine(), createNamespace(namespace, true)]);
+    await Promise.all([
+      deployEcho(namespace, { name: 'web' }),
+      deployEcho(namespace, { name: 'bare', annotations: { 'tsmesh.dev/inject': 'disabled' } }),
+    ]);
+  }, 240_000);
+  afterAll(async () => {
+    await kubectl('delete', ...binding, '--ignore-not-found');
+    await deleteNamespace(namespace);
+    rmSync(folder, { recursive: true });
+  }, 240_000);
+
+  it('tells every sidecar and how it stands, and pods without one', async () => {
+    await waitFor('the sidecar to be in sync', 30_000, async () => {
+      const { stdout } = await tsmesh(['status', '-n', namespace, '-o', 'json']);
+      const { sidecars } = JSON.parse(stdout) as SidecarsAnswer;
+      return sidecars.some(({ state }) => state === 'synced');
+    });
+    const { code, stdout, stderr } = await tsmesh(['status', '-n', namespace]);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/web-\S+ +synced +0\.1\.0 +\d\dh/);
+    expect(stdout).toMatch(/bare-\S+ +NO SIDECAR/);
+    expect(stdout).toContain('1 NO SIDECAR, 1 synced; asked operator tsmesh-operator-');
+    expect(code).toBe(1);
+    const problems = await tsmesh(['status', '-n', namespace, '--problems']);
+    expect(problems.stdout).not.toMatch(/web-\S+ +synced/);
+    expect(problems.stdout).toMatch(/bare-\S+ +NO SIDECAR/);
+  });
+
+  it('answers those only who may reach the operator, and says which rights they miss', async () => {
+    const kubeconfig = await kubeconfigOf(namespace, 'asker', folder);
+    const missing = await tsmesh(['status'], kubeconfig);
+    expect([missing.code, missing.stdout]).toEqual([4, '']);
+    expect(missing.stderr).toContain(
+      'the right is missing to get Lease tsmesh-system/tsmesh-operator',
+    );
+    const account = `--serviceaccount=${namespace}:asker`;
+    await kubectl('create', ...binding, '--clusterrole=tsmesh-console', account);
+    const enough = await tsmesh(['status'], kubeconfig);
+    expect(enough.stderr).toBe('');
+    expect(enough.stdout).toContain('web-');
+  });
+});
