@@ -51,6 +51,8 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   connection: PooledConnection | null = null;
   stream: ClientStream | null = null;
   startedMs = 0;
+  /** It was sent on its way, and its answer has not begun. */
+  awaited = false;
   /** It finds out whether an ejected endpoint is well again. */
   probes = false;
   /** Nothing more is heard from it. */

@@ -14,8 +14,9 @@ import type {
 import { errorSpec } from '../errors.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { changeFields } from '../policy/header-change.ts';
-import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
-import { beginProbe, endProbe, resultOf } from '../policy/outlier.ts';
+import { awaitAnswer, chooseEndpoint, forgetAnswer } from '../policy/load.ts';
+import { joinLoad, leaveLoad } from '../policy/load.ts';
+import { beginProbe, endProbe } from '../policy/outlier.ts';
 import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
@@ -24,7 +25,7 @@ import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import { countError, logMismatch } from './connection-log.ts';
 import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
 import { causeOfFailure, causeOfReset } from './causes.ts';
-import { blameEndpoint, judgeEndpoint } from './judge-endpoint.ts';
+import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
 import { denialOf } from './denial.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
 import { grpcTrailers, replyOfPeer, sendLocalReply, type LocalReply } from './local-reply.ts';
@@ -158,13 +159,15 @@ export class Exchange
   }
 
   onAnswer(attempt: Attempt, head: ResponseHead, end: boolean): void {
-    const { io } = this.context.deps;
-    const nowMs = io.clock.nowMs();
-    observe(attempt.endpoint.load, nowMs - attempt.startedMs, nowMs);
-    if (attempt.slot >= 0) io.wheel.cancel(attempt);
-    if (end && this.plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
-    // Of gRPC the trailers tell.
-    if (end || !this.plan.grpc) this.judge(attempt, head.status);
+    const { context, plan } = this;
+    if (attempt.slot >= 0) context.deps.io.wheel.cancel(attempt);
+    if (end && plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
+    const whole = end || !plan.grpc;
+    hearEndpoint(context, plan, attempt, {
+      status: head.status,
+      grpcStatus: this.grpcStatus,
+      whole,
+    });
     if (this.isRepeatedInstead(attempt, head, end)) return;
     const maybeDeclined = this.plan.head.upgrade !== null && this.sentOverMtls;
     this.passHead(maybeDeclined ? withoutDeclined(head) : head, end);
@@ -181,7 +184,9 @@ export class Exchange
   onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     if (this.plan.grpc) {
       this.grpcStatus = grpcStatusOf(fields);
-      if (this.attempt !== null) this.judge(this.attempt, this.status);
+      const { context, plan, status, grpcStatus } = this;
+      if (this.attempt !== null)
+        hearEnd(context, plan, this.attempt.endpoint, { status, grpcStatus });
     }
     if (!this.fromPeer) stripMeshFields(fields, false);
     else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
@@ -201,7 +206,7 @@ export class Exchange
     const code = causeOfFailure({ context, plan, startedMs }, attempt, failure);
     // What the caller's own deadline ended says nothing about the endpoint.
     if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
-      blameEndpoint(context, plan, attempt.endpoint);
+      blameEndpoint(context, plan, attempt);
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
       // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
@@ -235,7 +240,7 @@ export class Exchange
     attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
     this.endpoint = endpoint;
-    endpoint.load.inFlight += 1;
+    joinLoad(endpoint.load, nowMs);
     if (byPolicy) plan.budget.retries += 1;
     if (pauseMs === 0) {
       this.run(attempt);
@@ -243,10 +248,6 @@ export class Exchange
     }
     attempt.pause();
     io.wheel.schedule(attempt, nowMs + pauseMs);
-  }
-
-  private judge({ endpoint }: Attempt, status: number): void {
-    judgeEndpoint(this.context, this.plan, endpoint, resultOf(status, this.grpcStatus));
   }
 
   private endpointsNow(): readonly EndpointHandle[] {
@@ -259,6 +260,8 @@ export class Exchange
     const { deps } = this.context;
     this.attempts += 1;
     attempt.startedMs = deps.io.clock.nowMs();
+    attempt.awaited = true;
+    awaitAnswer(attempt.endpoint.load, attempt.startedMs);
     deps.pool.request(attempt.endpoint, this.plan.plain, attempt);
   }
 
@@ -280,7 +283,9 @@ export class Exchange
   }
 
   private leave(attempt: Attempt): void {
-    attempt.endpoint.load.inFlight -= 1;
+    leaveLoad(attempt.endpoint.load);
+    if (attempt.awaited) forgetAnswer(attempt.endpoint.load);
+    attempt.awaited = false;
     if (attempt.probes) endProbe(attempt.endpoint.load);
     if (attempt.byPolicy) this.plan.budget.retries -= 1;
   }
@@ -288,8 +293,6 @@ export class Exchange
   /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
   private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
     const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
-    // It answered fast, but not because it is quick.
-    if (unreached) observe(attempt.endpoint.load, failurePenaltyMs, attempt.startedMs);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached

@@ -6,7 +6,7 @@ import type { ProxyErrorCode } from '../errors.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import { Dial } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
-import { chooseEndpoint, failurePenaltyMs, observe } from '../policy/load.ts';
+import { chooseEndpoint, fail } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 
 export interface OpenListener {
@@ -74,7 +74,7 @@ export class OpenUpstream {
 
   private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
     this.dial = null;
-    observe(endpoint.load, failurePenaltyMs, this.deps.io.clock.nowMs());
+    fail(endpoint.load, this.deps.io.clock.nowMs(), false);
     if (this.tried.length >= maxAttempts || this.endpoints.length < 2) {
       this.listener.onFailed(code, detail);
       return;

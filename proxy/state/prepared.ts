@@ -20,8 +20,21 @@ import type { Authorizer } from '../policy/authorization/types.ts';
 export interface EndpointLoad {
   /** Peak EWMA of the answer time in milliseconds; 0 before the first. */
   ewmaMs: number;
+  /** -1: never. */
   observedAtMs: number;
   inFlight: number;
+  /** Of those in flight, the ones without an answer yet; and since when there was none, if any is waited for. */
+  waiting: number;
+  waitingSinceMs: number;
+  /** -1: never. */
+  chosenAtMs: number;
+  /** Share of answers that failed, from 0 to 1; the newest count most. */
+  failures: number;
+  /** Slow start: between these times its share of requests grows. -1: it was never new. */
+  warmFromMs: number;
+  warmUntilMs: number;
+  /** Of one request, what it has earned since its last while it is new. */
+  credit: number;
   /** Written by `policy/outlier.ts`; null: nothing against it. */
   health: EndpointHealth | null;
 }
