@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import type { TrafficPolicySpec } from '../resources/tsmesh.ts';
 import { serviceOf, trafficPolicyOf, viewOf } from './test-world.ts';
-import { acceptTrafficPolicy, resolveReferences } from './traffic-policy.ts';
+import { acceptTrafficPolicy } from './traffic-policy.ts';
+import { resolveReferences } from './traffic-references.ts';
 
 const cart = { service: { name: 'cart' } };
 
@@ -32,6 +33,16 @@ describe('acceptance of a TrafficPolicy', () => {
     const verdict = acceptTrafficPolicy(view, all);
     expect(verdict).toMatchObject({ status: 'True', reason: 'PartlyOverridden' });
     expect(verdict.message).toContain('holds for port 80; TrafficPolicy one ');
+  });
+
+  it('says which routes nobody ever takes', () => {
+    const policy = trafficPolicyOf('p', 1, { ...cart, routes: [{}, { timeout: '1s' }] });
+    const view = viewOf([['TrafficPolicy', policy], serviceOf('cart', [80])]);
+    expect(acceptTrafficPolicy(view, policy)).toMatchObject({
+      status: 'True',
+      message:
+        'holds for Service shop/cart; spec.routes[1] is never used: spec.routes[0] takes every request before',
+    });
   });
 
   it('is refused for what the schema lets past, with the path of the field', () => {

@@ -1,14 +1,16 @@
-// Status of TrafficPolicies: whether one is valid and speaks for its Service, and whether what it names
-// exists.
+// Status of TrafficPolicies: whether one is valid and speaks for its Service. (Whether what it names exists:
+// traffic-references.ts.)
 
 import { objectKey, type View } from '../model/view.ts';
 import type { Service } from '../resources/kubernetes.ts';
-import type { BackendSpec, TrafficPolicy } from '../resources/tsmesh.ts';
+import type { TrafficPolicy } from '../resources/tsmesh.ts';
 import { appliesTo, speakingPolicy } from '../translate/traffic-policy.ts';
+import { routesOutOfReach } from '../translate/route-order.ts';
 import { trafficPolicyFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 import { trafficPolicyInView } from './in-view.ts';
+import { resolveReferences } from './traffic-references.ts';
 import { accepted, programmedVerdict, refused } from './verdicts.ts';
 import { writeConditions } from './write-status.ts';
 
@@ -39,76 +41,14 @@ export function acceptTrafficPolicy(view: View, policy: TrafficPolicy): Verdict 
   const ports = portNumbers(view.services.get(key)).filter((port) => appliesTo(policy, port));
   const winners = ports.map((port) => speakingPolicy(view, key, port));
   const lost = winners.filter((winner) => winner !== null && !isSame(winner, policy));
-  if (lost.length === 0) return accepted(`holds for Service ${key}`);
+  const notes = routesOutOfReach(policy.spec.routes ?? []);
+  if (lost.length === 0) return accepted([`holds for Service ${key}`, ...notes].join('; '));
   const names = [...new Set(lost.map((winner) => `${winner!.metadata.name}`))].join(', ');
   const message = `TrafficPolicy ${names} holds for the same Service: one that names the port goes before one that does not, and of equals the oldest`;
   if (lost.length === ports.length) return refused('Conflicted', message);
   const kept = ports.filter((_, i) => !lost.includes(winners[i]!)).join(', ');
-  return { ...accepted(`holds for port ${kept}; ${message}`), reason: 'PartlyOverridden' };
-}
-
-/** Pure: the first thing named that does not exist, all of them in the message. */
-export function resolveReferences(view: View, policy: TrafficPolicy): Verdict {
-  const problems = [...ownServiceProblems(view, policy), ...backendProblems(view, policy)];
-  const first = problems[0];
-  if (first === undefined) {
-    const message = 'every Service, port and subset that is named exists';
-    return { type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message };
-  }
-  const message = [...new Set(problems.map((problem) => problem.message))].join('; ');
-  return { type: 'ResolvedRefs', status: 'False', reason: first.reason, message };
-}
-
-interface Problem {
-  reason: 'ServiceNotFound' | 'PortNotFound' | 'BackendNotFound' | 'SubsetNotFound';
-  message: string;
-}
-
-function ownServiceProblems(view: View, policy: TrafficPolicy): Problem[] {
-  const key = serviceKey(policy);
-  const service = view.services.get(key);
-  if (service === undefined) {
-    return [{ reason: 'ServiceNotFound', message: `spec.service: there is no Service ${key}` }];
-  }
-  const { port } = policy.spec.service;
-  const known = portNumbers(service);
-  if (port === undefined || known.includes(port)) return [];
-  const message = `spec.service.port: Service ${key} has no port ${port}, but ${known.join(', ')}`;
-  return [{ reason: 'PortNotFound', message }];
-}
-
-function backendProblems(view: View, policy: TrafficPolicy): Problem[] {
-  return (policy.spec.routes ?? []).flatMap((route, i) =>
-    (route.backends ?? []).flatMap((backend, j) =>
-      backendProblem(view, policy, backend).map(({ reason, message }) => ({
-        reason,
-        message: `spec.routes[${i}].backends[${j}].${message}`,
-      })),
-    ),
-  );
-}
-
-function backendProblem(view: View, policy: TrafficPolicy, backend: BackendSpec): Problem[] {
-  const { namespace = '' } = policy.metadata;
-  const key = objectKey(namespace, backend.service ?? policy.spec.service.name);
-  const service = view.services.get(key);
-  const problems: Problem[] = [];
-  if (service === undefined) {
-    // The policy's own Service is spoken of already.
-    if (backend.service === undefined) return [];
-    return [{ reason: 'BackendNotFound', message: `service: there is no Service ${key}` }];
-  }
-  const known = portNumbers(service);
-  if (backend.port !== undefined && !known.includes(backend.port)) {
-    const message = `port: Service ${key} has no port ${backend.port}, but ${known.join(', ')}`;
-    problems.push({ reason: 'BackendNotFound', message });
-  }
-  const subsets = (policy.spec.subsets ?? []).map((subset) => subset.name);
-  if (backend.subset !== undefined && !subsets.includes(backend.subset)) {
-    const message = `subset: "${backend.subset}" is not in spec.subsets (${subsets.join(', ')})`;
-    problems.push({ reason: 'SubsetNotFound', message });
-  }
-  return problems;
+  const words = [`holds for port ${kept}`, message, ...notes].join('; ');
+  return { ...accepted(words), reason: 'PartlyOverridden' };
 }
 
 function serviceKey(policy: TrafficPolicy): string {

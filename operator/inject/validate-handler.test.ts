@@ -51,7 +51,9 @@ describe('a TrafficPolicy', () => {
 
   it('with a route that is never reached is warned of', () => {
     const { warnings } = findings({ routes: [{ name: 'all' }, { name: 'never' }] });
-    expect(warnings).toEqual([expect.stringContaining('spec.routes[0] matches every request')]);
+    expect(warnings).toEqual([
+      'spec.routes[1] is never used: spec.routes[0] takes every request before',
+    ]);
   });
 });
 

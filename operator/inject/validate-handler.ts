@@ -3,7 +3,6 @@
 // handler's form; every message begins with the field's path.
 
 import type { AuthorizationPath } from '../../proxy/api/authorization.ts';
-import { patternFault } from '../../proxy/api/pattern.ts';
 import { newRootAcceptedAt } from '../ca/acceptance.ts';
 import {
   defaultTrustDomain,
@@ -15,13 +14,14 @@ import { dryRunAnnotation } from '../resources/dry-run.ts';
 import { parseDuration } from '../resources/duration.ts';
 import { meshWideNamespace } from '../translate/authorization.ts';
 import { authorizationFaults } from '../translate/authorization-validity.ts';
+import { routesOutOfReach } from '../translate/route-order.ts';
+import { trafficPolicyFaults } from '../translate/validity.ts';
 import type {
   AuthorizationPolicy,
   AuthorizationRuleSpec,
   Mesh,
   RouteSpec,
   TrafficPolicy,
-  ValueMatchSpec,
 } from '../resources/tsmesh.ts';
 import type { AdmissionHandler, HandlerDeps } from './admission.ts';
 import { parseQuantity } from './quantity.ts';
@@ -114,32 +114,11 @@ function hasStar(path: AuthorizationPath): boolean {
 
 function validateTrafficPolicy(policy: TrafficPolicy): Findings {
   const routes = policy.spec?.routes ?? [];
-  const faults = routes.flatMap((route, index) => [
-    ...patternFaults(route, `spec.routes[${index}]`),
-    ...timeFaults(route, policy, `spec.routes[${index}]`),
-  ]);
-  const all = routes.findIndex((route) => (route.matches ?? []).length === 0);
-  const unreachable = all >= 0 && all < routes.length - 1;
-  const warning = `spec.routes[${all}] matches every request, so that no route after it is ever used`;
-  return { faults, warnings: unreachable ? [warning] : [] };
-}
-
-function patternFaults(route: RouteSpec, path: string): string[] {
-  return (route.matches ?? []).flatMap((match, index) => {
-    const at = `${path}.matches[${index}]`;
-    const values = (name: string, list: ValueMatchSpec[] = []) =>
-      list.map((value, i) => faultAt(`${at}.${name}[${i}].regex`, value.regex));
-    return [
-      faultAt(`${at}.path.regex`, match.path?.regex),
-      ...values('headers', match.headers),
-      ...values('queryParams', match.queryParams),
-    ].filter((fault) => fault !== null);
-  });
-}
-
-function faultAt(path: string, pattern: string | undefined): string | null {
-  const fault = pattern === undefined ? null : patternFault(pattern);
-  return fault === null ? null : `${path}: ${fault}`;
+  const faults = [
+    ...trafficPolicyFaults(policy.spec).map(({ path, message }) => `${path}: ${message}`),
+    ...routes.flatMap((route, index) => timeFaults(route, policy, `spec.routes[${index}]`)),
+  ];
+  return { faults, warnings: faults.length === 0 ? routesOutOfReach(routes) : [] };
 }
 
 /** Within one object the CRD compares; here a route with what it inherits from the policy. */

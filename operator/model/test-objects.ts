@@ -46,6 +46,7 @@ export interface PodOptions {
   annotations?: Record<string, string>;
   owner?: { kind: string; name: string };
   uid?: string;
+  nodeName?: string;
 }
 
 export function pod(key: Key, options: PodOptions = {}): Pod {
@@ -65,6 +66,7 @@ export function pod(key: Key, options: PodOptions = {}): Pod {
     spec: {
       containers: [{ name: 'app', ports: options.ports ?? [] }],
       serviceAccountName: options.serviceAccount ?? 'default',
+      ...(options.nodeName === undefined ? {} : { nodeName: options.nodeName }),
       ...(options.hostNetwork === true ? { hostNetwork: true } : {}),
     },
     status: {
@@ -90,6 +92,9 @@ export interface EndpointOptions {
   ready?: boolean;
   terminating?: boolean;
   zone?: string;
+  node?: string;
+  /** Zones of hints. */
+  forZones?: string[];
 }
 
 /** The slice of a Service; `ports` by the name of the Service port. */
@@ -103,12 +108,21 @@ export function slice(
     metadata: { ...base, labels: { 'kubernetes.io/service-name': key.split('/')[1]! } },
     addressType: endpoints.some(({ address }) => address.includes(':')) ? 'IPv6' : 'IPv4',
     ports: ports.map((port) => ({ protocol: 'TCP', ...port })),
-    endpoints: endpoints.map(({ address, pod: name, ready = true, terminating = false, zone }) => ({
-      addresses: [address],
-      conditions: { ready, serving: ready, terminating },
-      ...(zone === undefined ? {} : { zone }),
-      ...(name === undefined ? {} : { targetRef: { kind: 'Pod', name } }),
-    })),
+    endpoints: endpoints.map(endpointOf),
+  };
+}
+
+function endpointOf(options: EndpointOptions): EndpointSlice['endpoints'][number] {
+  const { address, pod: name, ready = true, terminating = false, zone, node, forZones } = options;
+  return {
+    addresses: [address],
+    conditions: { ready, serving: ready, terminating },
+    ...(zone === undefined ? {} : { zone }),
+    ...(node === undefined ? {} : { nodeName: node }),
+    ...(forZones === undefined
+      ? {}
+      : { hints: { forZones: forZones.map((one) => ({ name: one })) } }),
+    ...(name === undefined ? {} : { targetRef: { kind: 'Pod', name } }),
   };
 }
 

@@ -10,7 +10,7 @@ import {
 import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
 import { dryRunAnnotation } from '../resources/dry-run.ts';
 import type { AuthorizationPolicy } from '../resources/tsmesh.ts';
-import type { Fault } from './validity.ts';
+import type { Fault } from './field-checks.ts';
 
 /** Null: right. Else what it must be. */
 type Check = (value: unknown) => string | null;

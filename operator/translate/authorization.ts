@@ -21,7 +21,7 @@ import { isDryRun } from '../resources/dry-run.ts';
 import type { AuthorizationPolicy, AuthorizationRuleSpec } from '../resources/tsmesh.ts';
 import { authorizationActions, authorizationFaults } from './authorization-validity.ts';
 import { matchesLabels } from './protocol.ts';
-import type { Fault } from './validity.ts';
+import type { Fault } from './field-checks.ts';
 
 /** Policies of this namespace hold for pods of every namespace. */
 export const meshWideNamespace = systemNamespace;

@@ -35,7 +35,7 @@ function isForNamespace({ source }: RouteMatchSpec, clientNamespace: string | nu
   return clientNamespace !== null && namespaces.includes(clientNamespace);
 }
 
-function routeMatch(spec: RouteMatchSpec): RouteMatch {
+export function routeMatch(spec: RouteMatchSpec): RouteMatch {
   const match: RouteMatch = {};
   if (spec.path !== undefined) match.path = pathMatch(spec.path);
   if (spec.methods !== undefined) match.methods = spec.methods;

@@ -13,6 +13,7 @@ import {
   viewOf,
 } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
+import type { RouteSpec } from '../resources/tsmesh.ts';
 import { translateDestination } from './destination.ts';
 import { translateEndpoints } from './endpoints.ts';
 import type { Translated } from './translated.ts';
@@ -288,6 +289,71 @@ describe('a destination', () => {
       translateDestination(view, 'shop', '10.96.0.7', 80),
       translateEndpoints(view, 'shop/cart:80/app=cart,version=v2'),
       translateEndpoints(view, 'shop/cart:80/version=v9'),
+    ]);
+  });
+
+  it('under a policy that says all it can, for callers of two namespaces', () => {
+    const routes: RouteSpec[] = [
+      {
+        name: 'calls',
+        matches: [{ grpc: { service: 'shop.v1.Cart' }, source: { labels: { tier: 'front' } } }],
+        backends: [{ weight: 9 }, { service: 'named', weight: 1 }],
+        mirrors: [
+          { service: 'spare', percent: 0.5 },
+          { service: 'gone' },
+          { port: 81, percent: 0 },
+        ],
+        fault: {
+          delay: { duration: '200ms', percent: 10 },
+          abort: { status: 503, grpcCode: 'UNAVAILABLE' },
+        },
+        idleTimeout: '5s',
+        retries: { attempts: 1, retryStatuses: [429], retryGrpcCodes: ['ABORTED', 8] },
+      },
+      { name: 'web', matches: [{ source: { namespaces: ['web'] }, path: { exact: '/' } }] },
+      {
+        name: 'bank',
+        matches: [{ source: { namespaces: ['bank'] } }],
+        directResponse: { status: 403 },
+      },
+      {
+        name: 'pages',
+        matches: [{ path: { prefix: '/' } }],
+        cors: { allowOrigins: ['https://*.example'], allowHeaders: ['X-User'], maxAge: '10m' },
+      },
+      { matches: [{ methods: ['PUT'] }], fault: { delay: { duration: '1s', percent: 0 } } },
+    ];
+    const named = { type: 'ExternalName', clusterIP: undefined, clusterIPs: [] };
+    const given: Objects = {
+      ...cart,
+      Service: [...cart.Service!, service('shop/named', '', [], named)],
+      TrafficPolicy: [
+        trafficPolicy('shop/all', {
+          service: { name: 'cart', port: 80 },
+          timeout: '2s',
+          idleTimeout: '10s',
+          connectTimeout: '1s',
+          tcpIdleTimeout: '1h',
+          loadBalancing: {
+            method: 'ConsistentHash',
+            consistentHash: { by: [{ header: 'X-User' }] },
+          },
+          limits: { maxConnections: 10 },
+          outlierDetection: {
+            successRate: {},
+            latency: { minimum: '10ms' },
+            panicThresholdPercent: 30,
+          },
+          rateLimits: [{ name: 'all', requests: 100, interval: '10s' }],
+          routes,
+        }),
+      ],
+    };
+    const view = viewOf(given);
+    expectGolden('everything', given, [
+      translateDestination(view, 'web', '10.96.0.7', 80),
+      translateDestination(view, 'bank', '10.96.0.7', 80),
+      translateWorkload(view, 'shop/cart-1'),
     ]);
   });
 

@@ -1,31 +1,43 @@
-// What is wrong with a policy in itself, with the path of the field: what the CRD's schema cannot say,
-// and what it would say to an object that came past it. An invalid policy has no effect. Pure.
+// What is wrong with a TrafficPolicy or the Mesh in itself, with the path of the field: what the CRD's schema
+// cannot say, and what it would say to an object that came past it. An invalid policy has no effect. Pure.
 
-import { patternFault } from '../../proxy/api/pattern.ts';
-import { durationHint, parseDuration } from '../resources/duration.ts';
 import type {
+  HashSourceSpec,
+  LoadBalancingSpec,
   MeshSpec,
   OutlierDetectionSpec,
-  PathSpec,
-  RetrySpec,
-  RouteSpec,
+  RateLimitSpec,
   TrafficPolicySpec,
-  ValueMatchSpec,
 } from '../resources/tsmesh.ts';
-import { isRetryCondition } from './retry.ts';
+import { choiceFaults, doubleFaults, durationFaults, integerFaults } from './field-checks.ts';
+import type { Fault } from './field-checks.ts';
+import { matchFaults, requestRange, retryFaults, routeFaults } from './route-validity.ts';
 
-export interface Fault {
-  /** `spec.routes[0].timeout`. */
-  path: string;
-  message: string;
-}
+const cookieRange = ['0s', '8760h'] as const;
+const compared = { minimumEndpoints: [2, 1000], requestVolume: [1, 1_000_000] } as const;
+const amount = [1, 10_000_000] as const;
 
 export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
+  const { limits, routes = [], rateLimits = [] } = spec;
+  const names = routes.map(({ name }) => name);
   return [
-    ...durationFaults('spec.timeout', spec.timeout),
+    ...durationFaults('spec.timeout', spec.timeout, requestRange),
+    ...durationFaults('spec.idleTimeout', spec.idleTimeout, requestRange),
+    ...durationFaults('spec.connectTimeout', spec.connectTimeout, ['1ms', '1m']),
+    ...durationFaults('spec.tcpIdleTimeout', spec.tcpIdleTimeout, requestRange),
     ...retryFaults('spec.retries', spec.retries),
+    ...balancingFaults('spec.loadBalancing', spec.loadBalancing),
+    ...integerFaults('spec.limits.maxConnections', limits?.maxConnections, [1, 100_000]),
+    ...integerFaults('spec.limits.maxPendingRequests', limits?.maxPendingRequests, [1, 100_000]),
+    ...integerFaults('spec.limits.maxActiveRequests', limits?.maxActiveRequests, [1, 1_000_000]),
     ...outlierFaults('spec.outlierDetection', spec.outlierDetection),
-    ...(spec.routes ?? []).flatMap((route, i) => routeFaults(`spec.routes[${i}]`, route)),
+    ...rateLimits.flatMap((one, i) => rateLimitFaults(`spec.rateLimits[${i}]`, one, spec)),
+    ...doubleFaults(
+      'spec.rateLimits',
+      rateLimits.map(({ name }) => name),
+    ),
+    ...routes.flatMap((route, i) => routeFaults(`spec.routes[${i}]`, route)),
+    ...doubleFaults('spec.routes', names),
   ];
 }
 
@@ -35,86 +47,83 @@ export function meshFaults(spec: MeshSpec): Fault[] {
     ...durationFaults('spec.certificates.workloadLifetime', certificates?.workloadLifetime),
     ...durationFaults('spec.certificates.rootLifetime', certificates?.rootLifetime),
     ...durationFaults('spec.proxy.statisticsInterval', proxy?.statisticsInterval),
-    ...durationFaults('spec.defaults.timeout', defaults?.timeout),
+    ...durationFaults('spec.defaults.timeout', defaults?.timeout, requestRange),
     ...retryFaults('spec.defaults.retries', defaults?.retries),
   ];
 }
 
-function routeFaults(path: string, route: RouteSpec): Fault[] {
-  const matches = (route.matches ?? []).flatMap((match, i) => {
-    const at = `${path}.matches[${i}]`;
-    return [
-      ...pathFaults(`${at}.path`, match.path),
-      ...valueFaults(`${at}.headers`, match.headers),
-      ...valueFaults(`${at}.queryParams`, match.queryParams),
-    ];
-  });
-  return [
-    ...matches,
-    ...durationFaults(`${path}.timeout`, route.timeout),
-    ...retryFaults(`${path}.retries`, route.retries),
-    ...conflictFaults(path, route),
-  ];
-}
-
-function conflictFaults(path: string, route: RouteSpec): Fault[] {
-  if (route.redirect === undefined || route.backends === undefined) return [];
-  return [{ path: `${path}.backends`, message: 'a route with a redirect has no backends' }];
-}
-
-function pathFaults(path: string, spec: PathSpec | undefined): Fault[] {
+function balancingFaults(path: string, spec: LoadBalancingSpec | undefined): Fault[] {
   if (spec === undefined) return [];
-  const given = [spec.exact, spec.prefix, spec.regex].filter((value) => value !== undefined);
-  if (given.length !== 1)
-    return [{ path, message: 'must have exactly one of exact, prefix, regex' }];
-  return regexFaults(`${path}.regex`, spec.regex);
+  const { method, consistentHash: hash, affinity } = spec;
+  const faults = [
+    ...(hash?.by ?? []).flatMap((one, i) => hashFaults(`${path}.consistentHash.by[${i}]`, one)),
+    ...integerFaults(`${path}.consistentHash.maxLoadPercent`, hash?.maxLoadPercent, [101, 1000]),
+    ...durationFaults(`${path}.slowStart`, spec.slowStart, ['0s', '1h']),
+    ...durationFaults(`${path}.affinity.cookie.ttl`, affinity?.cookie.ttl, cookieRange),
+    ...choiceFaults(path, spec, ['consistentHash', 'affinity'], 'at most one'),
+  ];
+  if ((hash !== undefined) !== (method === 'ConsistentHash')) {
+    faults.push({ path, message: 'consistentHash goes with method ConsistentHash' });
+  }
+  return faults;
 }
 
-function valueFaults(path: string, list: ValueMatchSpec[] | undefined): Fault[] {
-  return (list ?? []).flatMap((value, i) => {
-    const given = [value.exact, value.prefix, value.regex, value.present];
-    const at = `${path}[${i}]`;
-    if (given.filter((one) => one !== undefined).length !== 1) {
-      return [{ path: at, message: 'must have exactly one of exact, prefix, regex, present' }];
-    }
-    return regexFaults(`${at}.regex`, value.regex);
-  });
-}
-
-function regexFaults(path: string, regex: string | undefined): Fault[] {
-  if (regex === undefined) return [];
-  const message = patternFault(regex);
-  return message === null ? [] : [{ path, message }];
-}
-
-function retryFaults(path: string, retry: RetrySpec | undefined): Fault[] {
-  if (retry === undefined) return [];
-  const unknown = (retry.retryOn ?? []).flatMap((condition, i) =>
-    isRetryCondition(condition)
-      ? []
-      : [
-          {
-            path: `${path}.retryOn[${i}]`,
-            message: `"${condition}" is nothing that can be retried`,
-          },
-        ],
-  );
+function hashFaults(path: string, source: HashSourceSpec): Fault[] {
   return [
-    ...unknown,
-    ...durationFaults(`${path}.perTryTimeout`, retry.perTryTimeout),
-    ...durationFaults(`${path}.backoff.base`, retry.backoff?.base),
-    ...durationFaults(`${path}.backoff.max`, retry.backoff?.max),
+    ...choiceFaults(path, source, ['header', 'cookie', 'queryParam', 'sourceAddress'], 'one'),
+    ...durationFaults(`${path}.cookie.ttl`, source.cookie?.ttl, cookieRange),
   ];
 }
 
 function outlierFaults(path: string, spec: OutlierDetectionSpec | undefined): Fault[] {
+  if (spec === undefined) return [];
+  const { successRate: rate, latency } = spec;
+  const whole = (name: string, value: number | undefined, range: readonly [number, number]) =>
+    integerFaults(`${path}.${name}`, value, range);
   return [
-    ...durationFaults(`${path}.baseEjectionTime`, spec?.baseEjectionTime),
-    ...durationFaults(`${path}.maxEjectionTime`, spec?.maxEjectionTime),
+    ...whole('consecutive5xx', spec.consecutive5xx, [0, 1000]),
+    ...whole('consecutiveGatewayErrors', spec.consecutiveGatewayErrors, [0, 1000]),
+    ...durationFaults(`${path}.baseEjectionTime`, spec.baseEjectionTime, ['1ms', '24h']),
+    ...durationFaults(`${path}.maxEjectionTime`, spec.maxEjectionTime, ['1ms', '24h']),
+    ...whole('maxEjectionPercent', spec.maxEjectionPercent, [0, 100]),
+    ...durationFaults(`${path}.interval`, spec.interval, ['100ms', '1h']),
+    ...whole('successRate.stdevFactorPermille', rate?.stdevFactorPermille, [100, 10_000]),
+    ...whole('successRate.minimumEndpoints', rate?.minimumEndpoints, compared.minimumEndpoints),
+    ...whole('successRate.requestVolume', rate?.requestVolume, compared.requestVolume),
+    ...whole('latency.factorPercent', latency?.factorPercent, [101, 100_000]),
+    ...durationFaults(`${path}.latency.minimum`, latency?.minimum, ['1ms', '1h']),
+    ...whole('latency.minimumEndpoints', latency?.minimumEndpoints, compared.minimumEndpoints),
+    ...whole('latency.requestVolume', latency?.requestVolume, compared.requestVolume),
+    ...whole('panicThresholdPercent', spec.panicThresholdPercent, [0, 100]),
   ];
 }
 
-function durationFaults(path: string, text: string | undefined): Fault[] {
-  if (text === undefined || parseDuration(text) !== null) return [];
-  return [{ path, message: durationHint(text) }];
+function rateLimitFaults(path: string, spec: RateLimitSpec, policy: TrafficPolicySpec): Fault[] {
+  const { port, connections, matches, per = [] } = spec;
+  const faults = [
+    ...choiceFaults(path, spec, ['requests', 'connections'], 'one'),
+    ...integerFaults(`${path}.requests`, spec.requests, amount),
+    ...integerFaults(`${path}.connections`, connections, amount),
+    ...integerFaults(`${path}.burst`, spec.burst, amount),
+    ...durationFaults(`${path}.interval`, spec.interval, ['1s', '1h']),
+    ...matchFaults(`${path}.matches`, matches),
+    ...per.flatMap((one, i) =>
+      choiceFaults(`${path}.per[${i}]`, one, ['identity', 'header', 'sourceAddress'], 'one'),
+    ),
+  ];
+  const say = (name: string, message: string) => faults.push({ path: `${path}.${name}`, message });
+  const own = policy.service.port;
+  if (port !== undefined && own !== undefined && port !== own) {
+    say('port', `the policy holds for port ${own} only (spec.service.port)`);
+  }
+  if ((matches ?? []).some(({ source }) => source !== undefined)) {
+    say('matches', "the callee's sidecar does not know labels of its callers: use per identity");
+  }
+  if (connections !== undefined && matches !== undefined) {
+    say('matches', 'nothing of a request is known yet when a connection is counted');
+  }
+  if (connections !== undefined && per.some(({ identity }) => identity === undefined)) {
+    say('per', 'connections can be counted per identity only');
+  }
+  return faults;
 }
