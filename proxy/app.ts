@@ -7,13 +7,14 @@ import { createCore, ownAddresses, version, type AppDeps, type Core } from './ap
 import type { Config, ListenerConfig } from './config.ts';
 import { createDataPath, type DataPath } from './data-path.ts';
 import type { DiscoveryClient } from './discovery/client.ts';
-import { connectionView, mergedCounters, startFleet, sumOf } from './fleet-parts.ts';
+import { connectionView, mergedCounters, mergedOutside, startFleet, sumOf } from './fleet-parts.ts';
 import { createAppMetrics } from './lifecycle/app-metrics.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
 import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
 import type { Readiness } from './lifecycle/readiness.ts';
 import type { Registry } from './outbound/resolver.ts';
 import type { Counters } from './telemetry/counters.ts';
+import { outsideText } from './telemetry/outside.ts';
 import { prometheusText } from './telemetry/prometheus.ts';
 import type { WorkerReport } from './workers/messages.ts';
 
@@ -151,7 +152,7 @@ async function metricsText({ core, data, drain }: View): Promise<string> {
   const reports = (await core.fleet?.reports()) ?? [];
   const sum = (read: (one: WorkerReport) => number): number => sumOf(reports, read);
   const { memory, cpuSeconds } = core.deps.processFacts();
-  return prometheusText(mergedCounters(core.counters, reports), {
+  const text = prometheusText(mergedCounters(core.counters, reports), {
     ready: core.readiness.ready(),
     draining: drain.started(),
     discoveryConnected: core.discovery?.connected() ?? false,
@@ -165,6 +166,7 @@ async function metricsText({ core, data, drain }: View): Promise<string> {
     memory: { rss: memory.rss, heapUsed: memory.heapUsed + sum((one) => one.heapUsed) },
     cpuSeconds,
   });
+  return text + outsideText(mergedOutside(core.counters, reports));
 }
 
 async function startAdmin(view: View, health: HealthServer): Promise<AdminServer | null> {

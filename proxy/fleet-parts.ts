@@ -10,6 +10,7 @@ import type { Counters, Direction } from './telemetry/counters.ts';
 import type { Logger } from './telemetry/logger.ts';
 import type { TrafficState } from './traffic-state.ts';
 import { Fleet, type WorkerPort } from './workers/fleet.ts';
+import { mergeOutside, type OutsideFigures } from './telemetry/outside.ts';
 import { bothDirections, mergeCounters, statisticsOf, type CountersView } from './workers/merge.ts';
 import type { Figures, RegistryLink, WorkerReport } from './workers/messages.ts';
 
@@ -83,6 +84,11 @@ export function discoveryThrough(
     applyElsewhere: (push, then) => fleet.apply(push, then),
     onConnection: () => fleet.registryChanged(),
   };
+}
+
+/** Of all threads. */
+export function mergedOutside(own: Counters, reports: readonly WorkerReport[]): OutsideFigures[] {
+  return mergeOutside([own.outside.snapshot(), ...reports.map(({ outside }) => outside)]);
 }
 
 /** As they are where there are no reports. */

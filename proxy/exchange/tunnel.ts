@@ -4,12 +4,23 @@
 import { errorSpec } from '../errors.ts';
 import { Relay } from '../net/relay.ts';
 import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
+import type { AccessEntry } from '../telemetry/access-log.ts';
 import { countError, emptyEntry } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
 import { readOpaqueDenial } from './denial.ts';
 import { replyOfPeer, type LocalReply } from './local-reply.ts';
 
+/** Looks at what an opaque connection carries; it decides nothing. */
+export interface TunnelObserver {
+  /** What the downstream sends, only lent. False: seen enough. */
+  sees(bytes: Buffer): boolean;
+  ended(sentBytes: number, receivedBytes: number): void;
+  /** Further fields of the access log. */
+  logFields(): Partial<AccessEntry>;
+}
+
 export interface TunnelOwner {
+  readonly observer?: TunnelObserver;
   onTunnelDone(tunnel: Tunnel): void;
 }
 
@@ -21,6 +32,7 @@ export class Tunnel {
   private readonly relay: Relay;
   /** Read while the socket is open: afterwards nobody knows. */
   private readonly endpoint: string;
+  private readonly observer: TunnelObserver | null;
   private refusal: LocalReply | null = null;
 
   constructor(
@@ -33,15 +45,19 @@ export class Tunnel {
     this.downstream = links.downstream;
     this.upstream = links.upstream;
     this.startedMs = context.deps.io.clock.nowMs();
+    this.observer = owner.observer ?? null;
     const { remoteAddress = '', remotePort = 0 } = links.upstream.raw;
     this.endpoint = `${remoteAddress}:${remotePort}`;
     context.series.connection(this.mtls);
     const joined = { a: links.downstream, b: links.upstream };
+    const { observer } = owner;
     const mayBeRefused = context.direction === 'outbound' && links.upstream.peer !== null;
     this.relay = new Relay(joined, first, context.deps.io, {
       ...(mayBeRefused ? { guard: (bytes: Buffer) => this.isOfApp(bytes) } : {}),
+      ...(observer === undefined ? {} : { watch: (bytes: Buffer) => observer.sees(bytes) }),
       onDone: (sent, received, broken) => {
         context.series.bytes(sent, received);
+        this.observer?.ended(sent, received);
         const error = this.refusal ?? (broken ? this.causeOfBreak() : null);
         if (error !== null) countError(context.series, error);
         this.log(sent, received, error);
@@ -98,6 +114,7 @@ export class Tunnel {
       flag: error === null ? '' : errorSpec(error.code).flag,
       detail: error?.detail ?? '',
       ...error?.by,
+      ...this.observer?.logFields(),
     });
   }
 }

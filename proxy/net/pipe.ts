@@ -10,6 +10,8 @@ export class Pipe implements Flushable {
   bytes = 0;
   /** Sees what comes first, once; false: nothing of it is handed on. */
   guard: ((first: Buffer) => boolean) | null = null;
+  /** Is shown what is handed on, which it must not keep, until it has seen enough (false). */
+  watch: ((bytes: Buffer) => boolean) | null = null;
   private readonly source: Socket;
   private readonly sink: Socket;
   private readonly io: Io;
@@ -35,6 +37,7 @@ export class Pipe implements Flushable {
   /** Goes before all that is read; the bytes are the pipe's. */
   put(bytes: Buffer): void {
     if (this.guard !== null && !this.isLetThrough(bytes)) return;
+    if (this.watch !== null) this.show(bytes);
     this.bytes += bytes.length;
     this.write(bytes);
   }
@@ -65,6 +68,7 @@ export class Pipe implements Flushable {
   /** `bytes` may be kept until this returns. False: no more for now. */
   private onBytes(bytes: Buffer): boolean {
     if (this.guard !== null && !this.isLetThrough(bytes)) return true;
+    if (this.watch !== null) this.show(bytes);
     this.bytes += bytes.length;
     if (this.takesAtOnce && !this.writing && this.stagedBytes === 0) this.write(bytes);
     else this.stage(bytes);
@@ -75,6 +79,10 @@ export class Pipe implements Flushable {
     const { guard } = this;
     this.guard = null;
     return guard === null || guard(first);
+  }
+
+  private show(bytes: Buffer): void {
+    if (!this.watch!(bytes)) this.watch = null;
   }
 
   private stage(bytes: Buffer): void {

@@ -1,4 +1,4 @@
-// Joins two links byte for byte: half-close, back-pressure and resets go through; nothing is looked at.
+// Joins two links byte for byte: half-close, back-pressure and resets go through; nothing is changed.
 // Each direction is a Pipe of its own; what ends both is decided here.
 
 import { resetLink, type Io, type Link } from './link.ts';
@@ -9,6 +9,8 @@ export interface RelayListener {
   onDone(sentBytes: number, receivedBytes: number, broken: boolean): void;
   /** Where there is one: sees what comes from `b` first; false: it is not handed on. */
   guard?(first: Buffer): boolean;
+  /** Where there is one: is shown what goes from `a` to `b` until it has seen enough (false). */
+  watch?(bytes: Buffer): boolean;
 }
 
 export class Relay {
@@ -30,6 +32,7 @@ export class Relay {
     this.there = new Pipe(a, b, io);
     this.back = new Pipe(b, a, io);
     if (listener.guard !== undefined) this.back.guard = (bytes) => listener.guard!(bytes);
+    if (listener.watch !== undefined) this.there.watch = (bytes) => listener.watch!(bytes);
     if (first !== null && first.length > 0) this.there.put(first);
     this.follow(a);
     this.follow(b);

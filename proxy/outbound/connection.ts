@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import { ports } from '../api/constants.ts';
+import { destinationName } from '../api/resources.ts';
 import { detect, type Detected } from '../codec/detect.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
@@ -20,8 +21,10 @@ import { pickWeighted } from '../policy/weighted.ts';
 import type { EndpointHandle, PreparedDestination } from '../state/prepared.ts';
 import { defaultDetectMs, type OutboundDeps } from './deps.ts';
 import { planOutbound } from './plan.ts';
+import { OutsideTunnel, RefusedClaim, type HeldBytes } from './outside.ts';
 import type { Resolution, Waiter } from './resolver.ts';
 import { newLoad } from '../policy/load.ts';
+import { outsideSeries, unknownSeries } from '../telemetry/counters.ts';
 
 export interface OutboundOwner {
   readonly active: { requests: number };
@@ -40,6 +43,8 @@ export class OutboundConnection implements Waiter {
   private downstream: Downstream | null = null;
   private tunnel: Tunnel | null = null;
   private done = false;
+  /** Of a connection that leaves the mesh. */
+  private observer: OutsideTunnel | null = null;
 
   constructor(deps: OutboundDeps, owner: OutboundOwner, socket: Socket) {
     this.deps = deps;
@@ -111,7 +116,8 @@ export class OutboundConnection implements Waiter {
   private pass(): void {
     const { address, port } = this.target!;
     const endpoint = passThrough(address, port);
-    const context = this.context(`${endpoint.address}:${endpoint.port}`);
+    const context = this.context(outsideSeries, destinationName(address, port));
+    this.observer = new OutsideTunnel(this.deps.counters.outside, this.target!, this.owner.held);
     this.startRace(context, { endpoints: [endpoint], mode: 'opaque' });
   }
 
@@ -205,15 +211,19 @@ export class OutboundConnection implements Waiter {
       onTunnelDone: () => this.end(),
     });
   }
+      ...(this.observer === null ? {} : { observer: this.observer }),
 
   /** HTTP callers are told why; others are reset. */
   private refuse(code: ProxyErrorCode, detail: string): void {
     const { address, port } = this.target!;
-    const context = this.context(`${address}:${port}`);
+    const outside = code === 'registry-only';
+    const series = outside ? outsideSeries : unknownSeries;
+    const context = this.context(series, destinationName(address, port));
     const { io, identity } = this.deps;
-    const reply = refusalFor(code, detail);
+    const claimed = new RefusedClaim(this.deps.counters.outside, this.target!);
+    const replyFor = () => refusalFor(code, outside ? claimed.count(detail) : detail);
     const reset = () => {
-      logRefusal(context, reply);
+      logRefusal(context, replyFor());
       this.destroy();
     };
     this.race = new Race(
@@ -225,13 +235,14 @@ export class OutboundConnection implements Waiter {
         detectMs: refusalMs,
         open: { io, identity, random: this.deps.random },
         endpoints: [],
-        detect,
+        detect: (bytes) => claimed.detect(bytes),
       },
       {
         onHttp: (detected, first) => {
           this.race = null;
           this.startDownstream(context, detected === 'http2', first, (head) => {
             const { grpc } = readFields(head.fields, false);
+          const reply = replyFor();
             return { type: 'refuse', route: '', reply, grpc };
           });
         },
@@ -247,7 +258,8 @@ export class OutboundConnection implements Waiter {
     this.destroy();
   }
 
-  private context(destination: string): ExchangeContext {
+  /** Places of no name share a series: addresses that are made up in numbers displace nothing in the mesh. */
+  private context(series: string, destination = series): ExchangeContext {
     const { active } = this.owner;
     return contextOf(this.deps, { direction: 'outbound', destination, peer: null, active });
   }

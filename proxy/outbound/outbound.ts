@@ -6,6 +6,7 @@ import { logOverload } from '../exchange/overload.ts';
 import type { Side } from '../exchange/side.ts';
 import { listen, type Listening } from '../net/listener.ts';
 import { OutboundConnection, type OutboundOwner } from './connection.ts';
+import { maxHeldBytes } from './outside.ts';
 import { defaultMaxConnections, type OutboundDeps } from './deps.ts';
 
 /** Rejects where the port cannot be had. */
@@ -14,6 +15,7 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
   const owner = {
     active: { requests: 0 },
     draining: false as boolean,
+    held: { left: maxHeldBytes },
     onDone: (connection: OutboundConnection) => void open.delete(connection),
   } satisfies OutboundOwner;
 

@@ -35,6 +35,9 @@ export interface AccessEntry {
   flag: string;
   /** Detail of the error: which policy, which cause. */
   detail: string;
+  /** Outside the mesh: the host that the app says it calls, and in which way it says so. */
+  claimedHost?: string;
+  claimedBy?: 'sni' | 'host';
   /** Of a refusal by policy, or a remark of one. */
   policy?: string;
   rule?: string;

@@ -2,6 +2,7 @@
 // of series per destination for Prometheus. Recording is a few additions; nothing is allocated.
 
 import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
+import { createOutsideCounters, type OutsideCounters } from './outside.ts';
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 
 export type Direction = 'inbound' | 'outbound';
@@ -10,6 +11,10 @@ export type Direction = 'inbound' | 'outbound';
 export const maxSeries = 200;
 /** Name of the series that later destinations share. */
 export const otherSeries = '(other)';
+/** Name of the one series for all places outside the mesh: outside.ts tells them apart. */
+export const outsideSeries = '(outside)';
+/** Name of the one series for addresses that nobody could say anything about. */
+export const unknownSeries = '(unknown)';
 
 /** Policies and rules that get a count of their own; later ones share one per kind. */
 export const maxDecisions = 500;
@@ -83,6 +88,8 @@ const denials: ReadonlySet<ProxyErrorCode> = new Set([
   'policy-denied',
   'ambiguous-path',
   'registry-only',
+  /** Connections to places outside the mesh, by host. */
+  readonly outside: OutsideCounters;
 ]);
 
 /** How many more policies and rules may be told apart. */
@@ -236,3 +243,4 @@ export function createCounters(): Counters {
     snapshot: (direction) => [...recorders[direction].values()],
   };
 }
+    outside: createOutsideCounters(),

@@ -7,7 +7,8 @@ import type { TrafficCounters } from '../api/statistics.ts';
 import type { ListenerConfig } from '../config.ts';
 import type { LogLevel } from '../errors.ts';
 import type { CheckedIdentity, IdentityMaterial } from '../identity/certificate.ts';
-import type { Direction } from '../telemetry/counters.ts';
+import type { Direction, MirrorResult } from '../telemetry/counters.ts';
+import type { OutsideFigures } from '../telemetry/outside.ts';
 
 /** A checked identity as files: each thread makes its own TLS context of it. */
 export interface SharedIdentity {
@@ -63,6 +64,7 @@ export interface SeriesReport {
 export interface WorkerReport {
   series: Record<Direction, SeriesReport[]>;
   figures: Figures;
+  outside: OutsideFigures[];
   pooled: number;
   accessLogDropped: number;
   heapUsed: number;

@@ -158,6 +158,7 @@ class Worker {
     const { counters, accessLog, holder } = this.state;
     return {
       series: bothDirections(counters),
+      outside: counters.outside.snapshot(),
       figures: this.figures(),
       pooled: this.data?.pooled() ?? 0,
       accessLogDropped: accessLog.dropped(),
