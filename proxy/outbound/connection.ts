@@ -29,6 +29,7 @@ import { outsideSeries, unknownSeries } from '../telemetry/counters.ts';
 export interface OutboundOwner {
   readonly active: { requests: number };
   readonly draining: boolean;
+  readonly held: HeldBytes;
   onDone(connection: OutboundConnection): void;
 }
 
@@ -41,8 +42,8 @@ export class OutboundConnection implements Waiter {
   private heldName: string | null = null;
   private race: Race | null = null;
   private downstream: Downstream | null = null;
-  private tunnel: Tunnel | null = null;
   private done = false;
+  private tunnel: Tunnel | null = null;
   /** Of a connection that leaves the mesh. */
   private observer: OutsideTunnel | null = null;
 
@@ -209,9 +210,9 @@ export class OutboundConnection implements Waiter {
     this.race = null;
     this.tunnel = new Tunnel(context, { downstream: this.link, upstream }, first, {
       onTunnelDone: () => this.end(),
+      ...(this.observer === null ? {} : { observer: this.observer }),
     });
   }
-      ...(this.observer === null ? {} : { observer: this.observer }),
 
   /** HTTP callers are told why; others are reset. */
   private refuse(code: ProxyErrorCode, detail: string): void {
@@ -240,9 +241,9 @@ export class OutboundConnection implements Waiter {
       {
         onHttp: (detected, first) => {
           this.race = null;
+          const reply = replyFor();
           this.startDownstream(context, detected === 'http2', first, (head) => {
             const { grpc } = readFields(head.fields, false);
-          const reply = replyFor();
             return { type: 'refuse', route: '', reply, grpc };
           });
         },
@@ -261,7 +262,8 @@ export class OutboundConnection implements Waiter {
   /** Places of no name share a series: addresses that are made up in numbers displace nothing in the mesh. */
   private context(series: string, destination = series): ExchangeContext {
     const { active } = this.owner;
-    return contextOf(this.deps, { direction: 'outbound', destination, peer: null, active });
+    const of = { direction: 'outbound', destination: series, peer: null, active } as const;
+    return { ...contextOf(this.deps, of), destination };
   }
 
   private onSocketClosed(): void {

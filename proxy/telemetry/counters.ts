@@ -81,6 +81,8 @@ export interface Counters {
   series(direction: Direction, name: string): Series;
   totals(direction: Direction): TrafficCounters;
   snapshot(direction: Direction): SeriesSnapshot[];
+  /** Connections to places outside the mesh, by host. */
+  readonly outside: OutsideCounters;
 }
 
 const denials: ReadonlySet<ProxyErrorCode> = new Set([
@@ -88,8 +90,6 @@ const denials: ReadonlySet<ProxyErrorCode> = new Set([
   'policy-denied',
   'ambiguous-path',
   'registry-only',
-  /** Connections to places outside the mesh, by host. */
-  readonly outside: OutsideCounters;
 ]);
 
 /** How many more policies and rules may be told apart. */
@@ -241,6 +241,6 @@ export function createCounters(): Counters {
       return sum;
     },
     snapshot: (direction) => [...recorders[direction].values()],
+    outside: createOutsideCounters(),
   };
 }
-    outside: createOutsideCounters(),
