@@ -28,7 +28,7 @@ describe('tsmesh', () => {
   });
 
   it.each([
-    [['explian'], 'no command explian; there are: explain, status, help, version'],
+    [['explian'], 'no command explian; there are: check, status, explain, help, version'],
     [['help', 'explian'], 'no command explian'],
     [['explain', '--form', 'web'], "unknown option '--form'"],
     [['explain', 'web', 'cart'], "unexpected argument 'web'"],

@@ -2,6 +2,7 @@
 // join by a line in the table.
 
 import type { Command } from './command.ts';
+import { check } from './commands/check.ts';
 import { explain } from './commands/explain.ts';
 import { status } from './commands/status.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
@@ -9,7 +10,7 @@ import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const commands: readonly Command[] = [explain, status];
+const commands: readonly Command[] = [check, status, explain];
 
 /** `argv` without the program's name. Never rejects. */
 export async function runCli(argv: readonly string[], world: World): Promise<ExitCode> {

@@ -3,6 +3,7 @@
 import http from 'node:http';
 import { operatorPorts, systemNamespace } from '../../proxy/api/constants.ts';
 import { parseHolder, type LeaseObject } from '../kube/leader-election.ts';
+import type { UserClient } from '../kube/user-client.ts';
 import { errorText } from '../resources/logger.ts';
 import { CliError } from './errors.ts';
 import { asking, connect, type ClusterChoice } from './live.ts';
@@ -19,21 +20,22 @@ export async function askOperator<T>(
 ): Promise<T> {
   const client = connect(choice, world);
   try {
-    const what = `get Lease ${systemNamespace}/${leaseName}`;
-    const lease = await asking(client, what, () =>
-      client.api.get<LeaseObject>('Lease', systemNamespace, leaseName),
-    );
-    const leader = parseHolder(lease?.spec?.holderIdentity);
-    if (leader === null)
-      throw new CliError(
-        'NoOperator',
-        `no operator leads in ${systemNamespace} of ${client.server}`,
-      );
-    const to = { namespace: systemNamespace, pod: leader.name, port: operatorPorts.console };
-    return await readJson<T>(() => client.forward(to), path, leader.name);
+    return await askLeader<T>(client, path);
   } finally {
     client.close();
   }
+}
+
+/** The same of a cluster that is open. */
+export async function askLeader<T>(client: UserClient, path: string): Promise<T> {
+  const lease = await asking(client, `get Lease ${systemNamespace}/${leaseName}`, () =>
+    client.api.get<LeaseObject>('Lease', systemNamespace, leaseName),
+  );
+  const leader = parseHolder(lease?.spec?.holderIdentity);
+  if (leader === null)
+    throw new CliError('NoOperator', `no operator leads in ${systemNamespace} of ${client.server}`);
+  const to = { namespace: systemNamespace, pod: leader.name, port: operatorPorts.console };
+  return await readJson<T>(() => client.forward(to), path, leader.name);
 }
 
 async function readJson<T>(

@@ -23,6 +23,8 @@ export interface KubeResponse {
   body: string;
   /** From Retry-After; 0 without. */
   retryAfterMs: number;
+  /** The server's clock (Date), Unix milliseconds; NaN where it did not say. */
+  dateMs?: number;
 }
 
 export interface StreamListener {
@@ -238,6 +240,7 @@ function collect(
       status: response.statusCode ?? 0,
       body: Buffer.concat(chunks).toString('utf8'),
       retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 0,
+      dateMs: Date.parse(response.headers.date ?? ''),
     });
   });
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../resources/clock.ts';
 import { errorText } from '../resources/logger.ts';
 import { createApiClient } from './api.ts';
 import { forwardToPod, type PodPort } from './port-forward.ts';
-import { transportFor } from './transport.ts';
+import { transportFor, type KubeRequest, type KubeResponse } from './transport.ts';
 
 export interface UserClient {
   api: ApiClient;
@@ -16,6 +16,8 @@ export interface UserClient {
   server: string;
   /** Of the context; `default` where it names none. */
   namespace: string;
+  /** Any path of the API server; rejects where there was no answer. */
+  send(request: KubeRequest): Promise<KubeResponse>;
   /** A byte stream to a port of a pod; rejects in words. */
   forward(to: PodPort): Promise<Duplex>;
   close(): void;
@@ -45,6 +47,7 @@ export function createUserClient(options: UserClientOptions): UserClient {
     api: createApiClient({ transport, clock, random }),
     server: config.getCurrentCluster()?.server ?? '',
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
+    send: (request) => transport.send(request),
     forward: (to) => forwardToPod(config, to),
     close: () => transport.close(),
   };

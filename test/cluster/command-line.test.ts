@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { SidecarsAnswer } from '../../operator/console/api.ts';
+import type { Finding } from '../../operator/cli/check/findings.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
 import { kubectl } from '../support/kubectl.ts';
@@ -13,7 +14,7 @@ const namespace = 't-command-line';
 const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
 let folder: string;
 
-describe('kubectl tsmesh status', () => {
+describe('kubectl tsmesh', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'tsmesh-cli-'));
     await kubectl('delete', ...binding, '--ignore-not-found');
@@ -29,7 +30,7 @@ describe('kubectl tsmesh status', () => {
     rmSync(folder, { recursive: true });
   }, 240_000);
 
-  it('tells every sidecar and how it stands, and pods without one', async () => {
+  it('status tells every sidecar and how it stands, and pods without one', async () => {
     await waitFor('the sidecar to be in sync', 30_000, async () => {
       const { stdout } = await tsmesh(['status', '-n', namespace, '-o', 'json']);
       const { sidecars } = JSON.parse(stdout) as SidecarsAnswer;
@@ -46,7 +47,7 @@ describe('kubectl tsmesh status', () => {
     expect(problems.stdout).toMatch(/bare-\S+ +NO SIDECAR/);
   });
 
-  it('answers those only who may reach the operator, and says which rights they miss', async () => {
+  it('status answers those only who may reach the operator, and says which rights they miss', async () => {
     const kubeconfig = await kubeconfigOf(namespace, 'asker', folder);
     const missing = await tsmesh(['status'], kubeconfig);
     expect([missing.code, missing.stdout]).toEqual([4, '']);
@@ -58,5 +59,24 @@ describe('kubectl tsmesh status', () => {
     const enough = await tsmesh(['status'], kubeconfig);
     expect(enough.stderr).toBe('');
     expect(enough.stdout).toContain('web-');
+  });
+
+  it('checks what an installation needs and how it is', async () => {
+    const { stdout, stderr } = await tsmesh(['check', '-o', 'json']);
+    expect(stderr).toBe('');
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    // Of sidecars and the Mesh it speaks as other tests leave them at that moment.
+    const own = new Set(['kubernetes', 'clocks', 'resources', 'operator', 'webhooks']);
+    const found = findings.filter(({ check }) => own.has(check));
+    expect(found.map(({ check, level }) => `${check} ${level}`)).toEqual([
+      'kubernetes ok',
+      'clocks ok',
+      'resources ok',
+      'operator ok',
+      'webhooks ok',
+      'webhooks ok',
+    ]);
+    const bare = findings.find(({ text }) => text.includes('without a sidecar'));
+    expect(bare?.level).toBe('warning');
   });
 });
