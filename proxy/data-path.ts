@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { ListenerConfig } from './config.ts';
+import { createMirrorGate } from './exchange/mirror.ts';
 import { createRequestIds } from './exchange/request-id.ts';
 import type { Side } from './exchange/side.ts';
 import type { IdentityStore } from './identity/store.ts';
@@ -75,6 +76,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     accessLog: deps.accessLog,
     ownAddresses: deps.ownAddresses,
     random: deps.random,
+    mirrors: createMirrorGate(),
     nextRequestId: createRequestIds(randomBytes(8).toString('hex')),
   };
   const forListener = (listener: ListenerConfig): OutboundDeps => ({

@@ -179,11 +179,28 @@ const routing = {
   },
   'no-backends': {
     httpStatus: 500,
-    grpcStatus: grpc.internal,
+    grpcStatus: grpc.unavailable,
     flag: 'NB',
     message: 'the route names no backend that exists',
     hint: 'see the condition ResolvedRefs of the TrafficPolicy',
     level: 'warn',
+  },
+  // Put in by a policy, not by chance: what a test of failures is told from a failure by.
+  'fault-injected': {
+    httpStatus: 503,
+    grpcStatus: grpc.unavailable,
+    flag: 'FI',
+    message: 'a policy answers a share of the requests so, in place of sending them on',
+    hint: 'see fault.abort of the TrafficPolicy route that is named here',
+    level: 'info',
+  },
+  'delay-injected': {
+    httpStatus: 503,
+    grpcStatus: grpc.unavailable,
+    flag: 'DI',
+    message: 'a policy holds a share of the requests back',
+    hint: 'see fault.delay of the TrafficPolicy route that is named here',
+    level: 'info',
   },
   'no-endpoints': {
     httpStatus: 503,

@@ -9,6 +9,7 @@ import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters, Direction, Series } from '../telemetry/counters.ts';
 import type { LocalReply } from './local-reply.ts';
+import type { MirrorGate } from './mirror.ts';
 
 /** Where streams to endpoints come from: the pool. */
 export interface StreamSource {
@@ -23,6 +24,7 @@ export interface ExchangeDeps {
   /** From 0 up to 1. */
   random: () => number;
   store: Pick<Store, 'snapshot'>;
+  mirrors: MirrorGate;
 }
 
 /** A request that has not come to its end, in a list with the others of its connection. */

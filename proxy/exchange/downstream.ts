@@ -1,21 +1,17 @@
 // The HTTP requests of one accepted connection: plans each and sets it going, or answers it here. Which
 // plan is right is the planner's business.
 
-import { headers } from '../api/constants.ts';
 import type { RequestHead, ServerSession, ServerStream, StreamListener } from '../codec/session.ts';
-import { errorSpec } from '../errors.ts';
 import type { Link } from '../net/link.ts';
 import { SessionConnection, type ConnectionOwner } from '../net/session-connection.ts';
-import { fieldLine } from '../policy/route-match.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
 import type { ExchangeContext, Ongoing } from './context.ts';
 import { Exchange } from './exchange.ts';
-import { sendLocalReply, sendRedirect, type LocalReply } from './local-reply.ts';
-import type { Plan } from './plan.ts';
-import { countError, logUnreadable } from './connection-log.ts';
-import { logRequest, notCarried } from './request-log.ts';
-
-type AnsweredPlan = Exclude<Plan, { type: 'forward' | 'unprocessed' }>;
+import { answerHere, Discard } from './answer-here.ts';
+import { logUnreadable } from './connection-log.ts';
+import { DelayedRequest, type Resumed } from './delayed.ts';
+import type { LocalReply } from './local-reply.ts';
+import { startMirrors } from './mirror.ts';
+import type { DelayedPlan, Plan } from './plan.ts';
 
 export interface DownstreamOwner {
   /** Pure but for the random numbers it takes: called once per request. */
@@ -83,67 +79,38 @@ export class Downstream implements ConnectionOwner {
     end: boolean,
   ): StreamListener<RequestHead> {
     const plan = this.owner.plan(head);
-    if (plan.type === 'forward') {
-      const exchange = new Exchange(this.context, plan, stream, end);
+    switch (plan.type) {
+      case 'forward': {
+        const exchange = new Exchange(this.context, plan, stream, end);
+        exchange.start();
+        return plan.mirrors === null ? exchange : startMirrors(this.context, plan, exchange, end);
+      }
+      case 'unprocessed':
+        stream.reset('refused');
+        return new Discard(stream);
+      case 'delay': {
+        const resume = (resumed: Resumed, next: DelayedPlan['next']) => this.resume(resumed, next);
+        const delayed = new DelayedRequest(this.context, plan, { stream, head, end }, resume);
+        delayed.start();
+        return delayed;
+      }
+      default:
+        answerHere(this.context, { stream, head, latencyMs: 0 }, plan);
+        return new Discard(stream);
+    }
+  }
+
+  private resume(resumed: Resumed, next: DelayedPlan['next']): StreamListener<RequestHead> {
+    const { stream, head, end, startedMs, note } = resumed;
+    const { context } = this;
+    if (next.type === 'forward') {
+      const exchange = new Exchange(context, next, stream, end);
+      exchange.heldSince(startedMs, note);
       exchange.start();
-      return exchange;
+      return startMirrors(context, next, exchange, end);
     }
-    if (plan.type === 'unprocessed') stream.reset('refused');
-    else this.answer(stream, head, plan);
+    const latencyMs = context.deps.io.clock.nowMs() - startedMs;
+    answerHere(context, { stream, head, latencyMs }, next);
     return new Discard(stream);
-  }
-
-  private answer(stream: ServerStream, head: RequestHead, plan: AnsweredPlan): void {
-    if (plan.type === 'redirect') {
-      sendRedirect(stream, plan.status, plan.location);
-      this.record(head, plan, plan.status);
-      return;
-    }
-    sendLocalReply(stream, head, plan.reply, plan.grpc);
-    this.record(head, plan, plan.grpc ? 200 : errorSpec(plan.reply.code).httpStatus);
-  }
-
-  private record(head: RequestHead, plan: AnsweredPlan, status: number): void {
-    const { series, deps } = this.context;
-    const refusal = plan.type === 'refuse' ? plan : null;
-    const grpcStatus =
-      refusal?.grpc === true ? errorSpec(refusal.reply.code).grpcStatus : noGrpcStatus;
-    const mtls = this.link.peer !== null;
-    series.request({ status, grpcStatus, latencyMs: 0, mtls });
-    if (refusal !== null) countError(series, refusal.reply);
-    if (!deps.accessLog.wants(refusal !== null)) return;
-    const error = refusal?.reply ?? null;
-    const request = { head, route: plan.route, status, mtls, error };
-    const requestId = fieldLine(head.fields, headers.requestId) ?? '';
-    logRequest(this.context, request, { ...notCarried, grpcStatus, requestId });
-  }
-}
-
-/** The rest of a request that was answered here. */
-class Discard implements StreamListener<RequestHead> {
-  private readonly stream: ServerStream;
-
-  constructor(stream: ServerStream) {
-    this.stream = stream;
-  }
-
-  onHead(): void {
-    // Came with the request.
-  }
-
-  onData(chunk: Buffer): void {
-    this.stream.consumed(chunk.length);
-  }
-
-  onTrailers(): void {
-    // Nobody reads them.
-  }
-
-  onReset(): void {
-    // The answer was given.
-  }
-
-  onDrained(): void {
-    // The answer was short.
   }
 }

@@ -20,6 +20,7 @@ import type { EndpointHandle, PreparedRetry, Snapshot } from '../state/prepared.
 import { createCounters } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
+import { createMirrorGate } from './mirror.ts';
 import type { ForwardPlan } from './plan.ts';
 import { newLoad } from '../policy/load.ts';
 
@@ -144,6 +145,8 @@ class Stage {
       retry: null,
       outlier: null,
       responseHeaders: null,
+      cors: null,
+      mirrors: null,
       budget: this.budget,
       grpc: false,
       requestId: 'id',
@@ -225,6 +228,7 @@ class Stage {
         },
         random: () => 0.5,
         store: { snapshot: () => this.snapshot },
+        mirrors: createMirrorGate(),
       },
       direction: 'outbound',
       series: this.counters.series('outbound', 'cart'),

@@ -13,6 +13,7 @@ import type {
 } from '../codec/session.ts';
 import { errorSpec } from '../errors.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import { replaceCors } from '../policy/cors.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { awaitAnswer, chooseEndpoint, forgetAnswer } from '../policy/load.ts';
 import { joinLoad, leaveLoad } from '../policy/load.ts';
@@ -28,7 +29,8 @@ import { causeOfFailure, causeOfReset } from './causes.ts';
 import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
 import { denialOf } from './denial.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
-import { grpcTrailers, replyOfPeer, sendLocalReply, type LocalReply } from './local-reply.ts';
+import { grpcTrailers, replyOfPeer, sendLocalReply, withCors } from './local-reply.ts';
+import type { LocalReply } from './local-reply.ts';
 import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
 import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
@@ -50,7 +52,7 @@ export class Exchange
   private readonly plan: ForwardPlan;
   private readonly stream: ServerStream;
   private readonly body: RequestBody;
-  private readonly startedMs: number;
+  private startedMs: number;
   private attempt: Attempt | null = null;
   private attempts = 0;
   private tried: readonly EndpointHandle[] = noneTried;
@@ -69,6 +71,8 @@ export class Exchange
   private error: LocalReply | null = null;
   /** What the peer's sidecar said in refusing it. */
   private deniedByPeer: LocalReply | null = null;
+  /** For the log of what did not fail. */
+  private note: LocalReply | null = null;
 
   constructor(context: ExchangeContext, plan: ForwardPlan, stream: ServerStream, end: boolean) {
     super();
@@ -77,6 +81,12 @@ export class Exchange
     this.stream = stream;
     this.body = new RequestBody(stream, end);
     this.startedMs = context.deps.io.clock.nowMs();
+  }
+
+  /** Before the start: a policy held it back. Its route's timeout begins after that. */
+  heldSince(startedMs: number, note: LocalReply): void {
+    this.startedMs = startedMs;
+    this.note = note;
   }
 
   start(): void {
@@ -373,6 +383,7 @@ export class Exchange
     let passed = head;
     if (plan.responseHeaders !== null)
       passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
+    if (plan.cors !== null) passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
     if (declinesUpgrade(plan.head, head.status) && this.isForPeer) passed = withDeclined(passed);
     if (this.mayTell(head, end)) passed = withoutUnreached(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
@@ -434,7 +445,7 @@ export class Exchange
     if (plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
     this.finish(reply);
     this.body.discard();
-    if (!answered) sendLocalReply(this.stream, plan.head, reply, plan.grpc);
+    if (!answered) sendLocalReply(this.stream, plan.head, withCors(reply, plan.cors), plan.grpc);
     else if (status) this.breakOff(reply);
     else this.stream.reset(reason);
   }
@@ -475,7 +486,7 @@ export class Exchange
     const { head, route, requestId } = plan;
     logRequest(
       this.context,
-      { head, route, status, mtls, error },
+      { head, route, status, mtls, error: error ?? this.note },
       {
         endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
         grpcStatus: this.grpcStatus,

@@ -2,7 +2,7 @@
 // the answer, and what such fields look like on the wire. It chooses no status.
 
 import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
-import { describeError, errorSpec, type ProxyErrorCode } from '../errors.ts';
+import { describeError, type ProxyErrorCode } from '../errors.ts';
 import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 
@@ -10,10 +10,14 @@ import { noGrpcStatus } from '../telemetry/counters.ts';
 export const errorHeader = 'tsmesh-error';
 
 /** Not the content type, which stands in the head. */
-export function grpcStatusFields(code: ProxyErrorCode, detail: string): Fields {
-  const status = String(errorSpec(code).grpcStatus);
-  const message = percentEncode(describeError(code, detail));
-  return ['grpc-status', status, 'grpc-message', message, errorHeader, code];
+export function grpcStatusFields(code: ProxyErrorCode, detail: string, status: number): Fields {
+  return [...grpcFields(status, describeError(code, detail)), errorHeader, code];
+}
+
+export function grpcFields(status: number, message: string): Fields {
+  const fields = ['grpc-status', String(status)];
+  if (message !== '') fields.push('grpc-message', percentEncode(message));
+  return fields;
 }
 
 /** -1 where there is none that can be read. */

@@ -1,7 +1,7 @@
 // What is to be done with one request, decided before any socket is touched. Types only.
 
 import type { HeaderChange } from '../api/resources.ts';
-import type { RequestHead } from '../codec/session.ts';
+import type { Fields, RequestHead } from '../codec/session.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
 import type { LocalReply } from './local-reply.ts';
@@ -23,14 +23,44 @@ export interface ForwardPlan {
   retry: PreparedRetry | null;
   outlier: PreparedOutlier | null;
   responseHeaders: HeaderChange | null;
+  /** What is said of CORS in place of what the app says; null: the app's own stays. */
+  cors: Fields | null;
+  /** Names of endpoint sets that get a copy; null: none. */
+  mirrors: readonly string[] | null;
   budget: { inFlight: number; retries: number };
   grpc: boolean;
   requestId: string;
 }
 
+/** The sidecar answers by itself. */
+export type AnsweredPlan =
+  /** `fields` hold the location too. */
+  | { type: 'redirect'; route: string; status: number; location: string; fields: Fields }
+  | { type: 'respond'; route: string; response: DirectAnswer }
+  | { type: 'refuse'; route: string; reply: LocalReply; grpc: boolean };
+
+/** What a policy says is answered; no error. */
+export interface DirectAnswer {
+  status: number;
+  /** `noGrpcStatus` where it is not gRPC; otherwise what the body says is its message. */
+  grpcStatus: number;
+  /** All but content type and length. */
+  fields: Fields;
+  body: Buffer;
+  /** Empty: there is no body. */
+  contentType: string;
+}
+
+/** Held back, as a policy asks, before it is treated as `next` says. */
+export interface DelayedPlan {
+  type: 'delay';
+  delayMs: number;
+  next: ForwardPlan | AnsweredPlan;
+}
+
 export type Plan =
   | ForwardPlan
+  | AnsweredPlan
+  | DelayedPlan
   /** The pod is going and its app may be gone already: the caller's sidecar asks another. Not counted. */
-  | { type: 'unprocessed' }
-  | { type: 'redirect'; route: string; status: number; location: string }
-  | { type: 'refuse'; route: string; reply: LocalReply; grpc: boolean };
+  | { type: 'unprocessed' };

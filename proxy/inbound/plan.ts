@@ -55,6 +55,8 @@ export function planInbound(
     retry: null,
     outlier: null,
     responseHeaders: null,
+    cors: null,
+    mirrors: null,
     budget: noBudget(),
     grpc,
     requestId: id,

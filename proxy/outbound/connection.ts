@@ -42,10 +42,10 @@ export class OutboundConnection implements Waiter {
   private heldName: string | null = null;
   private race: Race | null = null;
   private downstream: Downstream | null = null;
-  private done = false;
   private tunnel: Tunnel | null = null;
   /** Of a connection that leaves the mesh. */
   private observer: OutsideTunnel | null = null;
+  private done = false;
 
   constructor(deps: OutboundDeps, owner: OutboundOwner, socket: Socket) {
     this.deps = deps;
@@ -186,8 +186,9 @@ export class OutboundConnection implements Waiter {
     const snapshot = this.deps.store.snapshot();
     // The newest form of it; the one at hand if the operator took it away meanwhile.
     const current = snapshot.destinations.get(destination.name) ?? destination;
-    const facts = { snapshot, destination: current, http2 };
-    return planOutbound(facts, head, this.deps.random(), this.deps.nextRequestId);
+    const caller = snapshot.workload;
+    const facts = { snapshot, destination: current, caller, http2, sources: this.deps };
+    return planOutbound(facts, head);
   }
 
   private startDownstream(

@@ -1,6 +1,7 @@
 // What the outbound side is made of; filled in by the composition root. Types only.
 
 import type { Sessions } from '../exchange/sessions.ts';
+import type { MirrorGate } from '../exchange/mirror.ts';
 import type { NextRequestId } from '../exchange/request-id.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import type { Io } from '../net/link.ts';
@@ -26,6 +27,7 @@ export interface OutboundDeps {
   /** From 0 up to 1. */
   random: () => number;
   nextRequestId: NextRequestId;
+  mirrors: MirrorGate;
   listen: { host: string; port: number; reusePort?: boolean };
   maxConnections?: number;
   /** How long a silent client on an undeclared port is waited for before the upstream is opened too. */

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import type { RouteMatch } from '../api/resources.ts';
 import type { RequestHead } from '../codec/session.ts';
 import { prepareRoute } from '../state/prepare-route.ts';
-import { fieldLine, findRoute } from './route-match.ts';
+import { fieldLine, queryValue } from './route-match.ts';
+import { createRouteTable } from './route-table.ts';
 
 function head(path: string, over: Partial<RequestHead> = {}): RequestHead {
   return {
@@ -18,25 +20,27 @@ function head(path: string, over: Partial<RequestHead> = {}): RequestHead {
 }
 
 function routes(...matches: RouteMatch[][]) {
-  return matches.map((list, index) =>
-    prepareRoute({ name: `r${index}`, matches: list, backends: [] }, ''),
+  return createRouteTable(
+    matches.map((list, index) =>
+      prepareRoute({ name: `r${index}`, matches: list, backends: [] }, ''),
+    ),
   );
 }
 
 const nameFor = (match: RouteMatch, request: RequestHead) =>
-  findRoute(routes([match], []), request)?.route.name;
+  routes([match], []).find(request, null)?.route.name;
 
 describe('route matching', () => {
   it('takes the first route that matches, and none where none does', () => {
     const list = routes([{ path: { exact: '/a' } }], [{ path: { prefix: '/' } }]);
-    expect(findRoute(list, head('/a'))?.route.name).toBe('r0');
-    expect(findRoute(list, head('/b'))?.route.name).toBe('r1');
-    expect(findRoute(list.slice(0, 1), head('/b'))).toBeNull();
+    expect(list.find(head('/a'), null)?.route.name).toBe('r0');
+    expect(list.find(head('/b'), null)?.route.name).toBe('r1');
+    expect(routes([{ path: { exact: '/a' } }]).find(head('/b'), null)).toBeNull();
   });
 
   it('takes a route when any one of its matches holds', () => {
     const list = routes([{ path: { exact: '/a' } }, { path: { exact: '/b' } }]);
-    expect(findRoute(list, head('/b'))?.route.name).toBe('r0');
+    expect(list.find(head('/b'), null)?.route.name).toBe('r0');
   });
 
   it.each([
@@ -85,15 +89,48 @@ describe('route matching', () => {
     expect(nameFor(match({ present: false }), head('/s'))).toBe('r0');
   });
 
+  it('asks for labels and the namespace of the caller, and takes nobody for anybody', () => {
+    const table = (source: RouteMatch['source']) => routes([{ source }], []);
+    const caller = { namespace: 'web', labels: new Map([['app', 'front']]) };
+    const found = (source: RouteMatch['source'], who: typeof caller | null = caller) =>
+      table(source).find(head('/'), who)?.route.name;
+    expect(found({ labels: { app: 'front' } })).toBe('r0');
+    expect(found({ labels: { app: 'front', track: 'beta' } })).toBe('r1');
+    expect(found({ labels: { app: 'back' } })).toBe('r1');
+    expect(found({ namespaces: ['shop', 'web'] })).toBe('r0');
+    expect(found({ namespaces: ['shop'], labels: { app: 'front' } })).toBe('r1');
+    expect(found({ namespaces: ['web'] }, null)).toBe('r1');
+    expect(found({}, null)).toBe('r0');
+  });
+
   it('tells the prefix that matched, for rewrites', () => {
-    const [found] = [findRoute(routes([{ path: { prefix: '/a' } }]), head('/a/b'))];
+    const found = routes([{ path: { prefix: '/a' } }]).find(head('/a/b'), null);
     expect(found?.prefix).toBe('/a');
-    expect(findRoute(routes([]), head('/'))?.prefix).toBeNull();
+    expect(routes([]).find(head('/'), null)?.prefix).toBeNull();
   });
 });
 
 describe('a field line', () => {
   it('is undefined where the field is missing', () => {
     expect(fieldLine(['a', '1'], 'b')).toBeUndefined();
+  });
+});
+
+describe('a query parameter', () => {
+  const pieces = ['a', 'b', '=', '&', '%', '+', '?', '%61', '%zz', '%C3%A9', 'é', '#', 'ab', ''];
+  const text = fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((all) => all.join(''));
+
+  it('is what URLSearchParams says, whatever the query and the name', () => {
+    fc.assert(
+      fc.property(text, fc.constantFrom('a', 'b', 'ab', '', '?a', 'é'), (query, name) => {
+        const expected = new URLSearchParams(`?${query}`).get(name) ?? undefined;
+        expect(queryValue(`/p?${query}`, 2, name)).toBe(expected);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('is not there without a query', () => {
+    expect(queryValue('/a=b', 4, 'a')).toBeUndefined();
   });
 });

@@ -3,9 +3,9 @@ import { pickWeighted } from './weighted.ts';
 
 const split = {
   list: [
-    { endpoints: 'v1', weight: 90 },
-    { endpoints: 'none', weight: 0 },
-    { endpoints: 'v2', weight: 10 },
+    { endpoints: 'v1', weight: 90, missing: null },
+    { endpoints: 'none', weight: 0, missing: null },
+    { endpoints: 'v2', weight: 10, missing: null },
   ],
   totalWeight: 100,
 };
@@ -22,7 +22,7 @@ describe('weighted backends', () => {
 
   it('give none where there is none or all weigh nothing', () => {
     expect(pickWeighted({ list: [], totalWeight: 0 }, 0.5)).toBeNull();
-    const off = { list: [{ endpoints: 'a', weight: 0 }], totalWeight: 0 };
+    const off = { list: [{ endpoints: 'a', weight: 0, missing: null }], totalWeight: 0 };
     expect(pickWeighted(off, 0.5)).toBeNull();
   });
 

@@ -1,18 +1,12 @@
 // From the HTTP routes of a Destination to what the hot path reads. A value that is wrong throws a
 // ShapeError with its place; nothing is decided here.
 
-import {
-  retryConditions,
-  type HeaderChange,
-  type HttpRoute,
-  type StringMatch,
-} from '../api/resources.ts';
-import { compilePattern } from '../api/pattern.ts';
-import { compilePathPrefix, compileString } from '../policy/string-match.ts';
+import { retryConditions, type HeaderChange, type HttpRoute } from '../api/resources.ts';
+import { prepareAnswers } from './prepare-answers.ts';
+import { prepareMatch } from './prepare-match.ts';
 import type {
   PreparedBackend,
   PreparedBackends,
-  PreparedMatch,
   PreparedOutlier,
   PreparedRetry,
   PreparedRoute,
@@ -48,6 +42,7 @@ export function prepareRoute(value: unknown, path: string): PreparedRoute {
     responseHeaders: prepareHeaderChange(from['responseHeaders'], pointer(path, 'responseHeaders')),
     rewrite: prepareRewrite(from['rewrite'], pointer(path, 'rewrite')),
     redirect,
+    ...prepareAnswers(from, path),
   };
 }
 
@@ -57,63 +52,10 @@ export function prepareBackends(from: JsonObject, key: string, path: string): Pr
     return {
       endpoints: text(backend, 'endpoints', at),
       weight: integer(backend, 'weight', at, { min: 0, max: 1_000_000 }),
+      missing: textOrNull(backend, 'missing', at),
     };
   });
   return { list: backends, totalWeight: backends.reduce((sum, one) => sum + one.weight, 0) };
-}
-
-function prepareMatch(value: unknown, path: string): PreparedMatch {
-  const from = object(value, path);
-  const methods = list(from, 'methods', path, stringItem);
-  const named = (key: string) =>
-    list(from, key, path, (item, at) => {
-      const one = object(item, at);
-      return {
-        name: text(one, 'name', at),
-        value: prepareString(one['value'], pointer(at, 'value')),
-      };
-    });
-  return {
-    ...preparePath(from['path'], pointer(path, 'path')),
-    methods: methods.length === 0 ? null : new Set(methods),
-    headers: named('headers'),
-    query: named('query'),
-  };
-}
-
-function preparePath(value: unknown, path: string): Pick<PreparedMatch, 'path' | 'prefix'> {
-  if (value === undefined || value === null) return { path: null, prefix: null };
-  const from = object(value, path);
-  if ('exact' in from) {
-    const exact = text(from, 'exact', path);
-    return { path: (actual) => actual === exact, prefix: null };
-  }
-  if ('prefix' in from) {
-    const prefix = text(from, 'prefix', path);
-    if (!prefix.startsWith('/')) fail(pointer(path, 'prefix'), 'must begin with /');
-    return { path: compilePathPrefix(prefix), prefix };
-  }
-  const pattern = regex(from, path);
-  return { path: pattern, prefix: null };
-}
-
-function prepareString(value: unknown, path: string): (value: string | undefined) => boolean {
-  const from = object(value, path);
-  if ('regex' in from) regex(from, path);
-  else if ('present' in from) {
-    if (typeof from['present'] !== 'boolean')
-      fail(pointer(path, 'present'), 'must be true or false');
-  } else text(from, 'exact' in from ? 'exact' : 'prefix', path);
-  return compileString(from as StringMatch);
-}
-
-function regex(from: JsonObject, path: string): (text: string) => boolean {
-  const source = text(from, 'regex', path);
-  try {
-    return compilePattern(source);
-  } catch (error) {
-    return fail(pointer(path, 'regex'), (error as Error).message);
-  }
 }
 
 function prepareRetry(value: unknown, path: string): PreparedRetry | null {

@@ -9,8 +9,10 @@ import type {
   PreparedDestination,
   PreparedWorkload,
 } from './prepared.ts';
+import { createRouteTable } from '../policy/route-table.ts';
 import type { AuthorizerOf } from './authorizers.ts';
 import { readAuthorization } from './prepare-authorization.ts';
+import { prepareLabels } from './prepare-match.ts';
 import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
 import {
   fail,
@@ -81,6 +83,7 @@ function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorklo
     trustDomain: text(from, 'trustDomain', ''),
     namespace: text(from, 'namespace', ''),
     serviceAccount: text(from, 'serviceAccount', ''),
+    labels: prepareLabels(from['labels'], '/labels'),
     ports: inboundPorts(object(inbound['ports'], '/inbound/ports')),
     otherPort: inboundPort(inbound['other'], '/inbound/other'),
     authorizer: authorizer(authorization),
@@ -123,6 +126,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
     host: text(from, 'host', ''),
     protocol: oneOf(from, 'protocol', '', protocols),
     routes,
+    table: createRouteTable(routes),
     tcp: prepareBackends(from, 'tcp', ''),
     outlier: prepareOutlier(from['outlierDetection'], '/outlierDetection'),
   };

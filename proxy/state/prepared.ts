@@ -6,6 +6,7 @@ import type {
   HeaderChange,
   HttpRoute,
   InboundPort,
+  Mirror,
   PolicyRef,
   Protocol,
   ResourceKey,
@@ -15,6 +16,7 @@ import type {
 import type { EndpointHealth } from '../policy/outlier.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
+import type { RouteTable } from '../policy/route-table.ts';
 
 /** Moving figures of one endpoint, shared by every set that holds it. Written by `policy/load.ts`. */
 export interface EndpointLoad {
@@ -72,17 +74,37 @@ export type PreparedString = (value: string | undefined) => boolean;
 export interface PreparedMatch {
   /** Against the path without query. */
   readonly path: ((path: string) => boolean) | null;
+  /** Of an `exact` match: what it is found by; null for other matches. */
+  readonly exactPath: string | null;
   /** Of a `prefix` match, for prefix rewrites; null for other matches. */
   readonly prefix: string | null;
   readonly methods: ReadonlySet<string> | null;
-  readonly headers: readonly { name: string; value: PreparedString }[];
-  readonly query: readonly { name: string; value: PreparedString }[];
+  readonly headers: readonly PreparedNamed[];
+  readonly query: readonly PreparedNamed[];
+  /** Null: any caller. */
+  readonly source: PreparedSource | null;
+}
+
+/** What a header or query parameter is asked for. */
+export interface PreparedNamed {
+  readonly name: string;
+  readonly value: PreparedString;
+  /** The one value that holds, where there is one only. */
+  readonly exact: string | null;
+}
+
+/** All of the labels, any of the namespaces. */
+export interface PreparedSource {
+  readonly labels: readonly { name: string; value: string }[];
+  readonly namespaces: ReadonlySet<string> | null;
 }
 
 export interface PreparedBackend {
   /** Name of an endpoint set. */
   readonly endpoints: string;
   readonly weight: number;
+  /** What does not exist, in words: this share is refused; null: it is there. */
+  readonly missing: string | null;
 }
 
 export interface PreparedBackends {
@@ -111,6 +133,43 @@ export interface PreparedRoute {
   readonly responseHeaders: HeaderChange | null;
   readonly rewrite: HttpRoute['rewrite'];
   readonly redirect: HttpRoute['redirect'];
+  readonly directResponse: PreparedDirectResponse | null;
+  /** Null: no copies. */
+  readonly mirrors: readonly Mirror[] | null;
+  readonly fault: PreparedFault | null;
+  readonly cors: PreparedCors | null;
+}
+
+export interface PreparedDirectResponse {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly contentType: string;
+}
+
+/** Shares in percent. */
+export interface PreparedFault {
+  readonly delay: { readonly ms: number; readonly percent: number } | null;
+  readonly abort: PreparedAbort | null;
+}
+
+export interface PreparedAbort {
+  readonly httpStatus: number;
+  readonly grpcStatus: number;
+  readonly percent: number;
+}
+
+/** What a route says to browsers (policy/cors.ts). */
+export interface PreparedCors {
+  /** Any origin, without credentials: answered by `*`. */
+  readonly star: boolean;
+  readonly allows: (origin: string) => boolean;
+  /** Null: whatever is asked for. */
+  readonly methods: string | null;
+  readonly headers: string | null;
+  /** Empty: none. */
+  readonly exposed: string;
+  readonly credentials: boolean;
+  readonly maxAge: string | null;
 }
 
 export interface PreparedDestination {
@@ -119,6 +178,8 @@ export interface PreparedDestination {
   readonly host: string;
   readonly protocol: Protocol;
   readonly routes: readonly PreparedRoute[];
+  /** The same, to be looked up in. */
+  readonly table: RouteTable;
   readonly tcp: PreparedBackends;
   readonly outlier: PreparedOutlier | null;
   /** Requests in flight and retries among them; outlives replacements of the destination. */
@@ -129,6 +190,8 @@ export interface PreparedWorkload {
   readonly trustDomain: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Of the pod. */
+  readonly labels: ReadonlyMap<string, string>;
   readonly ports: ReadonlyMap<number, InboundPort>;
   readonly otherPort: InboundPort;
   /** Another object only where what it decides by has changed. */

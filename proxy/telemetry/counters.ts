@@ -24,6 +24,10 @@ export const otherPolicy = '(other)';
 /** What a policy did: refused, asked to be told of it, or would refuse if it were not a dry run. */
 export type DecisionKind = 'denied' | 'audit' | 'would-deny';
 
+/** Of a copy: `failed` by the mirror, `dropped` because it did not keep up or there were too many. */
+export const mirrorResults = ['answered', 'failed', 'dropped'] as const;
+export type MirrorResult = (typeof mirrorResults)[number];
+
 /** `kind`, policy, rule and reason of a decision as one key, so that counts are a flat map. */
 export type DecisionKey = string;
 
@@ -57,6 +61,8 @@ export interface Series {
   retry(): void;
   /** An endpoint was left out for a while because of how it answered. */
   ejection(): void;
+  /** A copy of a request came to its end. */
+  mirror(result: MirrorResult): void;
   /** Body and tunnel bytes carried, both ways. */
   bytes(sent: number, received: number): void;
 }
@@ -69,6 +75,7 @@ export interface SeriesSnapshot {
   latencySumMs: number;
   retries: number;
   ejections: number;
+  mirrors: Readonly<Record<MirrorResult, number>>;
   sentBytes: number;
   receivedBytes: number;
   /** By error flag. */
@@ -101,6 +108,7 @@ class Recorder implements Series {
   readonly name: string;
   readonly totals: TrafficCounters = emptyTotals();
   readonly byClass = [0, 0, 0, 0, 0, 0];
+  readonly mirrors: Record<MirrorResult, number> = { answered: 0, failed: 0, dropped: 0 };
   readonly errors = new Map<string, number>();
   readonly decisions = new Map<DecisionKey, number>();
   private readonly room: Room;
@@ -156,6 +164,10 @@ class Recorder implements Series {
 
   ejection(): void {
     this.ejections += 1;
+  }
+
+  mirror(result: MirrorResult): void {
+    this.mirrors[result] += 1;
   }
 
   bytes(sent: number, received: number): void {

@@ -1,7 +1,13 @@
 // The counters and states of a sidecar as Prometheus text (exposition format 0.0.4). Pure.
 
 import { latencyBoundsMs } from '../api/statistics.ts';
-import { readDecisionKey, type Counters, type Direction, type SeriesSnapshot } from './counters.ts';
+import {
+  mirrorResults,
+  readDecisionKey,
+  type Counters,
+  type Direction,
+  type SeriesSnapshot,
+} from './counters.ts';
 
 type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
 
@@ -100,6 +106,14 @@ function perSeries(text: Text, series: Labelled): void {
     for (const { direction, one } of series) {
       const value = read(one);
       if (value > 0) text.value(name, { direction, destination: one.name }, value);
+    }
+  }
+  const copies = 'tsmesh_mirrors_total';
+  text.metric(copies, 'counter', 'Copies of requests for mirrors, by what became of them.');
+  for (const { direction, one } of series) {
+    for (const result of mirrorResults) {
+      const labels = { direction, destination: one.name, result };
+      if (one.mirrors[result] > 0) text.value(copies, labels, one.mirrors[result]);
     }
   }
   text.metric('tsmesh_errors_total', 'counter', 'Answers and failures of the sidecar, by flag.');

@@ -34,6 +34,7 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
     latencySumMs: one.latencySumMs,
     retries: one.retries,
     ejections: one.ejections,
+    mirrors: { ...one.mirrors },
     sentBytes: one.sentBytes,
     receivedBytes: one.receivedBytes,
     errors: new Map(one.errors),
@@ -84,8 +85,9 @@ function copy(one: SeriesSnapshot): SeriesReport {
   const { name, totals, byClass, errors, decisions } = one;
   const { latencySumMs, retries, ejections, sentBytes, receivedBytes } = one;
   const sums = { latencySumMs, retries, ejections, sentBytes, receivedBytes };
+  const mirrors = { ...one.mirrors };
   const maps = { errors: new Map(errors), decisions: new Map(decisions) };
-  return { name, totals, byClass: [...byClass], ...maps, ...sums };
+  return { name, totals, byClass: [...byClass], mirrors, ...maps, ...sums };
 }
 
 function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
@@ -96,6 +98,11 @@ function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
     latencySumMs: a.latencySumMs + b.latencySumMs,
     retries: a.retries + b.retries,
     ejections: a.ejections + b.ejections,
+    mirrors: {
+      answered: a.mirrors.answered + b.mirrors.answered,
+      failed: a.mirrors.failed + b.mirrors.failed,
+      dropped: a.mirrors.dropped + b.mirrors.dropped,
+    },
     sentBytes: a.sentBytes + b.sentBytes,
     receivedBytes: a.receivedBytes + b.receivedBytes,
     errors: sumMaps(a.errors, b.errors),

@@ -55,6 +55,7 @@ export interface SeriesReport {
   latencySumMs: number;
   retries: number;
   ejections: number;
+  mirrors: Record<MirrorResult, number>;
   sentBytes: number;
   receivedBytes: number;
   errors: Map<string, number>;
@@ -63,8 +64,8 @@ export interface SeriesReport {
 
 export interface WorkerReport {
   series: Record<Direction, SeriesReport[]>;
-  figures: Figures;
   outside: OutsideFigures[];
+  figures: Figures;
   pooled: number;
   accessLogDropped: number;
   heapUsed: number;

@@ -26,6 +26,7 @@ import { HttpPool } from '../../proxy/pool/http-pool.ts';
 import { createStore, type Store } from '../../proxy/state/store.ts';
 import type { AccessEntry, AccessLog } from '../../proxy/telemetry/access-log.ts';
 import { createCounters, type Counters } from '../../proxy/telemetry/counters.ts';
+import { createMirrorGate } from '../../proxy/exchange/mirror.ts';
 import { createRequestIds } from '../../proxy/exchange/request-id.ts';
 import { createSessions } from '../../proxy/exchange/sessions.ts';
 import type { Side } from '../../proxy/exchange/side.ts';
@@ -114,6 +115,7 @@ function makeParts(h2: Partial<H2Options>) {
     accessLog: memoryLog(log),
     ownAddresses: new Set<string>(),
     random: Math.random,
+    mirrors: createMirrorGate(),
     listen: { host: loopback, port: 0 },
   };
   return { shared, resolver, target, wanted, unwanted, log, registry, wall, advance };

@@ -58,6 +58,8 @@ export interface RouteAnswer {
   /** What the route changes of the request, in words. */
   changes: string[];
   redirect: { status: number; location: string } | null;
+  /** The caller's own sidecar answers: a direct response, or a preflight. */
+  answered: { status: number } | null;
   backends: BackendAnswer[];
 }
 

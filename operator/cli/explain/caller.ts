@@ -3,9 +3,11 @@
 
 import type { RequestHead } from '../../../proxy/codec/session.ts';
 import { planOutbound } from '../../../proxy/outbound/plan.ts';
-import { findRoute } from '../../../proxy/policy/route-match.ts';
+import type { Caller } from '../../../proxy/policy/route-match.ts';
+import { createRouteTable } from '../../../proxy/policy/route-table.ts';
 import type {
   EndpointHandle,
+  PreparedBackend,
   PreparedBackends,
   PreparedDestination,
   PreparedRoute,
@@ -47,7 +49,11 @@ export function depart(
   const destination = [...snapshot.destinations.values()][0]!;
   if (head === null || destination.protocol === 'tcp')
     return overTcp(snapshot, destination.tcp, destination.host);
-  return overHttp(snapshot, destination, head);
+  const source = {
+    namespace: caller.namespace,
+    labels: new Map(Object.entries(caller.pod?.labels ?? {})),
+  };
+  return overHttp({ snapshot, destination, source }, head);
 }
 
 /** As Kubernetes does it: any ready pod, no route. */
@@ -90,23 +96,31 @@ function overTcp(snapshot: Snapshot, backends: PreparedBackends, host: string): 
   return { route, ways, refusal: empty(ways, host, true) };
 }
 
-function overHttp(
-  snapshot: Snapshot,
-  destination: PreparedDestination,
-  head: RequestHead,
-): Departure {
-  const found = findRoute(destination.routes, head);
-  const plan = planAt(snapshot, destination, head, 0);
+interface Sending {
+  snapshot: Snapshot;
+  destination: PreparedDestination;
+  source: Caller;
+}
+
+function overHttp(sending: Sending, head: RequestHead): Departure {
+  const { destination, source } = sending;
+  const found = destination.table.find(head, source);
+  const plan = planAt(sending, head, 0);
   const route = found === null ? emptyRoute('', 'http') : routeOf(found.route);
   if (plan.type === 'redirect') {
     const { status, location } = plan;
     return { route: { ...route, redirect: { status, location } }, ways: [], refusal: null };
   }
-  if (plan.type === 'refuse') {
+  if (plan.type === 'respond') {
+    const { status } = plan.response;
+    return { route: { ...route, answered: { status } }, ways: [], refusal: null };
+  }
+  if (plan.type === 'refuse' && found?.route.backends.list.every(isLost) !== false) {
     return { route, ways: [], refusal: refusalFrom(plan.reply, false) };
   }
-  const ways = shares(found!.route.backends).map(({ endpoints, share, random }): Way => {
-    const chosen = planAt(snapshot, destination, head, random);
+  const ways = shares(found!.route.backends).map(({ endpoints, missing, share, random }): Way => {
+    if (missing !== null) return { endpoints: missing, share, handles: [], request: null };
+    const chosen = planAt(sending, head, random);
     if (chosen.type !== 'forward' || chosen.endpointsName !== endpoints)
       throw new Error(`the plan for ${endpoints} leads elsewhere`);
     return { endpoints, share, handles: chosen.endpoints, request: chosen.head };
@@ -114,27 +128,31 @@ function overHttp(
   return { route, ways, refusal: empty(ways, destination.host, false) };
 }
 
-/** The plan can change the head that it is given: it gets one of its own. */
-function planAt(
-  snapshot: Snapshot,
-  destination: PreparedDestination,
-  head: RequestHead,
-  random: number,
-) {
+/** Nothing goes there, or it does not exist. */
+function isLost({ weight, missing }: PreparedBackend): boolean {
+  return weight === 0 || missing !== null;
+}
+
+/** The plan can change the head that it is given: it gets one of its own. Faults and copies are left to chance: not asked. */
+function planAt({ snapshot, destination, source }: Sending, head: RequestHead, random: number) {
   const own = { ...head, fields: [...head.fields] };
-  return planOutbound({ snapshot, destination, http2: false }, own, random, () => 'explain');
+  const routes = destination.routes.map((route) => ({ ...route, fault: null, mirrors: null }));
+  const calm = { ...destination, routes, table: createRouteTable(routes) };
+  const sources = { random: () => random, nextRequestId: () => 'explain' };
+  const facts = { snapshot, destination: calm, caller: source, http2: false, sources };
+  return planOutbound(facts, own);
 }
 
 /** Each backend that gets a share, and a random number that picks it. */
 function shares(
   backends: PreparedBackends,
-): { endpoints: string; share: number; random: number }[] {
+): { endpoints: string; missing: string | null; share: number; random: number }[] {
   let before = 0;
-  return backends.list.flatMap(({ endpoints, weight }) => {
+  return backends.list.flatMap(({ endpoints, missing, weight }) => {
     const middle = (before + weight / 2) / backends.totalWeight;
     before += weight;
     if (weight === 0) return [];
-    return [{ endpoints, share: (100 * weight) / backends.totalWeight, random: middle }];
+    return [{ endpoints, missing, share: (100 * weight) / backends.totalWeight, random: middle }];
   });
 }
 
@@ -145,7 +163,15 @@ function empty(ways: readonly Way[], detail: string, opaque: boolean): Refusal |
 }
 
 function emptyRoute(name: string, protocol: 'http' | 'tcp'): Departure['route'] {
-  return { name, protocol, timeoutMs: null, retries: 0, changes: [], redirect: null };
+  return {
+    name,
+    protocol,
+    timeoutMs: null,
+    retries: 0,
+    changes: [],
+    redirect: null,
+    answered: null,
+  };
 }
 
 function routeOf(route: PreparedRoute): Departure['route'] {
@@ -157,7 +183,7 @@ function routeOf(route: PreparedRoute): Departure['route'] {
   };
 }
 
-function changesOf({ rewrite, requestHeaders }: PreparedRoute): string[] {
+function changesOf({ rewrite, requestHeaders, fault, mirrors }: PreparedRoute): string[] {
   const changes: string[] = [];
   const path = rewrite?.path ?? null;
   if (path !== null)
@@ -166,5 +192,10 @@ function changesOf({ rewrite, requestHeaders }: PreparedRoute): string[] {
   for (const { name, value } of requestHeaders?.set ?? []) changes.push(`sets ${name}: ${value}`);
   for (const { name, value } of requestHeaders?.add ?? []) changes.push(`adds ${name}: ${value}`);
   for (const name of requestHeaders?.remove ?? []) changes.push(`removes ${name}`);
+  const { delay = null, abort = null } = fault ?? {};
+  if (delay !== null) changes.push(`holds ${delay.percent} % back for ${delay.ms} ms`);
+  if (abort !== null) changes.push(`answers ${abort.percent} % with ${abort.httpStatus} (fault)`);
+  for (const { endpoints, percent } of mirrors ?? [])
+    changes.push(`copies ${percent} % to ${endpoints}`);
   return changes;
 }

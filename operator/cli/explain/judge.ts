@@ -104,7 +104,9 @@ function verdictOf(departures: readonly Departure[], backends: readonly BackendA
   const outcomes = backends.flatMap(({ places }) =>
     places.length === 0 ? [false] : places.map((place) => place.allowed),
   );
-  const redirects = departures.filter((one) => one.route.redirect !== null).map(() => true);
+  const redirects = departures
+    .filter(({ route }) => route.redirect !== null || route.answered !== null)
+    .map(() => true);
   const all = [...outcomes, ...redirects, ...Array<boolean>(refusals).fill(false)];
   if (all.every(Boolean)) return 'allowed';
   return all.some(Boolean) ? 'mixed' : 'denied';

@@ -37,10 +37,13 @@ function headline(answer: Answer, style: Style): string[] {
   const [first, ...rest] = hanging(label, `${callWords(answer)}${reasonWords(answer)}`, indent);
   const coloured = paint(label.trimEnd()) + first!.slice(label.trimEnd().length);
   const redirect = route?.redirect ?? null;
+  const answered = route?.answered ?? null;
   const more =
     redirect === null
       ? []
       : entry('', `the caller is sent to ${redirect.location} (${redirect.status})`);
+  if (answered !== null)
+    more.push(...entry('', `the caller's own sidecar answers it (${answered.status})`));
   return [coloured, ...rest, ...more];
 }
 

@@ -1,0 +1,206 @@
+// The routes of a destination in the form requests are looked up in: first match wins, found by path and by header
+// values, so that its cost does not grow with the number of routes. Made when a destination is put in force; pure.
+
+import type { RequestHead } from '../codec/session.ts';
+import type { PreparedMatch, PreparedRoute } from '../state/prepared.ts';
+import { headerValue, matchHolds, pathOf, restHolds, type Caller } from './route-match.ts';
+import { trimSlash } from './string-match.ts';
+
+export interface RouteFound {
+  readonly route: PreparedRoute;
+  /** The path prefix that matched, for prefix rewrites; null if it was not a prefix. */
+  readonly prefix: string | null;
+}
+
+/** One match of one route. */
+interface Entry {
+  /** Lower wins. */
+  readonly order: number;
+  /** Null: every request. */
+  readonly match: PreparedMatch | null;
+  readonly found: RouteFound;
+}
+
+/** So few are looked at one after the other faster than they are found. */
+const few = 8;
+const none: readonly Entry[] = [];
+
+export interface RouteTable {
+  /** Some route answers preflights. */
+  readonly hasCors: boolean;
+  /** `caller`: whose sidecar this is; null: not known (yet). */
+  find(head: RequestHead, caller: Caller | null): RouteFound | null;
+}
+
+export function createRouteTable(routes: readonly PreparedRoute[]): RouteTable {
+  const entries = entriesOf(routes);
+  const hasCors = routes.some(({ cors }) => cors !== null);
+  return entries.length <= few ? new Listed(entries, hasCors) : new Indexed(entries, hasCors);
+}
+
+function entriesOf(routes: readonly PreparedRoute[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const route of routes) {
+    const { matches } = route;
+    for (const match of matches)
+      entries.push({ order: entries.length, match, found: { route, prefix: match.prefix } });
+    if (matches.length > 0) continue;
+    entries.push({ order: entries.length, match: null, found: { route, prefix: null } });
+    // What comes behind it is never reached.
+    break;
+  }
+  return entries;
+}
+
+class Listed implements RouteTable {
+  readonly hasCors: boolean;
+  private readonly entries: readonly Entry[];
+
+  constructor(entries: readonly Entry[], hasCors: boolean) {
+    this.entries = entries;
+    this.hasCors = hasCors;
+  }
+
+  find(head: RequestHead, caller: Caller | null): RouteFound | null {
+    const { entries } = this;
+    const path = pathOf(head.path);
+    for (let i = 0; i < entries.length; i += 1) {
+      const { match, found } = entries[i]!;
+      if (match === null || matchHolds(match, head, path, caller)) return found;
+    }
+    return null;
+  }
+}
+
+class Indexed implements RouteTable {
+  readonly hasCors: boolean;
+  private readonly exact: ReadonlyMap<string, Bucket>;
+  /** By the prefix without the slash at its end. */
+  private readonly prefixes: ReadonlyMap<string, Bucket>;
+  /** Whether there is a prefix of a length. */
+  private readonly lengths: readonly boolean[];
+  /** Regular expressions, and those that ask for no path. */
+  private readonly others: Bucket;
+
+  constructor(entries: readonly Entry[], hasCors: boolean) {
+    this.hasCors = hasCors;
+    const exact = new Map<string, Entry[]>();
+    const prefixes = new Map<string, Entry[]>();
+    const others: Entry[] = [];
+    for (const entry of entries) {
+      const base = entry.match?.prefix == null ? '' : trimSlash(entry.match.prefix);
+      const { exactPath = null } = entry.match ?? {};
+      if (exactPath !== null) listIn(exact, exactPath).push(entry);
+      else if (base !== '') listIn(prefixes, base).push(entry);
+      else others.push(entry);
+    }
+    this.exact = bucketsOf(exact, false);
+    this.prefixes = bucketsOf(prefixes, false);
+    const longest = Math.max(0, ...[...prefixes.keys()].map((one) => one.length));
+    const lengths = Array.from({ length: longest + 1 }, () => false);
+    for (const { length } of prefixes.keys()) lengths[length] = true;
+    this.lengths = lengths;
+    this.others = new Bucket(others, true);
+  }
+
+  find(head: RequestHead, caller: Caller | null): RouteFound | null {
+    const path = pathOf(head.path);
+    let best: Entry | null = null;
+    const exact = this.exact.get(path);
+    if (exact !== undefined) best = exact.first(head, path, caller, best);
+    const { lengths } = this;
+    const last = Math.min(path.length, lengths.length - 1);
+    for (let at = 1; at <= last; at += 1) {
+      if (!lengths[at] || !isBoundary(path, at)) continue;
+      const bucket = this.prefixes.get(path.slice(0, at));
+      if (bucket !== undefined) best = bucket.first(head, path, caller, best);
+    }
+    return this.others.first(head, path, caller, best)?.found ?? null;
+  }
+}
+
+/** A segment ends here. */
+function isBoundary(path: string, at: number): boolean {
+  return at === path.length || path.charCodeAt(at) === 0x2f;
+}
+
+/** Entries that a path does not tell apart: found by the value of a header where many ask for one. */
+class Bucket {
+  private readonly rest: readonly Entry[];
+  private readonly byHeader: readonly { name: string; values: ReadonlyMap<string, Entry[]> }[];
+  /** Their paths are not known to hold yet. */
+  private readonly asksPath: boolean;
+
+  constructor(entries: readonly Entry[], asksPath: boolean) {
+    this.asksPath = asksPath;
+    const rest: Entry[] = [];
+    const groups = new Map<string, Map<string, Entry[]>>();
+    for (const entry of entries) {
+      const key = entries.length > few ? headerKey(entry) : undefined;
+      if (key === undefined) {
+        rest.push(entry);
+        continue;
+      }
+      const values = groups.get(key.name) ?? new Map<string, Entry[]>();
+      groups.set(key.name, values);
+      listIn(values, key.exact).push(entry);
+    }
+    this.rest = rest;
+    this.byHeader = [...groups].map(([name, values]) => ({ name, values }));
+  }
+
+  /** The first that holds, or `best` where that is before it. */
+  first(head: RequestHead, path: string, caller: Caller | null, best: Entry | null): Entry | null {
+    let found = best;
+    let before = best === null ? Infinity : best.order;
+    const groups = this.byHeader.length;
+    for (let i = 0; i <= groups; i += 1) {
+      const entries = i < groups ? this.withValue(i, head) : this.rest;
+      for (let k = 0; k < entries.length; k += 1) {
+        const entry = entries[k]!;
+        if (entry.order > before) break;
+        if (!this.holds(entry.match, head, path, caller)) continue;
+        found = entry;
+        before = entry.order;
+        break;
+      }
+    }
+    return found;
+  }
+
+  private withValue(group: number, head: RequestHead): readonly Entry[] {
+    const { name, values } = this.byHeader[group]!;
+    const value = headerValue(head, name);
+    return (value === undefined ? undefined : values.get(value)) ?? none;
+  }
+
+  private holds(
+    match: PreparedMatch | null,
+    head: RequestHead,
+    path: string,
+    caller: Caller | null,
+  ): boolean {
+    if (match === null) return true;
+    return this.asksPath
+      ? matchHolds(match, head, path, caller)
+      : restHolds(match, head, path, caller);
+  }
+}
+
+function headerKey({ match }: Entry): { name: string; exact: string } | undefined {
+  if (match === null) return undefined;
+  for (const { name, exact } of match.headers) if (exact !== null) return { name, exact };
+  return undefined;
+}
+
+function bucketsOf(lists: ReadonlyMap<string, Entry[]>, asksPath: boolean): Map<string, Bucket> {
+  return new Map([...lists].map(([key, list]) => [key, new Bucket(list, asksPath)]));
+}
+
+function listIn(lists: Map<string, Entry[]>, key: string): Entry[] {
+  const known = lists.get(key);
+  if (known !== undefined) return known;
+  const made: Entry[] = [];
+  lists.set(key, made);
+  return made;
+}
