@@ -3,6 +3,7 @@
 
 import type { Command } from './command.ts';
 import { check } from './commands/check.ts';
+import { completionOf } from './commands/completion.ts';
 import { explain } from './commands/explain.ts';
 import { status } from './commands/status.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
@@ -10,7 +11,8 @@ import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const commands: readonly Command[] = [check, status, explain];
+const asking: readonly Command[] = [check, status, explain];
+const commands: readonly Command[] = [...asking, completionOf(asking)];
 
 /** `argv` without the program's name. Never rejects. */
 export async function runCli(argv: readonly string[], world: World): Promise<ExitCode> {

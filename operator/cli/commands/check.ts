@@ -26,6 +26,7 @@ const options = { kubeconfig, context, ...commonOptions } as const satisfies Opt
 export const check: Command = {
   name: 'check',
   summary: 'is the cluster fit for the mesh, and is the mesh well',
+  options,
   help: (program) => [
     `${program} check`,
     '',

@@ -71,6 +71,7 @@ type Values = ValuesOf<typeof options>;
 export const explain: Command = {
   name: 'explain',
   summary: 'may A call B, by which route, and which rule says so',
+  options,
   help: (program) => [
     `${program} explain --from WHO --to WHAT [-X METHOD] [--path PATH] [-f PATH]...`,
     `${program} explain --expect FILE [-f PATH]...`,

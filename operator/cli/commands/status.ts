@@ -32,6 +32,7 @@ const options = {
 export const status: Command = {
   name: 'status',
   summary: 'every sidecar: is it connected, up to date, of which version',
+  options,
   help: (program) => [
     `${program} status [-n NAMESPACE] [--problems]`,
     '',
