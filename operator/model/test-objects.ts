@@ -90,6 +90,8 @@ export interface EndpointOptions {
   address: string;
   pod?: string;
   ready?: boolean;
+  /** Default: as `ready` says. */
+  serving?: boolean;
   terminating?: boolean;
   zone?: string;
   node?: string;
@@ -113,10 +115,11 @@ export function slice(
 }
 
 function endpointOf(options: EndpointOptions): EndpointSlice['endpoints'][number] {
-  const { address, pod: name, ready = true, terminating = false, zone, node, forZones } = options;
+  const { address, pod: name, ready = true, serving = ready, terminating = false } = options;
+  const { zone, node, forZones } = options;
   return {
     addresses: [address],
-    conditions: { ready, serving: ready, terminating },
+    conditions: { ready, serving, terminating },
     ...(zone === undefined ? {} : { zone }),
     ...(node === undefined ? {} : { nodeName: node }),
     ...(forZones === undefined

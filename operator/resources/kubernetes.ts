@@ -136,6 +136,8 @@ export interface Service extends KubeObject {
     ports?: ServicePort[];
     publishNotReadyAddresses?: boolean;
     trafficDistribution?: string;
+    sessionAffinity?: string;
+    internalTrafficPolicy?: string;
   };
   status?: { loadBalancer?: { ingress?: { ip?: string; hostname?: string }[] } };
 }

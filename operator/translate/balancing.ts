@@ -24,6 +24,8 @@ const methods: Record<NonNullable<LoadBalancingSpec['method']>, BalancingMethod>
   ConsistentHash: 'consistent-hash',
 };
 const defaultLoadPercent = 125;
+/** A caller has one address, so all of its requests have one endpoint: no bound would leave them there. */
+const noBoundPercent = 1_000_000;
 
 /** Undefined: least request, without anything else. */
 export function balancing(
@@ -31,11 +33,13 @@ export function balancing(
   service: Service | undefined,
 ): Balancing | undefined {
   const zones = prefersZone(spec, service);
-  if (spec === undefined && !zones) return undefined;
+  const sticky = isSticky(spec, service);
+  if (spec === undefined && !zones && !sticky) return undefined;
   const { method = 'LeastRequest', consistentHash, affinity } = spec ?? {};
   const slowStartMs = timeoutMs(spec?.slowStart);
   return {
-    method: methods[method],
+    method: sticky ? 'consistent-hash' : methods[method],
+    ...(sticky ? { hash: { by: [{ sourceAddress: true }], loadPercent: noBoundPercent } } : {}),
     ...(consistentHash === undefined
       ? {}
       : {
@@ -48,6 +52,12 @@ export function balancing(
     ...(affinity === undefined ? {} : { affinity: stickyCookie(affinity.cookie) }),
     ...(zones ? { zones: 'prefer-same-zone' } : {}),
   };
+}
+
+/** `sessionAffinity: ClientIP` of the Service, where no policy says how to choose. */
+function isSticky(spec: LoadBalancingSpec | undefined, service: Service | undefined): boolean {
+  const isSaid = spec?.method !== undefined || spec?.affinity !== undefined;
+  return !isSaid && service?.spec.sessionAffinity === 'ClientIP';
 }
 
 /** Who asks Kubernetes for hints means them: kube-proxy would follow them without being asked again. */

@@ -52,9 +52,13 @@ function serviceEndpoints(
   const service = view.services.get(key);
   const all = view.slices.get(key) ?? [];
   const slices = all.filter((slice) => slice.addressType === wanted.family);
-  const places = slices.flatMap((slice) =>
-    service === undefined ? [] : slicePlaces(view, service, slice, wanted),
-  );
+  const placesThat = (isWanted: Filter): Place[] =>
+    slices.flatMap((slice) =>
+      service === undefined ? [] : slicePlaces({ view, service, isWanted }, slice, wanted),
+    );
+  const ready = placesThat(isReady);
+  // All are going: better those that still answer than none, as kube-proxy has it (KEP-1669).
+  const places = ready.length > 0 ? ready : placesThat(isLastResort);
   return translated(name, wanted.undefinedSubset ? [] : places, [
     'mesh',
     `service:${key}`,
@@ -63,9 +67,14 @@ function serviceEndpoints(
   ]);
 }
 
+interface Choice {
+  view: View;
+  service: Service;
+  isWanted: Filter;
+}
+
 function slicePlaces(
-  view: View,
-  service: Service,
+  { view, service, isWanted }: Choice,
   slice: EndpointSlice,
   wanted: ServiceName,
 ): Place[] {
@@ -78,7 +87,7 @@ function slicePlaces(
   if (port === undefined) return [];
   const unready = service.spec.publishNotReadyAddresses === true;
   return endpointsOf(slice)
-    .filter((one) => isUsable(one, unready))
+    .filter((one) => isWanted(one.conditions ?? {}, unready))
     .flatMap((endpoint) =>
       endpoint.addresses.flatMap((text) => {
         const address = canonicalAddress(text);
@@ -90,10 +99,19 @@ function slicePlaces(
     );
 }
 
-/** `ready` absent means ready (EndpointConditions); it already honours publishNotReadyAddresses. */
-function isUsable(endpoint: EndpointSlice['endpoints'][number], unready: boolean): boolean {
-  const { ready = true, terminating = false } = endpoint.conditions ?? {};
+type Conditions = NonNullable<EndpointSlice['endpoints'][number]['conditions']>;
+/** `unready`: the Service publishes what is not ready too. */
+type Filter = (conditions: Conditions, unready: boolean) => boolean;
+
+/** `ready` absent means ready (EndpointConditions). */
+function isReady({ ready = true, terminating = false }: Conditions, unready: boolean): boolean {
   return (ready || unready) && !terminating;
+}
+
+/** `serving` absent is what `ready` says, which of those that go is false. */
+function isLastResort(conditions: Conditions, unready: boolean): boolean {
+  const { ready = true, serving = ready, terminating = false } = conditions;
+  return terminating && (serving || unready);
 }
 
 /** By address, since that is what answers; else by name, for pods on the node's network. */
