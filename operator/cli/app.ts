@@ -2,6 +2,7 @@
 // join by a line in the table.
 
 import type { Command } from './command.ts';
+import { bugReport } from './commands/bug-report.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
 import { explain } from './commands/explain.ts';
@@ -11,7 +12,7 @@ import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const asking: readonly Command[] = [check, status, explain];
+const asking: readonly Command[] = [check, status, explain, bugReport];
 const commands: readonly Command[] = [...asking, completionOf(asking)];
 
 /** `argv` without the program's name. Never rejects. */

@@ -1,5 +1,5 @@
 // What `kubectl tsmesh` asks of the operator itself, on a real cluster with real rights. `explain` has a file of its own.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -78,5 +78,22 @@ describe('kubectl tsmesh', () => {
     ]);
     const bare = findings.find(({ text }) => text.includes('without a sidecar'));
     expect(bare?.level).toBe('warning');
+  });
+
+  it('collects a report without Secrets, and names what it could not read', async () => {
+    const report = join(folder, 'report');
+    const { code, stdout } = await tsmesh(['bug-report', '-d', report]);
+    expect([code, stdout]).toEqual([0, `written: ${report} (read it before you share it)\n`]);
+    const names = readdirSync(report);
+    expect(names).toEqual(expect.arrayContaining(['check.json', 'meshes.json', 'events.json']));
+    const log = names.find((name) =>
+      /^log-tsmesh-system-tsmesh-operator-.*-operator.txt$/.test(name),
+    );
+    expect(readFileSync(join(report, log!), 'utf8')).toContain('"message":"ready"');
+    const all = names.map((name) => readFileSync(join(report, name), 'utf8')).join('');
+    expect(all).not.toMatch(/PRIVATE KEY|last-applied-configuration|managedFields/);
+    const viewer = await tsmesh(['bug-report', '-d', report], join(folder, 'asker'));
+    expect(viewer.code).toBe(0);
+    expect(viewer.stderr).toContain('not in it: trafficpolicies.json: the API server answered 403');
   });
 });
