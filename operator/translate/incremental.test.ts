@@ -16,6 +16,7 @@ import {
   trafficPolicy,
 } from '../model/test-objects.ts';
 import type { KubeObject } from '../resources/kubernetes.ts';
+import type { RouteSpec } from '../resources/tsmesh.ts';
 import { createTranslations } from './translations.ts';
 import type { Translations } from './translations.ts';
 
@@ -39,6 +40,7 @@ const pods = fc
     deleted: fc.boolean(),
     hostNetwork: fc.boolean(),
     phase: pick(['Running', 'Succeeded']),
+    nodeName: pick(['n1', 'n2']),
   })
   .map(({ key: name, ...options }) => ({
     kind: 'Pod' as const,
@@ -53,11 +55,13 @@ const services = fc
     target: pick<number | string>(['web', 8080, 9000]),
     selector: app,
     unready: fc.boolean(),
+    type: pick(['ClusterIP', 'ExternalName']),
+    trafficDistribution: pick([undefined, 'PreferClose']),
   })
-  .map(({ key: name, ip, port, target, selector, unready }) => ({
+  .map(({ key: name, ip, port, target, unready, ...spec }) => ({
     kind: 'Service' as const,
     object: service(name, ip, [{ name: port, port: 80, targetPort: target }], {
-      selector,
+      ...spec,
       publishNotReadyAddresses: unready,
     }),
   }));
@@ -66,7 +70,14 @@ const slices = fc
   .record({
     key,
     list: fc.array(
-      fc.record({ address: pick(addresses.slice(0, 2)), pod: pick(names), ready: fc.boolean() }),
+      fc.record({
+        address: pick(addresses.slice(0, 2)),
+        pod: pick(names),
+        ready: fc.boolean(),
+        node: pick(['n1', 'n2']),
+        zone: pick(['x', 'y', '']),
+        forZones: pick([['x'], []]),
+      }),
       { maxLength: 3 },
     ),
     port: pick(['http', 'tcp']),
@@ -91,6 +102,22 @@ const peerAuthentications = fc
     ),
   }));
 
+interface RouteParts {
+  backend: string;
+  subset: string;
+  mirror: string;
+  labels: Record<string, string>;
+  namespaces: string[];
+}
+
+function routesOf({ backend, subset, mirror, labels, namespaces }: RouteParts): RouteSpec[] {
+  return [
+    { matches: [{ source: { labels } }], backends: [{ subset }] },
+    { matches: [{ source: { namespaces } }], mirrors: [{ service: mirror }] },
+    { backends: [{ service: backend }, { subset }] },
+  ];
+}
+
 const trafficPolicies = fc
   .record({
     key,
@@ -99,16 +126,21 @@ const trafficPolicies = fc
     subset: pick(['v', 'w']),
     port: pick([80, undefined]),
     timeout: pick(['1s', 'soon']),
+    labels: app,
+    namespaces: pick([['shop'], ['other']]),
+    mirror: pick(['a', 'b', 'c']),
+    requests: pick([1, 2]),
     created,
   })
-  .map(({ key: name, target, backend, subset, port, timeout, created: creationTimestamp }) => ({
+  .map(({ key: name, target, port, timeout, requests, created: creationTimestamp, ...route }) => ({
     kind: 'TrafficPolicy' as const,
     object: trafficPolicy(
       name,
       {
         service: { name: target, ...(port === undefined ? {} : { port }) },
         subsets: [{ name: 'v', labels: { app: 'a' } }],
-        routes: [{ backends: [{ service: backend }, { subset }] }],
+        routes: routesOf(route),
+        rateLimits: [{ name: 'all', requests }],
         timeout,
       },
       { creationTimestamp },

@@ -3,8 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { createRoot } from '../../operator/ca/authority.ts';
-import { echo } from '../support/calls.ts';
-import { getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
+import { echo, http } from '../support/calls.ts';
+import { apply, getJson, kubectl, tryKubectl } from '../support/kubectl.ts';
 import {
   applyEcho,
   createNamespace,
@@ -13,7 +13,7 @@ import {
   eventMessage,
 } from '../support/namespaces.ts';
 import { operatorIsReady, restartOperator, systemNamespace } from '../support/operator.ts';
-import { condition } from '../support/policies.ts';
+import { condition, program, resource, type ConditionView } from '../support/policies.ts';
 
 const namespace = 't-bad';
 const client = { namespace, app: 'client' };
@@ -31,6 +31,11 @@ async function refusedPod(name: string, more: object): Promise<string> {
   });
   await kubectl('delete', 'deployment', name, '-n', namespace);
   return message;
+}
+
+async function conditionOf(name: string, type: string): Promise<ConditionView> {
+  const where = { kind: 'TrafficPolicy', namespace, name };
+  return waitFor(`${type} of ${name}`, 30_000, () => condition(where, type));
 }
 
 /** A CA that ended long ago, as the data of the CA Secret. */
@@ -104,6 +109,59 @@ describe('bad input', () => {
     expect(await eventMessage(namespace, 'InjectionSkipped')).toContain(
       'tsmesh.dev/inject=disabled',
     );
+  });
+
+  it('answers 500 for the share of a backend that does not exist, and names it', async () => {
+    const routes = [
+      { matches: [{ path: { prefix: '/gone' } }], backends: [{ service: 'nobody' }] },
+      { matches: [{ path: { prefix: '/empty' } }], backends: [{ subset: 'v9' }] },
+      { mirrors: [{ service: 'nobody' }] },
+    ];
+    const subsets = [{ name: 'v9', labels: { version: 'v9' } }];
+    const spec = { service: { name: 'server' }, subsets, routes };
+    await program('TrafficPolicy', namespace, 'broken', spec);
+    const [gone, empty, rest] = await Promise.all([
+      http(client, 'http://server/gone'),
+      http(client, 'http://server/empty'),
+      http(client, 'http://server/'),
+    ]);
+    expect(gone.status).toBe(500);
+    expect(gone.body).toContain(`Service ${namespace}/nobody`);
+    expect(empty.status).toBe(503);
+    expect(rest.status).toBe(200);
+    const refs = await conditionOf('broken', 'ResolvedRefs');
+    expect(refs).toMatchObject({ status: 'False', reason: 'BackendNotFound' });
+    expect(refs.message).toContain('spec.routes[0].backends[0].service');
+    expect(refs.message).toContain('no pod of Service t-bad/server has the labels of subset v9');
+    expect(refs.message).toContain('spec.routes[2].mirrors[0].service');
+  }, 120_000);
+
+  it('tells the younger of two policies for one Service which one holds', async () => {
+    const late = { service: { name: 'server' }, timeout: '1s' };
+    await apply(resource('TrafficPolicy', namespace, 'late', late));
+    const verdict = await conditionOf('late', 'Accepted');
+    expect(verdict).toMatchObject({ status: 'False', reason: 'Conflicted' });
+    expect(verdict.message).toContain('TrafficPolicy broken holds for the same Service');
+    expect(await conditionOf('late', 'Programmed')).toMatchObject({ status: 'False' });
+    await kubectl('delete', 'trafficpolicies', 'late', 'broken', '-n', namespace);
+  }, 120_000);
+
+  it('says that a policy for an ExternalName holds nowhere', async () => {
+    const spec = { type: 'ExternalName', externalName: 'shop.example' };
+    const metadata = { name: 'named', namespace };
+    await apply(JSON.stringify({ apiVersion: 'v1', kind: 'Service', metadata, spec }));
+    const policy = { service: { name: 'named' }, timeout: '1s' };
+    await apply(resource('TrafficPolicy', namespace, 'named', policy));
+    const refs = await conditionOf('named', 'ResolvedRefs');
+    expect(refs).toMatchObject({ status: 'False', reason: 'ExternalNameService' });
+  }, 120_000);
+
+  it('warns at once of a route that nobody ever takes', async () => {
+    const spec = { service: { name: 'server' }, routes: [{}, { timeout: '1s' }] };
+    const text = resource('TrafficPolicy', namespace, 'shadow', spec);
+    const result = await tryKubectl(['apply', '--dry-run=server', '-f', '-'], text);
+    expect(result.code).toBe(0);
+    expect(result.stderr).toContain('Warning: spec.routes[1] is never used');
   });
 
   it('with an expired CA: says so in the Mesh, keeps traffic, and recovers with the former CA', async () => {

@@ -58,7 +58,9 @@ describe('the CRDs', () => {
 
   it('take every sample, and applying them again changes nothing', async () => {
     const files = ['peer-authentication-namespace', 'peer-authentication-port'];
-    files.push('traffic-policy-canary', 'traffic-policy-paths');
+    files.push('traffic-policy-canary', 'traffic-policy-paths', 'traffic-policy-web');
+    files.push('traffic-policy-mirror', 'traffic-policy-fault', 'traffic-policy-rate-limit');
+    files.push('traffic-policy-consistent-hash', 'traffic-policy-resilience');
     files.push('authorization-audit', 'authorization-callers');
     files.push('authorization-deny-all', 'authorization-dry-run');
     for (const file of files) {
@@ -273,7 +275,178 @@ describe('the CRDs', () => {
         'a redirect and backends',
         route({ redirect: { port: 99 }, backends: [{}] }),
         'spec.routes[0]',
-        'either redirect or backends',
+        'either redirect, directResponse or backends',
+      ],
+      [
+        'a fault where nothing is sent on',
+        route({ directResponse: { status: 200 }, fault: { abort: { status: 500 } } }),
+        'spec.routes[0]',
+        'need a request that is sent on',
+      ],
+      [
+        'a mirror of no declared subset',
+        route({ mirrors: [{ subset: 'v9' }] }),
+        'spec.routes',
+        'every mirrors[].subset',
+      ],
+      [
+        'a mirror to itself',
+        route({ mirrors: [{ percent: 5 }] }),
+        'spec.routes[0].mirrors[0]',
+        'handled twice',
+      ],
+      [
+        'a share above the whole',
+        route({ mirrors: [{ service: 'copy', percent: 100.1 }] }),
+        'spec.routes[0].mirrors[0].percent',
+        /less than or equal to 100/,
+      ],
+      [
+        'a share below nothing',
+        route({ fault: { delay: { duration: '1s', percent: -1 } } }),
+        'spec.routes[0].fault.delay.percent',
+        /greater than or equal to 0/,
+      ],
+      [
+        'an abort without an answer',
+        route({ fault: { abort: { percent: 5 } } }),
+        'spec.routes[0].fault.abort',
+        'status, grpcCode or both',
+      ],
+      [
+        'a status that is none',
+        route({ fault: { abort: { status: 99 } } }),
+        'spec.routes[0].fault.abort.status',
+        /greater than or equal to 200/,
+      ],
+      [
+        'a gRPC code that is no error',
+        route({ fault: { abort: { grpcCode: 'OK' } } }),
+        'spec.routes[0].fault.abort.grpcCode',
+        /UNAVAILABLE/,
+      ],
+      [
+        'a body for a status that has none',
+        route({ directResponse: { status: 204, body: 'x' } }),
+        'spec.routes[0].directResponse',
+        'has no body',
+      ],
+      [
+        'credentials for every origin',
+        route({ cors: { allowOrigins: ['*'], allowCredentials: true } }),
+        'spec.routes[0].cors',
+        'allowOrigins to be named',
+      ],
+      [
+        'an origin with a path',
+        route({ cors: { allowOrigins: ['https://a.example/x'] } }),
+        'spec.routes[0].cors.allowOrigins[0]',
+        'https://shop.example',
+      ],
+      [
+        'gRPC and a path',
+        route({ matches: [{ grpc: { method: 'Add' }, path: { prefix: '/' } }] }),
+        'spec.routes[0].matches[0]',
+        'in place of path and methods',
+      ],
+      [
+        'a gRPC method that is a path',
+        route({ matches: [{ grpc: { method: 'Cart/Add' } }] }),
+        'spec.routes[0].matches[0].grpc.method',
+        'such as AddItem',
+      ],
+      [
+        'a namespace that is none',
+        route({ matches: [{ source: { namespaces: ['Shop'] } }] }),
+        'spec.routes[0].matches[0].source.namespaces[0]',
+        'such as shop',
+      ],
+      [
+        'a caller of whom nothing is said',
+        route({ matches: [{ source: {} }] }),
+        'spec.routes[0].matches[0].source',
+        /at least 1 propert|should have at least 1/,
+      ],
+      ['an endless time', { ...cart, timeout: '1e9h' }, 'spec.timeout', /from 0s to 24h/],
+      ['a time beyond all', { ...cart, idleTimeout: '99999h' }, 'spec.idleTimeout', /0s to 24h/],
+      [
+        'no time to connect',
+        { ...cart, connectTimeout: '0s' },
+        'spec.connectTimeout',
+        /from 1ms to 1m/,
+      ],
+      [
+        'a status to retry that is well',
+        { ...cart, retries: { attempts: 1, retryStatuses: [200] } },
+        'spec.retries.retryStatuses[0]',
+        /greater than or equal to 400/,
+      ],
+      [
+        'a gRPC code to retry that is none',
+        { ...cart, retries: { attempts: 1, retryGrpcCodes: [17] } },
+        'spec.retries.retryGrpcCodes[0]',
+        /UNAVAILABLE/,
+      ],
+      [
+        'a hash of nothing',
+        { ...cart, loadBalancing: { method: 'ConsistentHash' } },
+        'spec.loadBalancing',
+        'goes with method ConsistentHash',
+      ],
+      [
+        'two values where one is hashed',
+        {
+          ...cart,
+          loadBalancing: {
+            method: 'ConsistentHash',
+            consistentHash: { by: [{ header: 'a', sourceAddress: true }] },
+          },
+        },
+        'spec.loadBalancing.consistentHash.by[0]',
+        'exactly one of header',
+      ],
+      [
+        'an interval in which nothing is compared',
+        { ...cart, outlierDetection: { interval: '5s' } },
+        'spec.outlierDetection',
+        'interval is for successRate and latency',
+      ],
+      [
+        'a limit of 0',
+        { ...cart, limits: { maxActiveRequests: 0 } },
+        'spec.limits.maxActiveRequests',
+        /greater than or equal to 1/,
+      ],
+      [
+        'a rate of nothing',
+        { ...cart, rateLimits: [{ name: 'a' }] },
+        'spec.rateLimits[0]',
+        'exactly one of requests, connections',
+      ],
+      [
+        'two rate limits of one name',
+        { ...cart, rateLimits: [1, 2].map((requests) => ({ name: 'a', requests })) },
+        'spec.rateLimits[1]',
+        'Duplicate value',
+      ],
+      [
+        'connections counted by header',
+        { ...cart, rateLimits: [{ name: 'a', connections: 1, per: [{ header: 'x' }] }] },
+        'spec.rateLimits[0]',
+        'per identity only',
+      ],
+      [
+        'a rate limit by labels of the caller',
+        { ...cart, rateLimits: [{ name: 'a', requests: 1, matches: [{ source: {} }] }] },
+        'spec.rateLimits[0].matches[0].source',
+        /unknown field/,
+      ],
+      // Only the webhook sees this.
+      [
+        'a rate limit at a port that the policy does not hold for',
+        { service: { name: 'cart', port: 80 }, rateLimits: [{ name: 'a', requests: 1, port: 81 }] },
+        'spec.rateLimits[0].port',
+        'holds for port 80 only',
       ],
       [
         'two routes of one name',
