@@ -49,11 +49,6 @@ export class Index<V> {
     for (const [name, value] of entries) this.#put(name, { owner, value });
   }
 
-  /** Names under which the owner has values. */
-  namesOf(owner: string): readonly string[] {
-    return this.#namesOf.get(owner) ?? [];
-  }
-
   snapshot(): ReadonlyMap<string, readonly V[]> {
     return this.#values.snapshot();
   }

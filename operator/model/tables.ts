@@ -18,6 +18,7 @@ import type {
 } from '../resources/tsmesh.ts';
 import { canonicalAddress } from './addresses.ts';
 import { CopyMap, Index } from './copy-map.ts';
+import { NodeZones } from './node-zones.ts';
 import { byName, canonicalJson, compareText, oldestFirst } from './order.ts';
 import { podEntry } from './pod-entry.ts';
 import { endpointsOf, labelKey, namespaceOf, objectKey, tcpPorts } from './view.ts';
@@ -43,7 +44,7 @@ export interface Tables {
   trafficByService: Index<TrafficPolicy>;
   authorizationByNamespace: Index<AuthorizationPolicy>;
   policiesBySourceLabel: Index<TrafficPolicy>;
-  zonesByNode: Index<string>;
+  nodeZones: NodeZones;
   /** What each object was when it last touched something. */
   fingerprints: Map<string, string>;
 }
@@ -65,7 +66,7 @@ export function createTables(): Tables {
     trafficByService: new Index<TrafficPolicy>(oldestFirst),
     authorizationByNamespace: new Index<AuthorizationPolicy>(oldestFirst),
     policiesBySourceLabel: new Index<TrafficPolicy>(oldestFirst),
-    zonesByNode: new Index(compareText),
+    nodeZones: new NodeZones(),
     fingerprints: new Map(),
   };
 }
@@ -215,23 +216,11 @@ function setSlice(tables: Tables, key: ObjectKey, next: EndpointSlice | null): D
     key,
     named.map((name) => [name, owner!]),
   );
-  return [...services.map((service) => `endpoints:${service}`), ...setZones(tables, key, next)];
-}
-
-/** Nodes whose zone is another one now, or known at last. */
-function setZones(tables: Tables, key: ObjectKey, next: EndpointSlice | null): DependencyKey[] {
-  const { zonesByNode } = tables;
-  const zoneOf = (node: string) => zonesByNode.get(node)[0];
-  const before = new Map(zonesByNode.namesOf(key).map((node) => [node, zoneOf(node)]));
-  const zones = new Map<string, string>();
-  for (const { nodeName, zone } of next === null ? [] : endpointsOf(next)) {
-    if (nodeName === undefined || !zone) continue;
-    if (!before.has(nodeName)) before.set(nodeName, zoneOf(nodeName));
-    zones.set(nodeName, zone);
-  }
-  zonesByNode.replace(key, [...zones]);
-  const changed = [...before].filter(([node, zone]) => zoneOf(node) !== zone);
-  return changed.map(([node]) => `node:${node}`);
+  const nodes = tables.nodeZones.replace(key, next);
+  return [
+    ...services.map((service) => `endpoints:${service}`),
+    ...nodes.map((node) => `node:${node}`),
+  ];
 }
 
 function serviceOf(slice: EndpointSlice | null): ObjectKey[] {
@@ -285,6 +274,6 @@ export function takeView(tables: Tables, revision: number): View {
     trafficPolicies: tables.trafficByService.snapshot(),
     authorizationPolicies: tables.authorizationByNamespace.snapshot(),
     sourceLabels: tables.policiesBySourceLabel.snapshot(),
-    zones: tables.zonesByNode.snapshot(),
+    zones: tables.nodeZones.snapshot(),
   };
 }

@@ -77,8 +77,8 @@ export interface View {
   readonly authorizationPolicies: ReadonlyMap<string, readonly AuthorizationPolicy[]>;
   /** Policies whose routes ask for a label of their caller, by `labelKey`. */
   readonly sourceLabels: ReadonlyMap<string, readonly TrafficPolicy[]>;
-  /** Zone of a node, first of the list, as EndpointSlices that lead to the node say. */
-  readonly zones: ReadonlyMap<string, readonly string[]>;
+  /** Of nodes, as EndpointSlices that lead there say. */
+  readonly zones: ReadonlyMap<string, string>;
 }
 
 /**

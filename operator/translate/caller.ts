@@ -28,5 +28,5 @@ export function sourceLabelRefs(view: View, pod: PodEntry): ShapedBy[] {
 
 /** Of its node, which any EndpointSlice that leads there names; empty where none does. */
 export function zoneOf(view: View, pod: PodEntry): string {
-  return pod.labels[zoneLabel] ?? view.zones.get(pod.nodeName)?.[0] ?? '';
+  return pod.labels[zoneLabel] ?? view.zones.get(pod.nodeName) ?? '';
 }
