@@ -2,7 +2,7 @@
 // both ways, timeouts and further attempts. What to do was planned before; what counts as worth another
 // attempt is decided by policy/retry.
 
-import { alpn } from '../api/constants.ts';
+import { alpn } from "../api/constants.ts";
 import type {
   Fields,
   RequestHead,
@@ -10,33 +10,55 @@ import type {
   ResponseHead,
   ServerStream,
   StreamListener,
-} from '../codec/session.ts';
-import { errorSpec } from '../errors.ts';
-import { Deadline } from '../net/timer-wheel.ts';
-import { replaceCors } from '../policy/cors.ts';
-import { changeFields } from '../policy/header-change.ts';
-import { awaitAnswer, chooseEndpoint, forgetAnswer } from '../policy/load.ts';
-import { joinLoad, leaveLoad } from '../policy/load.ts';
-import { beginProbe, endProbe } from '../policy/outlier.ts';
-import { backoffMs, budgetAllows, isRetriable, safePauseMs } from '../policy/retry.ts';
-import type { Outcome } from '../policy/retry.ts';
-import type { EndpointHandle } from '../state/prepared.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
-import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
-import { countError, logMismatch } from './connection-log.ts';
-import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
-import { causeOfFailure, causeOfReset } from './causes.ts';
-import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
-import { denialOf } from './denial.ts';
-import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
-import { grpcTrailers, replyOfPeer, sendLocalReply, withCors } from './local-reply.ts';
-import type { LocalReply } from './local-reply.ts';
-import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
-import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
-import type { ForwardPlan } from './plan.ts';
-import { RequestBody } from './request-body.ts';
-import { logRequest } from './request-log.ts';
-import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
+} from "../codec/session.ts";
+import { errorSpec } from "../errors.ts";
+import { Deadline } from "../net/timer-wheel.ts";
+import { replaceCors } from "../policy/cors.ts";
+import type { BalanceAsk } from "../policy/balancer.ts";
+import { changeFields } from "../policy/header-change.ts";
+import { awaitAnswer, chooseEndpoint, forgetAnswer } from "../policy/load.ts";
+import { joinLoad, leaveLoad } from "../policy/load.ts";
+import { beginProbe, endProbe } from "../policy/outlier.ts";
+import {
+  backoffMs,
+  budgetAllows,
+  isRetriable,
+  safePauseMs,
+} from "../policy/retry.ts";
+import type { Outcome } from "../policy/retry.ts";
+import type { EndpointHandle } from "../state/prepared.ts";
+import { noGrpcStatus } from "../telemetry/counters.ts";
+import { Attempt, type AttemptOwner, type Failure } from "./attempt.ts";
+import { chooseBalanced, withBalanceCookies } from "./balance.ts";
+import { countError, logMismatch } from "./connection-log.ts";
+import {
+  addOngoing,
+  removeOngoing,
+  type ExchangeContext,
+  type Ongoing,
+} from "./context.ts";
+import { causeOfFailure, causeOfReset } from "./causes.ts";
+import { blameEndpoint, hearEnd, hearEndpoint } from "./judge-endpoint.ts";
+import { denialOf } from "./denial.ts";
+import { grpcStatusOf, mayEndWithStatus } from "./grpc-status.ts";
+import {
+  grpcTrailers,
+  replyOfPeer,
+  sendLocalReply,
+  withCors,
+} from "./local-reply.ts";
+import type { LocalReply } from "./local-reply.ts";
+import {
+  stripMeshFields,
+  tellsUnreached,
+  withDeclined,
+  withMeshFields,
+} from "./mesh-fields.ts";
+import { withoutDeclined, withoutUnreached } from "./mesh-fields.ts";
+import type { ForwardPlan } from "./plan.ts";
+import { RequestBody } from "./request-body.ts";
+import { logRequest } from "./request-log.ts";
+import { asksForTunnel, declinesUpgrade, isTunnel } from "./tunnel-heads.ts";
 
 const noneTried: readonly EndpointHandle[] = [];
 /** Of refusals by policy (errors.ts), where gRPC says them. */
@@ -74,7 +96,12 @@ export class Exchange
   /** For the log of what did not fail. */
   private note: LocalReply | null = null;
 
-  constructor(context: ExchangeContext, plan: ForwardPlan, stream: ServerStream, end: boolean) {
+  constructor(
+    context: ExchangeContext,
+    plan: ForwardPlan,
+    stream: ServerStream,
+    end: boolean,
+  ) {
     super();
     this.context = context;
     this.plan = plan;
@@ -109,14 +136,17 @@ export class Exchange
     if (end) this.onRequestEnd();
   }
 
-  onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
-    stripMeshFields(fields, this.context.direction === 'inbound');
+  onTrailers(
+    fields: Fields,
+    neverIndexed: readonly string[] | null = null,
+  ): void {
+    stripMeshFields(fields, this.context.direction === "inbound");
     this.body.takeTrailers(fields, neverIndexed);
     this.onRequestEnd();
   }
 
   onReset(reason: ResetReason): void {
-    this.dropAttempt(reason === 'timeout' ? 'timeout' : 'cancelled');
+    this.dropAttempt(reason === "timeout" ? "timeout" : "cancelled");
     this.body.discard();
     if (this.finished) return;
     this.status = 0;
@@ -130,8 +160,8 @@ export class Exchange
   }
 
   refuse(reply: LocalReply): void {
-    this.dropAttempt('cancelled');
-    this.giveUp(reply, this.isForPeer ? 'insecure' : 'cancelled');
+    this.dropAttempt("cancelled");
+    this.giveUp(reply, this.isForPeer ? "insecure" : "cancelled");
   }
 
   onDrained(): void {
@@ -141,8 +171,11 @@ export class Exchange
   /** The time for the whole request is over. */
   onDeadline(): void {
     const { timeoutMs, route } = this.plan;
-    this.dropAttempt('cancelled');
-    this.giveUp({ code: 'request-timeout', detail: `${route}: ${timeoutMs} ms` }, 'timeout');
+    this.dropAttempt("cancelled");
+    this.giveUp(
+      { code: "request-timeout", detail: `${route}: ${timeoutMs} ms` },
+      "timeout",
+    );
   }
 
   // From the attempt.
@@ -156,7 +189,9 @@ export class Exchange
     if (connection === null) return;
     const { plan, body } = this;
     this.sentOverMtls = connection.link.peer !== null;
-    const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
+    const head = this.sentOverMtls
+      ? withMeshFields(plan.head, plan.tellHttp2)
+      : plan.head;
     attempt.stream = connection.open(head, body.endedWithHead, attempt);
     if (attempt.over) return;
     body.attach(attempt.stream);
@@ -191,7 +226,10 @@ export class Exchange
     if (end) this.onAnswerEnd();
   }
 
-  onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
+  onAnswerTrailers(
+    fields: Fields,
+    neverIndexed: readonly string[] | null,
+  ): void {
     if (this.plan.grpc) {
       this.grpcStatus = grpcStatusOf(fields);
       const { context, plan, status, grpcStatus } = this;
@@ -205,7 +243,7 @@ export class Exchange
   }
 
   onFailed(attempt: Attempt, failure: Failure): void {
-    this.dropAttempt('cancelled');
+    this.dropAttempt("cancelled");
     if (this.finished) {
       // The answer is complete; the upstream wants no more of the request.
       this.body.discard();
@@ -215,18 +253,29 @@ export class Exchange
     const { context, plan, startedMs } = this;
     const code = causeOfFailure({ context, plan, startedMs }, attempt, failure);
     // What the caller's own deadline ended says nothing about the endpoint.
-    if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
+    if (
+      type !== "unprocessed" &&
+      type !== "answer" &&
+      code !== "deadline-passed"
+    )
       blameEndpoint(context, plan, attempt);
     const kind = this.answered ? null : this.repeatKind(failure.outcome);
     if (kind !== null) {
       // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
-      if (failure.code === 'identity-mismatch') logMismatch(this.context, failure.detail);
+      if (failure.code === "identity-mismatch")
+        logMismatch(this.context, failure.detail);
       this.repeat(kind, attempt, failure.outcome);
       return;
     }
-    const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
+    const detail =
+      failure.code === "per-try-timeout"
+        ? this.tryTimeoutText()
+        : failure.detail;
     // A client that has half an answer is told CANCEL only where the app said so itself.
-    this.giveUp({ code, detail }, code === 'upstream-cancelled' ? 'cancelled' : 'internal');
+    this.giveUp(
+      { code, detail },
+      code === "upstream-cancelled" ? "cancelled" : "internal",
+    );
   }
 
   onUpstreamDrained(): void {
@@ -240,10 +289,15 @@ export class Exchange
     const { io } = context.deps;
     const nowMs = io.clock.nowMs();
     // A further attempt goes by what is known now: endpoints may have come and gone since.
-    const endpoints = this.attempts === 0 ? plan.endpoints : this.endpointsNow();
-    const endpoint = chooseEndpoint(endpoints, this.tried, context.deps.random, nowMs);
+    const endpoints =
+      this.attempts === 0 ? plan.endpoints : this.endpointsNow();
+    const tried = this.tried;
+    const endpoint =
+      plan.balance == null
+        ? chooseEndpoint(endpoints, tried, context.deps.random, nowMs)
+        : chooseBalanced(context, plan, tried, nowMs);
     if (endpoint === null) {
-      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'internal');
+      this.giveUp({ code: "no-endpoints", detail: plan.route }, "internal");
       return;
     }
     const attempt = new Attempt(this, endpoint, byPolicy);
@@ -301,19 +355,25 @@ export class Exchange
   }
 
   /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
-  private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
-    const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
+  private isRepeatedInstead(
+    attempt: Attempt,
+    head: ResponseHead,
+    end: boolean,
+  ): boolean {
+    const unreached =
+      this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached
-      ? { type: 'connect', code: 'app-unreachable' }
-      : { type: 'answer', status: head.status, grpcStatus };
+      ? { type: "connect", code: "app-unreachable" }
+      : { type: "answer", status: head.status, grpcStatus };
     const kind = this.repeatKind(outcome);
     if (kind === null) return false;
     this.grpcStatus = noGrpcStatus;
     this.releaseAttempt();
-    if (this.body.ended && !end) attempt.readOut(this.context.deps.io, head.contentLength);
-    else attempt.abandon('cancelled');
+    if (this.body.ended && !end)
+      attempt.readOut(this.context.deps.io, head.contentLength);
+    else attempt.abandon("cancelled");
     this.repeat(kind, attempt, outcome);
     return true;
   }
@@ -324,7 +384,11 @@ export class Exchange
   }
 
   private mayDeny({ status }: ResponseHead, end: boolean): boolean {
-    return status === 403 || status === 400 || (end && grpcDenials.has(this.grpcStatus));
+    return (
+      status === 403 ||
+      status === 400 ||
+      (end && grpcDenials.has(this.grpcStatus))
+    );
   }
 
   private hearDenial(fields: Fields): void {
@@ -338,25 +402,40 @@ export class Exchange
   }
 
   /** Why there may be another attempt; null: there is none. */
-  private repeatKind(outcome: Outcome): 'safe' | 'policy' | null {
+  private repeatKind(outcome: Outcome): "safe" | "policy" | null {
     const { retry, budget, head } = this.plan;
     if (!this.body.isWhole) return null;
-    if (this.safePauseMs(outcome) !== undefined) return 'safe';
-    if (retry === null || this.policyRetries >= retry.attempts || asksForTunnel(head)) return null;
-    return isRetriable(retry, outcome) && budgetAllows(retry, budget) ? 'policy' : null;
+    if (this.safePauseMs(outcome) !== undefined) return "safe";
+    if (
+      retry === null ||
+      this.policyRetries >= retry.attempts ||
+      asksForTunnel(head)
+    )
+      return null;
+    return isRetriable(retry, outcome) && budgetAllows(retry, budget)
+      ? "policy"
+      : null;
   }
 
   private safePauseMs(outcome: Outcome): number | undefined {
-    const ownApp = this.context.direction === 'inbound';
+    const ownApp = this.context.direction === "inbound";
     const alone = this.plan.endpoints.length < 2;
     const { method } = this.plan.head;
-    return safePauseMs(outcome, method, { made: this.safeRepeats, alone, ownApp });
+    return safePauseMs(outcome, method, {
+      made: this.safeRepeats,
+      alone,
+      ownApp,
+    });
   }
 
-  private repeat(kind: 'safe' | 'policy', { endpoint }: Attempt, outcome: Outcome): void {
+  private repeat(
+    kind: "safe" | "policy",
+    { endpoint }: Attempt,
+    outcome: Outcome,
+  ): void {
     this.context.series.retry();
     this.tried = [...this.tried, endpoint];
-    if (kind === 'safe') {
+    if (kind === "safe") {
       const pauseMs = this.safePauseMs(outcome) ?? 0;
       this.safeRepeats += 1;
       this.tryNext(false, pauseMs);
@@ -365,7 +444,9 @@ export class Exchange
     this.policyRetries += 1;
     const { retry } = this.plan;
     const pauseMs =
-      retry === null ? 0 : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
+      retry === null
+        ? 0
+        : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
     this.tryNext(true, pauseMs);
   }
 
@@ -377,30 +458,47 @@ export class Exchange
     this.answerHead = head;
     this.status = head.status;
     this.body.forget();
-    if (isTunnel(plan.head, head.status)) this.context.deps.io.wheel.cancel(this);
+    if (isTunnel(plan.head, head.status))
+      this.context.deps.io.wheel.cancel(this);
     if (!this.fromPeer) stripMeshFields(head.fields, false);
     else if (this.mayDeny(head, end)) this.hearDenial(head.fields);
     let passed = head;
     if (plan.responseHeaders !== null)
-      passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
-    if (plan.cors !== null) passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
-    if (declinesUpgrade(plan.head, head.status) && this.isForPeer) passed = withDeclined(passed);
+      passed = {
+        ...head,
+        fields: changeFields(head.fields, plan.responseHeaders),
+      };
+    if (plan.cors !== null)
+      passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
+    if (plan.balance != null) passed = this.withCookies(plan.balance, passed);
+    if (declinesUpgrade(plan.head, head.status) && this.isForPeer)
+      passed = withDeclined(passed);
     if (this.mayTell(head, end)) passed = withoutUnreached(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
   }
 
+  private withCookies(balance: BalanceAsk, head: ResponseHead): ResponseHead {
+    const { endpoint, plan, context } = this;
+    if (endpoint === null) return head;
+    const from = { endpoint, endpointsName: plan.endpointsName };
+    return withBalanceCookies(context.deps, balance, from, head);
+  }
+
   /** The caller is a sidecar, and not an app whose bytes one carried as opaque. */
   private get isForPeer(): boolean {
     const { direction, peerFacts } = this.context;
-    return direction === 'inbound' && peerFacts?.alpn === alpn.http;
+    return direction === "inbound" && peerFacts?.alpn === alpn.http;
   }
 
   /** The caller said that it takes no head of this size (RFC 9113 §6.5.2): it is told so in a small one. */
   private refuseAnswer(): void {
     this.answered = false;
-    this.dropAttempt('cancelled');
-    this.giveUp({ code: 'answer-head-not-taken', detail: this.plan.route }, 'internal');
+    this.dropAttempt("cancelled");
+    this.giveUp(
+      { code: "answer-head-not-taken", detail: this.plan.route },
+      "internal",
+    );
   }
 
   private onAnswerEnd(): void {
@@ -439,13 +537,20 @@ export class Exchange
   private giveUp(reply: LocalReply, reason: ResetReason): void {
     if (this.finished) return;
     const { answered, plan, answerHead } = this;
-    const status = plan.grpc && (!answered || mayEndWithStatus(plan.head, answerHead!));
+    const status =
+      plan.grpc && (!answered || mayEndWithStatus(plan.head, answerHead!));
     if (status) this.status = 200;
     else this.status = answered ? 0 : errorSpec(reply.code).httpStatus;
     if (plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
     this.finish(reply);
     this.body.discard();
-    if (!answered) sendLocalReply(this.stream, plan.head, withCors(reply, plan.cors), plan.grpc);
+    if (!answered)
+      sendLocalReply(
+        this.stream,
+        plan.head,
+        withCors(reply, plan.cors),
+        plan.grpc,
+      );
     else if (status) this.breakOff(reply);
     else this.stream.reset(reason);
   }
@@ -453,7 +558,7 @@ export class Exchange
   /** Ends a gRPC answer that has begun: what the client got so far stays of use. */
   private breakOff(reply: LocalReply): void {
     this.stream.sendTrailers(grpcTrailers(reply));
-    if (!this.body.ended) this.stream.reset('cancelled');
+    if (!this.body.ended) this.stream.reset("cancelled");
   }
 
   private finish(error: LocalReply | null): void {
@@ -470,14 +575,19 @@ export class Exchange
     if (error !== null) countError(series, error);
     const latencyMs = io.clock.nowMs() - this.startedMs;
     const mtls = this.usedMtls();
-    series.request({ status: this.status, grpcStatus: this.grpcStatus, latencyMs, mtls });
+    series.request({
+      status: this.status,
+      grpcStatus: this.grpcStatus,
+      latencyMs,
+      mtls,
+    });
     series.bytes(this.body.totalBytes, this.receivedBytes);
     const failed = error !== null || this.status >= 500;
     if (context.deps.accessLog.wants(failed)) this.log(latencyMs, mtls);
   }
 
   private usedMtls(): boolean {
-    if (this.context.direction === 'inbound') return this.context.peer !== '';
+    if (this.context.direction === "inbound") return this.context.peer !== "";
     return this.sentOverMtls;
   }
 
@@ -488,7 +598,8 @@ export class Exchange
       this.context,
       { head, route, status, mtls, error: error ?? this.note },
       {
-        endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
+        endpoint:
+          endpoint === null ? "" : `${endpoint.address}:${endpoint.port}`,
         grpcStatus: this.grpcStatus,
         requestId,
         durationMs,

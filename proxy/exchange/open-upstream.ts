@@ -6,7 +6,7 @@ import type { ProxyErrorCode } from '../errors.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import { Dial } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
-import { chooseEndpoint, fail } from '../policy/load.ts';
+import { chooseEndpoint, fail, joinLoad, leaveLoad } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 
 export interface OpenListener {
@@ -18,6 +18,8 @@ export interface OpenDeps {
   io: Io;
   identity: IdentityStore;
   random: () => number;
+  /** As a policy says; absent: the one with the least to do. */
+  choose?: ((tried: readonly EndpointHandle[], nowMs: number) => EndpointHandle | null) | undefined;
   /** An endpoint proved another identity, and another endpoint is tried. */
   onMismatch?: (detail: string) => void;
 }
@@ -29,6 +31,8 @@ export class OpenUpstream {
   private readonly endpoints: readonly EndpointHandle[];
   private readonly listener: OpenListener;
   private dial: Dial | null = null;
+  /** Counted as in use while it is dialled. */
+  private dialled: EndpointHandle | null = null;
   private readonly tried: EndpointHandle[] = [];
 
   constructor(deps: OpenDeps, endpoints: readonly EndpointHandle[], listener: OpenListener) {
@@ -45,11 +49,17 @@ export class OpenUpstream {
   cancel(): void {
     this.dial?.cancel();
     this.dial = null;
+    if (this.dialled !== null) leaveLoad(this.dialled.load);
+    this.dialled = null;
   }
 
   private tryNext(): void {
-    const { io, identity, random } = this.deps;
-    const endpoint = chooseEndpoint(this.endpoints, this.tried, random, io.clock.nowMs());
+    const { io, identity, random, choose } = this.deps;
+    const nowMs = io.clock.nowMs();
+    const endpoint =
+      choose === undefined
+        ? chooseEndpoint(this.endpoints, this.tried, random, nowMs)
+        : choose(this.tried, nowMs);
     if (endpoint === null) {
       this.listener.onFailed('no-endpoints', '');
       return;
@@ -63,9 +73,14 @@ export class OpenUpstream {
     const mesh =
       expected === null || own === null ? null : { identity: own, expected, alpn: alpn.tcp };
     this.tried.push(endpoint);
+    joinLoad(endpoint.load, nowMs);
+    this.dialled = endpoint;
     this.dial = new Dial({ address, port, mesh }, io, {
       onConnected: (link) => {
         this.dial = null;
+        this.dialled = null;
+        // A connection counts as a request does, as long as it is open.
+        link.raw.once('close', () => leaveLoad(endpoint.load));
         this.listener.onOpen(link, endpoint);
       },
       onFailed: (code, detail) => this.onFailed(endpoint, code, detail),
@@ -74,6 +89,8 @@ export class OpenUpstream {
 
   private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
     this.dial = null;
+    this.dialled = null;
+    leaveLoad(endpoint.load);
     fail(endpoint.load, this.deps.io.clock.nowMs(), false);
     if (this.tried.length >= maxAttempts || this.endpoints.length < 2) {
       this.listener.onFailed(code, detail);

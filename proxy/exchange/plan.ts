@@ -2,6 +2,7 @@
 
 import type { HeaderChange } from '../api/resources.ts';
 import type { Fields, RequestHead } from '../codec/session.ts';
+import type { BalanceAsk } from '../policy/balancer.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
 import type { LocalReply } from './local-reply.ts';
@@ -22,6 +23,8 @@ export interface ForwardPlan {
   timeoutMs: number | null;
   retry: PreparedRetry | null;
   outlier: PreparedOutlier | null;
+  /** Absent or null: least request, and nothing else. */
+  balance?: BalanceAsk | null;
   responseHeaders: HeaderChange | null;
   /** What is said of CORS in place of what the app says; null: the app's own stays. */
   cors: Fields | null;

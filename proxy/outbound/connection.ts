@@ -7,7 +7,9 @@ import { destinationName } from '../api/resources.ts';
 import { detect, type Detected } from '../codec/detect.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
+import { connectionChooser } from '../exchange/balance.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
+import type { OpenDeps } from '../exchange/open-upstream.ts';
 import { Downstream } from '../exchange/downstream.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import { readFields } from '../exchange/request-fields.ts';
@@ -107,6 +109,10 @@ export class OutboundConnection implements Waiter {
     else if (resolution.type === 'pass') this.deps.resolver.release(resolution.name);
   }
 
+  private get sourceAddress(): string {
+    return this.link.socket.remoteAddress ?? '';
+  }
+
   private isOwnPort({ address, port }: OriginalDestination): boolean {
     if (port === ports.outboundCapture || port === ports.inboundCapture) return true;
     return port === ports.health && this.deps.ownAddresses.has(address);
@@ -124,11 +130,13 @@ export class OutboundConnection implements Waiter {
 
   private carry(destination: PreparedDestination): void {
     const context = this.context(destination.host);
-    const { endpoints } = this.deps.store.snapshot();
+    const { endpoints, workload } = this.deps.store.snapshot();
     const backend = pickWeighted(destination.tcp, this.deps.random());
-    const handles = backend === null ? [] : (endpoints.get(backend.endpoints)?.endpoints ?? []);
+    const set = backend === null ? undefined : endpoints.get(backend.endpoints);
+    const handles = set?.endpoints ?? [];
+    const choose = connectionChooser(context, { destination, set, workload }, this.sourceAddress);
     const mode = modeOf(destination.protocol);
-    this.startRace(context, { endpoints: handles, mode, destination });
+    this.startRace(context, { endpoints: handles, mode, destination, choose });
   }
 
   private startRace(
@@ -137,6 +145,7 @@ export class OutboundConnection implements Waiter {
       endpoints: readonly EndpointHandle[];
       mode: RaceMode;
       destination?: PreparedDestination;
+      choose?: OpenDeps['choose'] | undefined;
     },
   ): void {
     const { io, identity } = this.deps;
@@ -152,6 +161,7 @@ export class OutboundConnection implements Waiter {
           io,
           identity,
           random: this.deps.random,
+          choose: plan.choose,
           onMismatch: (detail) => logMismatch(context, detail),
         },
         endpoints: plan.endpoints,
@@ -187,7 +197,8 @@ export class OutboundConnection implements Waiter {
     // The newest form of it; the one at hand if the operator took it away meanwhile.
     const current = snapshot.destinations.get(destination.name) ?? destination;
     const caller = snapshot.workload;
-    const facts = { snapshot, destination: current, caller, http2, sources: this.deps };
+    const { sourceAddress, deps: sources } = this;
+    const facts = { snapshot, destination: current, caller, http2, sources, sourceAddress };
     return planOutbound(facts, head);
   }
 

@@ -9,6 +9,7 @@ import type { AnsweredPlan, ForwardPlan, Plan } from '../exchange/plan.ts';
 import type { NextRequestId } from '../exchange/request-id.ts';
 import { answerFields, preflightFields, preflightOf } from '../policy/cors.ts';
 import { grpcOfHttp } from '../policy/grpc-http.ts';
+import { askOf } from '../policy/balance-ask.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { redirectLocation, rewriteTarget } from '../policy/rewrite.ts';
 import type { Caller } from '../policy/route-match.ts';
@@ -30,6 +31,8 @@ export interface OutboundFacts {
   /** The app spoke HTTP/2. */
   http2: boolean;
   sources: PlanSources;
+  /** Of the app's connection; empty: not known. */
+  sourceAddress: string;
 }
 
 export interface PlanSources {
@@ -132,6 +135,7 @@ function planRoute(
     timeoutMs: route.timeoutMs,
     retry: route.retry,
     outlier: destination.outlier,
+    balance: destination.balancing === null ? null : askOf(destination.balancing, head, facts),
     responseHeaders: route.responseHeaders,
     cors,
     mirrors: route.mirrors === null ? null : mirrorsOf(route.mirrors, sources.random),

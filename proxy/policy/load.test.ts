@@ -6,6 +6,7 @@ import {
   chooseEndpoint,
   expectedMs,
   fail,
+  failureWeight,
   forgetAnswer,
   joinLoad,
   leaveLoad,
@@ -50,7 +51,7 @@ function chosen(endpoints: readonly EndpointHandle[], count: number, fromMs = 0)
 describe('the time that an answer takes', () => {
   it('is that of the first answer, once there is one', () => {
     const load = newLoad();
-    expect(expectedMs(load, 0)).toBe(-1);
+    expect(expectedMs(load, 0)).toBeCloseTo(0);
     observe(load, 20, 0);
     expect(expectedMs(load, 0)).toBeCloseTo(20.1);
   });
@@ -104,7 +105,7 @@ describe('failures', () => {
     answers(load, 10, 3);
     for (let i = 0; i < 10; i += 1) observeFailure(load, 0.1, 3, true);
     expect(load.ewmaMs).toBe(10);
-    expect(expectedMs(load, 3)).toBeGreaterThan(1_000);
+    expect(failureWeight(load, 3)).toBeGreaterThan(100);
   });
 
   it('that come late make it look slow too', () => {
@@ -118,7 +119,7 @@ describe('failures', () => {
     const load = newLoad();
     answers(load, 10, 99);
     observeFailure(load, 10, 99, true);
-    expect(expectedMs(load, 99)).toBeLessThan(15);
+    expect(failureWeight(load, 99)).toBeLessThan(1.5);
   });
 
   it('count more where there was no answer at all', () => {
@@ -132,17 +133,17 @@ describe('failures', () => {
     const load = newLoad();
     answers(load, 10, 3);
     for (let i = 0; i < 20; i += 1) observeFailure(load, 1, 3, true);
-    const bad = expectedMs(load, 3);
-    expect(expectedMs(load, 60_000)).toBeLessThan(bad / 50);
+    const bad = failureWeight(load, 3);
+    expect(failureWeight(load, 60_000)).toBeLessThan(3);
     observeFailure(load, 1, 60_000, true);
-    expect(expectedMs(load, 60_000)).toBeGreaterThan(bad * 0.9);
+    expect(failureWeight(load, 60_000)).toBeGreaterThan(bad * 0.9);
   });
 
   it('are forgotten with good answers', () => {
     const load = newLoad();
     for (let i = 0; i < 20; i += 1) observeFailure(load, 1, 0, true);
     answers(load, 10, 50);
-    expect(expectedMs(load, 50)).toBeLessThan(11);
+    expect(failureWeight(load, 50)).toBeLessThan(1.1);
   });
 });
 
@@ -196,6 +197,20 @@ describe('choosing the endpoint with the least to do', () => {
     observe(endpoints[1]!.load, 10, 0);
     joinLoad(endpoints[2]!.load, 0);
     expect(chooseEndpoint(endpoints, [], () => 0.99, 1)).not.toBe(endpoints[2]);
+  });
+
+  it('does not take one whose first answers failed fast, or are owed since just now, for a quick one', () => {
+    const [good, failing, asked] = endpointsOf(3) as [
+      EndpointHandle,
+      EndpointHandle,
+      EndpointHandle,
+    ];
+    observe(good.load, 100, 0);
+    for (let i = 0; i < 10; i += 1) observeFailure(failing.load, 0.1, 0, true);
+    expect(chooseEndpoint([good, failing], [], sequence(0.6), 1)).toBe(good);
+    joinLoad(asked.load, 0);
+    awaitAnswer(asked.load, 0);
+    expect(chooseEndpoint([good, asked], [], sequence(0.6), 1)).toBe(good);
   });
 
   it('hardly asks an endpoint that fails fast, and comes back when it is well', () => {

@@ -35,6 +35,7 @@ export function newLoad(): EndpointLoad {
     warmUntilMs: -1,
     credit: 0,
     health: null,
+    figures: null,
   };
 }
 
@@ -82,7 +83,7 @@ export function observeFailure(
   answered: boolean,
 ): void {
   // To fail fast is not to be quick.
-  if (latencyMs > load.ewmaMs) learn(load, latencyMs, nowMs);
+  if (load.ewmaMs > 0 && latencyMs > load.ewmaMs) learn(load, latencyMs, nowMs);
   fail(load, nowMs, answered);
 }
 
@@ -113,16 +114,20 @@ function remembered(value: number, load: EndpointLoad, nowMs: number): number {
 // What a request to it would cost.
 
 /**
- * The time that an answer takes, with what failures are worth; -1 where nothing is known. One that owes answers and gives
- * none takes at least as long as it has been silent.
+ * The time that an answer takes, above 0; while that is not known, how long it has owed one, as a number that is not
+ * above 0. An endpoint that owes answers takes at least as long as it has been silent.
  */
 export function expectedMs(load: EndpointLoad, nowMs: number): number {
-  if (load.observedAtMs < 0 && load.waiting === 0) return -1;
-  let known = remembered(load.ewmaMs, load, nowMs);
-  if (load.waiting > 0 && nowMs - load.waitingSinceMs > known) known = nowMs - load.waitingSinceMs;
-  if (load.failures === 0) return known + floorMs;
+  const silentMs = load.waiting > 0 ? Math.max(0, nowMs - load.waitingSinceMs) : 0;
+  if (load.ewmaMs === 0) return -silentMs;
+  return Math.max(remembered(load.ewmaMs, load, nowMs), silentMs) + floorMs;
+}
+
+/** What its failures multiply the time by; 1: none. */
+export function failureWeight(load: EndpointLoad, nowMs: number): number {
+  if (load.failures === 0) return 1;
   const failing = remembered(load.failures, load, nowMs);
-  return (known + floorMs) * (1 + failureFactor * failing * failing * failing);
+  return 1 + failureFactor * failing * failing * failing;
 }
 
 /** What it gets of a full share of requests while it is new: it grows evenly. */
@@ -133,9 +138,14 @@ export function shareOf(load: EndpointLoad, nowMs: number): number {
   return firstShare + (1 - firstShare) * grown;
 }
 
-/** Whether `a` is to be preferred. Times of -1: not known, and taken for as good as the other's. */
+/** A time that is not known is taken for as good as the one that it is compared with. */
+function timeBeside(ms: number, otherMs: number): number {
+  return ms > 0 ? ms : Math.max(-ms, Math.abs(otherMs), floorMs);
+}
+
+/** Whether `a` is to be preferred. */
 function isBetter(a: EndpointLoad, aMs: number, b: EndpointLoad, bMs: number): boolean {
-  const alike = aMs < 0 || bMs < 0 || (aMs < bMs * alikeFactor && bMs < aMs * alikeFactor);
+  const alike = aMs < bMs * alikeFactor && bMs < aMs * alikeFactor;
   if (!alike) return aMs * (a.inFlight + 1) < bMs * (b.inFlight + 1);
   if (a.inFlight !== b.inFlight) return a.inFlight < b.inFlight;
   return a.chosenAtMs < b.chosenAtMs;
@@ -157,6 +167,7 @@ export function chooseEndpoint(
   const looked = Math.min(count, mostLookedAt);
   let best: EndpointHandle | null = null;
   let bestMs = 0;
+  let bestWeight = 1;
   for (let i = 0, at = first; i < looked; i += 1, at = at + 1 === count ? 0 : at + 1) {
     const one = endpoints[at]!;
     const { load } = one;
@@ -166,14 +177,27 @@ export function chooseEndpoint(
       if (isDue(load, nowMs)) return one;
     }
     if (nowMs < load.warmUntilMs && !isTurn(endpoints, at, first, nowMs)) continue;
-    const oneMs = expectedMs(load, nowMs);
-    if (best !== null && !isBetter(load, oneMs, best.load, bestMs)) continue;
+    const ms = expectedMs(load, nowMs);
+    const weight = failureWeight(load, nowMs);
+    if (best !== null) {
+      const cost = timeBeside(ms, bestMs) * weight;
+      if (!isBetter(load, cost, best.load, timeBeside(bestMs, ms) * bestWeight)) continue;
+    }
     best = one;
-    bestMs = oneMs;
+    bestMs = ms;
+    bestWeight = weight;
   }
   if (best === null) return bestThatIsLeft(endpoints, first, tried, nowMs);
   if (nowMs < best.load.warmUntilMs) best.load.credit -= 1;
   return best;
+}
+
+/** Whether one request more costs that many times as much at `a` as at `b`. */
+export function isDearer(a: EndpointLoad, b: EndpointLoad, times: number, nowMs: number): boolean {
+  const aMs = expectedMs(a, nowMs);
+  const bMs = expectedMs(b, nowMs);
+  const aCost = timeBeside(aMs, bMs) * failureWeight(a, nowMs) * (a.inFlight + 1);
+  return aCost > times * timeBeside(bMs, aMs) * failureWeight(b, nowMs) * (b.inFlight + 1);
 }
 
 /**

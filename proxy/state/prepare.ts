@@ -12,6 +12,7 @@ import type {
 import { createRouteTable } from '../policy/route-table.ts';
 import type { AuthorizerOf } from './authorizers.ts';
 import { readAuthorization } from './prepare-authorization.ts';
+import { prepareBalancing, prepareHints } from './prepare-balancing.ts';
 import { prepareLabels } from './prepare-match.ts';
 import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
 import {
@@ -23,6 +24,7 @@ import {
   pointer,
   port,
   text,
+  textOrNull,
   type JsonObject,
 } from './reader.ts';
 
@@ -83,6 +85,7 @@ function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorklo
     trustDomain: text(from, 'trustDomain', ''),
     namespace: text(from, 'namespace', ''),
     serviceAccount: text(from, 'serviceAccount', ''),
+    zone: textOrNull(from, 'zone', '') ?? '',
     labels: prepareLabels(from['labels'], '/labels'),
     ports: inboundPorts(object(inbound['ports'], '/inbound/ports')),
     otherPort: inboundPort(inbound['other'], '/inbound/other'),
@@ -129,6 +132,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
     table: createRouteTable(routes),
     tcp: prepareBackends(from, 'tcp', ''),
     outlier: prepareOutlier(from['outlierDetection'], '/outlierDetection'),
+    balancing: prepareBalancing(from['balancing'], '/balancing'),
   };
 }
 
@@ -147,7 +151,7 @@ function prepareEndpoints(from: JsonObject, { handle }: Held): EndpointSet {
       zone: text(one, 'zone', path),
     });
   });
-  return { name: text(from, 'name', ''), endpoints };
+  return { name: text(from, 'name', ''), endpoints, hints: prepareHints(from) };
 }
 
 function identityOf(from: JsonObject, path: string): SpiffeId | null {

@@ -13,6 +13,7 @@ import type {
   RetryCondition,
   WorkloadResource,
 } from '../api/resources.ts';
+import type { Balancers } from '../policy/balancer.ts';
 import type { EndpointHealth } from '../policy/outlier.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
@@ -67,6 +68,8 @@ export interface EndpointHandle {
 export interface EndpointSet {
   readonly name: string;
   readonly endpoints: readonly EndpointHandle[];
+  /** Zones whose callers should use each, in the same order; absent or null: hints are not to be followed. */
+  readonly hints?: readonly (readonly string[])[] | null;
 }
 
 export type PreparedString = (value: string | undefined) => boolean;
@@ -182,6 +185,8 @@ export interface PreparedDestination {
   readonly table: RouteTable;
   readonly tcp: PreparedBackends;
   readonly outlier: PreparedOutlier | null;
+  /** Null: least request, and nothing else. */
+  readonly balancing: Balancers | null;
   /** Requests in flight and retries among them; outlives replacements of the destination. */
   readonly budget: { inFlight: number; retries: number };
 }
@@ -192,6 +197,8 @@ export interface PreparedWorkload {
   readonly serviceAccount: string;
   /** Of the pod. */
   readonly labels: ReadonlyMap<string, string>;
+  /** Of the pod's node; empty: not known. */
+  readonly zone: string;
   readonly ports: ReadonlyMap<number, InboundPort>;
   readonly otherPort: InboundPort;
   /** Another object only where what it decides by has changed. */

@@ -9,6 +9,7 @@ import { createAuthorizers } from './authorizers.ts';
 import { createHandles } from './handles.ts';
 import { prepare, type Held, type Prepared } from './prepare.ts';
 import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
+import { keptBalancers, readyBalancers } from './prepare-balancing.ts';
 import { ShapeError } from './reader.ts';
 
 export interface Store {
@@ -72,6 +73,7 @@ export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Stor
 
   function swap(draft: Draft): void {
     handles.sweep(draft.endpoints);
+    for (const one of draft.destinations.values()) readyBalancers(one, draft);
     current = draft;
     for (const listener of listeners) listener(current);
   }
@@ -126,8 +128,10 @@ function put(draft: Draft, prepared: Prepared): void {
       return;
     case 'Destination': {
       const { value } = prepared;
-      const budget = draft.destinations.get(value.name)?.budget ?? { inFlight: 0, retries: 0 };
-      draft.destinations.set(value.name, { ...value, budget });
+      const before = draft.destinations.get(value.name);
+      const budget = before?.budget ?? { inFlight: 0, retries: 0 };
+      const balancing = keptBalancers(value.balancing, before?.balancing);
+      draft.destinations.set(value.name, { ...value, balancing, budget });
       return;
     }
     case 'Endpoints':

@@ -61,6 +61,8 @@ export interface Series {
   retry(): void;
   /** An endpoint was left out for a while because of how it answered. */
   ejection(): void;
+  /** An endpoint outside of the zone was chosen although the zone has some of its own. */
+  spillover(): void;
   /** A copy of a request came to its end. */
   mirror(result: MirrorResult): void;
   /** Body and tunnel bytes carried, both ways. */
@@ -75,6 +77,7 @@ export interface SeriesSnapshot {
   latencySumMs: number;
   retries: number;
   ejections: number;
+  spillovers: number;
   mirrors: Readonly<Record<MirrorResult, number>>;
   sentBytes: number;
   receivedBytes: number;
@@ -115,6 +118,7 @@ class Recorder implements Series {
   latencySumMs = 0;
   retries = 0;
   ejections = 0;
+  spillovers = 0;
   sentBytes = 0;
   receivedBytes = 0;
 
@@ -164,6 +168,10 @@ class Recorder implements Series {
 
   ejection(): void {
     this.ejections += 1;
+  }
+
+  spillover(): void {
+    this.spillovers += 1;
   }
 
   mirror(result: MirrorResult): void {

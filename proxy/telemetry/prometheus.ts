@@ -96,6 +96,11 @@ const seriesMetrics: readonly [name: string, help: string, read: Reader][] = [
     'Endpoints left out for a while because of how they answered.',
     (one) => one.ejections,
   ],
+  [
+    'tsmesh_zone_spillovers_total',
+    'Endpoints chosen outside of the zone although it has some of its own.',
+    (one) => one.spillovers,
+  ],
   ['tsmesh_sent_bytes_total', 'Body and tunnel bytes sent on.', (one) => one.sentBytes],
   ['tsmesh_received_bytes_total', 'Body and tunnel bytes received.', (one) => one.receivedBytes],
 ];

@@ -34,6 +34,7 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
     latencySumMs: one.latencySumMs,
     retries: one.retries,
     ejections: one.ejections,
+    spillovers: one.spillovers,
     mirrors: { ...one.mirrors },
     sentBytes: one.sentBytes,
     receivedBytes: one.receivedBytes,
@@ -83,8 +84,8 @@ function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction):
 
 function copy(one: SeriesSnapshot): SeriesReport {
   const { name, totals, byClass, errors, decisions } = one;
-  const { latencySumMs, retries, ejections, sentBytes, receivedBytes } = one;
-  const sums = { latencySumMs, retries, ejections, sentBytes, receivedBytes };
+  const { latencySumMs, retries, ejections, spillovers, sentBytes, receivedBytes } = one;
+  const sums = { latencySumMs, retries, ejections, spillovers, sentBytes, receivedBytes };
   const mirrors = { ...one.mirrors };
   const maps = { errors: new Map(errors), decisions: new Map(decisions) };
   return { name, totals, byClass: [...byClass], mirrors, ...maps, ...sums };
@@ -98,6 +99,7 @@ function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
     latencySumMs: a.latencySumMs + b.latencySumMs,
     retries: a.retries + b.retries,
     ejections: a.ejections + b.ejections,
+    spillovers: a.spillovers + b.spillovers,
     mirrors: {
       answered: a.mirrors.answered + b.mirrors.answered,
       failed: a.mirrors.failed + b.mirrors.failed,

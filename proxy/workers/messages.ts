@@ -55,6 +55,7 @@ export interface SeriesReport {
   latencySumMs: number;
   retries: number;
   ejections: number;
+  spillovers: number;
   mirrors: Record<MirrorResult, number>;
   sentBytes: number;
   receivedBytes: number;

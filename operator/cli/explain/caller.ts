@@ -139,7 +139,14 @@ function planAt({ snapshot, destination, source }: Sending, head: RequestHead, r
   const routes = destination.routes.map((route) => ({ ...route, fault: null, mirrors: null }));
   const calm = { ...destination, routes, table: createRouteTable(routes) };
   const sources = { random: () => random, nextRequestId: () => 'explain' };
-  const facts = { snapshot, destination: calm, caller: source, http2: false, sources };
+  const facts = {
+    snapshot,
+    destination: calm,
+    caller: source,
+    http2: false,
+    sources,
+    sourceAddress: '',
+  };
   return planOutbound(facts, own);
 }
 
