@@ -162,6 +162,17 @@ describe('the connections to one HTTP/1.1 endpoint', () => {
     expect(emptied()).toBeGreaterThan(0);
   });
 
+  it('are tried for again only after a pause, and not for each who asks', async () => {
+    const closed = net.createServer();
+    const { port } = await listenOn(closed);
+    await new Promise((resolve) => closed.close(resolve));
+    const { peer } = peerTo(port, { maxConnections: 1, maxWaiting: 5 });
+    const first = ask(peer);
+    await until('it heard', () => first.failed !== '');
+    const takers = Array.from({ length: 100 }, () => ask(peer));
+    expect(new Set(takers.map(({ failed }) => failed))).toEqual(new Set(['connect-failed']));
+  });
+
   it('are not used when the server has closed them', async () => {
     const { port, sockets, answer } = await startServer();
     const { peer } = peerTo(port, { maxConnections: 5, maxWaiting: 5 });

@@ -64,9 +64,10 @@ export class HttpPool extends Deadline {
     const wallTimeMs = this.deps.io.clock.wallTimeMs();
     let peersLeft = false;
     for (const peers of this.all())
-      for (const peer of peers.values()) {
+      for (const [key, peer] of peers) {
         peer.sweep(wallTimeMs, nowMs - idleMs);
-        peersLeft = true;
+        if (peer.isForgettable(nowMs)) peers.delete(key);
+        else peersLeft = true;
       }
     if (peersLeft) this.deps.io.wheel.schedule(this, nowMs + sweepMs);
   }
@@ -103,7 +104,8 @@ export class HttpPool extends Deadline {
         current: ({ peer: facts }) =>
           facts === null || facts.generation === identity.current()?.generation,
         onEmpty: () => {
-          if (peers.get(key) === peer) peers.delete(key);
+          const known = peers.get(key) === peer;
+          if (known && peer.isForgettable(io.clock.nowMs())) peers.delete(key);
         },
       },
       multiplexed,

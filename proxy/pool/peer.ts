@@ -7,6 +7,7 @@ import { Dial, type DialTarget } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
 import { isExpired, resetLink } from '../net/link.ts';
 import { PooledConnection } from './pooled-connection.ts';
+import { Redial, type DialFailure } from './redial.ts';
 
 /** Asks for a stream; exactly one of both is called, perhaps from within the asking. */
 export interface StreamTaker {
@@ -40,6 +41,7 @@ export class Peer {
   private readonly waiting: StreamTaker[] = [];
   private readonly dials = new Set<Dial>();
   private readonly multiplexed: boolean;
+  private readonly redial = new Redial();
   /** How many streams the endpoint takes at once on one connection, as far as it told. */
   private streamLimit: number | null = null;
 
@@ -59,8 +61,25 @@ export class Peer {
       taker.onUnavailable('overload', 'requests waiting for a connection to one endpoint');
       return;
     }
+    const refusal = this.refusal();
+    if (refusal !== null) {
+      taker.onUnavailable(refusal.code, refusal.detail);
+      return;
+    }
     this.waiting.push(taker);
     this.dialIfNeeded();
+  }
+
+  /** There is no connection, and one cannot be made just now. */
+  private refusal(): DialFailure | null {
+    if (this.connections.size + this.dials.size > 0) return null;
+    return this.redial.refusal(this.deps.io.clock.nowMs());
+  }
+
+  /** Nothing is lost with it. */
+  isForgettable(nowMs: number): boolean {
+    const left = this.connections.size + this.dials.size + this.waiting.length;
+    return left === 0 && this.redial.isForgotten(nowMs);
   }
 
   /** The taker no longer wants a stream. */
@@ -137,10 +156,12 @@ export class Peer {
     const dial: Dial = new Dial(target, this.deps.io, {
       onConnected: (link) => {
         this.dials.delete(dial);
+        this.redial.succeeded();
         this.onConnected(link);
       },
       onFailed: (code, detail) => {
         this.dials.delete(dial);
+        this.redial.failed({ code, detail }, this.deps.io.clock.nowMs());
         this.onDialFailed(code, detail);
       },
     });
