@@ -93,11 +93,23 @@ export function call(options: Call): Promise<Answer> {
   });
 }
 
-/** Resolves as soon as the condition holds; rejects with its text after 5 s. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+/** So many of the same, a few at a time over connections that are kept. */
+export async function callMany(count: number, options: Call): Promise<Answer[]> {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+  try {
+    const calls = Array.from({ length: count }, () => call({ ...options, agent }));
+    return await Promise.all(calls);
+  } finally {
+    agent.destroy();
+  }
+}
+
+/** Resolves as soon as the condition holds; rejects with its text after 5 s, or the time given. */
+export async function until(what: string, holds: () => boolean, withinMs = 5_000): Promise<void> {
   const startedMs = performance.now();
   while (!holds()) {
-    if (performance.now() - startedMs > 5000) throw new Error(`not within 5 s: ${what}`);
+    if (performance.now() - startedMs > withinMs)
+      throw new Error(`not within ${withinMs / 1000} s: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
