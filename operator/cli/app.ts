@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { bugReport } from './commands/bug-report.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
+import { describe } from './commands/describe.ts';
 import { explain } from './commands/explain.ts';
 import { status } from './commands/status.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
@@ -12,7 +13,7 @@ import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const asking: readonly Command[] = [check, status, explain, bugReport];
+const asking: readonly Command[] = [check, status, describe, explain, bugReport];
 const commands: readonly Command[] = [...asking, completionOf(asking)];
 
 /** `argv` without the program's name. Never rejects. */

@@ -130,6 +130,7 @@ export interface Service extends KubeObject {
   spec: {
     type?: string;
     clusterIP?: string;
+    externalName?: string;
     clusterIPs?: string[];
     externalIPs?: string[];
     selector?: Record<string, string>;

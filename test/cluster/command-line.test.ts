@@ -96,4 +96,15 @@ describe('kubectl tsmesh', () => {
     expect(viewer.code).toBe(0);
     expect(viewer.stderr).toContain('not in it: trafficpolicies.json: the API server answered 403');
   });
+
+  it('describes a Service as sidecars get it, and its pods', async () => {
+    const { code, stdout, stderr } = await tsmesh(['describe', 'service', `${namespace}/web`]);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('→ to its own endpoints');
+    expect(stdout).toContain(`1 endpoint of Deployment ${namespace}/web, by mutual TLS`);
+    expect(stdout).toContain(`spiffe://cluster.local/ns/${namespace}/sa/web`);
+    const missing = await tsmesh(['describe', 'pod', `${namespace}/none`]);
+    expect(missing.code).toBe(2);
+    expect(missing.stderr).toContain('there are: ');
+  });
 });

@@ -1,0 +1,73 @@
+// `tsmesh describe`: everything that applies to a Service or a pod, in sentences. Reads, asks describe/, prints.
+
+import {
+  clusterOptions,
+  commonOptions,
+  optionHelp,
+  readArguments,
+  wantsJson,
+  type OptionTable,
+} from '../arguments.ts';
+import type { Command } from '../command.ts';
+import { describePod, describeService } from '../describe/describe.ts';
+import { podText, serviceText } from '../describe/print.ts';
+import { CliError, exitCodes } from '../errors.ts';
+import { openCluster } from '../live.ts';
+import { styleOf, type Style } from '../style.ts';
+import { clusterOf, type Cluster } from '../world-view.ts';
+
+const options = { ...clusterOptions, ...commonOptions } as const satisfies OptionTable;
+
+type Describe = (
+  view: Cluster['view'],
+  namespace: string,
+  name: string,
+) => { value: unknown; text: (style: Style) => string[] };
+
+const kinds: Readonly<Record<string, Describe>> = {
+  service: (view, namespace, name) => {
+    const value = describeService(view, namespace, name);
+    return { value, text: (style) => serviceText(value, style) };
+  },
+  pod: (view, namespace, name) => {
+    const value = describePod(view, namespace, name);
+    return { value, text: (style) => podText(value, style) };
+  },
+};
+const shortNames: Readonly<Record<string, string>> = { svc: 'service', po: 'pod' };
+
+export const describe: Command = {
+  name: 'describe',
+  summary: 'everything that applies to a Service or a pod',
+  options,
+  help: (program) => [
+    `${program} describe service|pod [NAMESPACE/]NAME`,
+    '',
+    'Of a Service: its routes as sidecars get them, balancing, limits, and the pods behind it. Of a pod: its identity, the mTLS mode',
+    'of each port and who decided it, and the policies that select it. What is wrong with a policy stands below it.',
+    '',
+    ...optionHelp(options),
+    '',
+    'Exit codes: 0 found, 2 bad input or not there, 4 the cluster cannot be reached or read.',
+  ],
+  async run([kind = '', name = '', ...args], world) {
+    const ask = kinds[shortNames[kind] ?? kind];
+    if (ask === undefined || name === '' || name.startsWith('-'))
+      throw new CliError('Usage', 'say what: describe service NAME, or describe pod NAME');
+    const values = readArguments(args, options);
+    const json = wantsJson(values.output);
+    const cluster = openCluster(values, world);
+    try {
+      const slash = name.indexOf('/');
+      const said = slash < 0 ? (values.namespace ?? cluster.namespace) : name.slice(0, slash);
+      const { objects, notes } = await cluster.read([said]);
+      const { view, notes: more } = clusterOf([], objects, world.clock);
+      const { value, text } = ask(view, said, name.slice(slash + 1));
+      if (json) world.out(JSON.stringify(value, null, 2));
+      else world.out([...text(styleOf(world.colour)), ...notes, ...more].join('\n'));
+      return exitCodes.ok;
+    } finally {
+      cluster.close();
+    }
+  },
+};
