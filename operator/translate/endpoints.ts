@@ -92,6 +92,8 @@ function slicePlaces(
       endpoint.addresses.flatMap((text) => {
         const address = canonicalAddress(text);
         const pod = podBehind(view, wanted.namespace, address, endpoint.targetRef);
+        // Known before the slice says so: the deletion of the pod is what makes it say so.
+        if (pod?.terminating === true) return [];
         if (wanted.labels !== null && !matchesLabels(wanted.labels, pod?.labels ?? {})) return [];
         const at = { address, port, zone: endpoint.zone ?? '', ...hintsOf(endpoint) };
         return [pod === null ? plain(at, endpoint.targetRef?.name ?? '') : place(view, pod, at)];

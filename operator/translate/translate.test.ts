@@ -412,6 +412,17 @@ describe('endpoints', () => {
   const endpointsOf = (objects: Objects, name = 'shop/cart:80') =>
     translateEndpoints(viewOf({ ...cart, ...objects }), name);
 
+  it('leave out a pod that is being deleted before its slice says so', () => {
+    const list = ['1', '2'].map((n) => ({ address: `10.244.0.${n}`, pod: `cart-${n}` }));
+    const EndpointSlice = [slice('shop/cart', list, [{ name: 'http', port: 8080 }])];
+    const Pod = [
+      pod('shop/cart-1', { ip: '10.244.0.1', deleted: true }),
+      pod('shop/cart-2', { ip: '10.244.0.2' }),
+    ];
+    const { resource } = endpointsOf({ EndpointSlice, Pod });
+    expect(resource.endpoints.map(({ podName }) => podName)).toEqual(['cart-2']);
+  });
+
   it('are the ready ones that are not going', () => {
     const list = [
       { address: '10.244.0.1', pod: 'cart-1', ready: false },

@@ -68,6 +68,7 @@ class H1ClientSession extends H1Session<H1ClientStream> implements ClientSession
   }
 
   readonly streamLimit = null;
+  readonly peerLeaves = false;
 
   assumeStreamLimit(): void {
     // One at a time, always.

@@ -1,7 +1,7 @@
 // The client side of one HTTP/2 connection without I/O: opens streams for requests, takes responses, obeys GOAWAY and
 // the server's limits. Pooling, retries and timeouts of requests are others'.
 import { H2_PREFACE } from './detect.ts';
-import { H2Core } from './h2-core.ts';
+import { H2Core, LEAVING } from './h2-core.ts';
 import { H2_ERROR, LARGEST_STREAM_ID, writeGoaway } from './h2-frames.ts';
 import { UPGRADE_METHOD } from './h2-head.ts';
 import { h2Options } from './h2-options.ts';
@@ -31,6 +31,7 @@ const MOST_INTERIM = 64;
 class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements ClientSession {
   /** There are no server streams: none was dealt with. */
   protected readonly lastPeerId = 0;
+  peerLeaves = false;
   #nextId = 1;
   #leaving = false;
   /** Requests that the server does not take: told at the next `takeOutput`, not from within `open`. */
@@ -227,8 +228,9 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
   }
 
   /** RFC 9113 §6.8: what is above the last stream was not processed; the rest goes on. */
-  protected onGoaway(lastId: number, code: number): void {
+  protected onGoaway(lastId: number, code: number, text: string): void {
     this.#leaving = true;
+    if (text === LEAVING) this.peerLeaves = true;
     if (code !== H2_ERROR.none) this.error ??= `the server ended the connection: code ${code}`;
     const refused = [...this.streams.values()].filter(({ id }) => id > lastId || id < 0);
     for (const stream of refused) {

@@ -45,7 +45,8 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
   protected abstract onBlock(id: number, end: boolean, stream: H2Stream<Out, In> | null): void;
   /** Whether a stream with this id was never opened by whoever may open it. */
   protected abstract isIdle(id: number): boolean;
-  protected abstract onGoaway(lastId: number, code: number): void;
+  /** `text`: its debug data. */
+  protected abstract onGoaway(lastId: number, code: number, text: string): void;
   /** The peer's settings were taken. */
   protected abstract onSettled(): void;
 
@@ -126,7 +127,11 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
         if (id !== 0) return this.fail(H2_ERROR.protocol, 'GOAWAY on a stream');
         if (payload.length < 8) return this.fail(H2_ERROR.frameSize, 'GOAWAY too short');
         if (!this.spend(COST.unknownFrame, 'too many GOAWAY frames')) return;
-        return this.onGoaway(payload.readUInt32BE(0) & LARGEST_WINDOW, payload.readUInt32BE(4));
+        return this.onGoaway(
+          payload.readUInt32BE(0) & LARGEST_WINDOW,
+          payload.readUInt32BE(4),
+          payload.toString('latin1', 8, 8 + LEAVING.length + 1),
+        );
       case FRAME.priority:
         return this.#onPriority(id, payload);
       case FRAME.pushPromise:
@@ -313,3 +318,5 @@ export abstract class H2Core<Out extends Head, In extends Head> extends H2Connec
 
 const NOTHING: Buffer = Buffer.alloc(0);
 export const DRAIN_PING: Buffer = Buffer.from('tsm-last');
+/** Debug data of the GOAWAY of a sidecar whose pod goes: other endpoints are to be preferred from now on. */
+export const LEAVING = 'leaving';

@@ -1,6 +1,6 @@
 // The server side of one HTTP/2 connection without I/O: takes requests, sends answers, refuses what is malformed or too
 // much, and says goodbye in two steps. Routing and policy are others'.
-import { DRAIN_PING, H2Core } from './h2-core.ts';
+import { DRAIN_PING, H2Core, LEAVING } from './h2-core.ts';
 import { COST } from './h2-flood.ts';
 import { H2_ERROR, LARGEST_STREAM_ID, writeGoaway, writePing } from './h2-frames.ts';
 import { h2Options } from './h2-options.ts';
@@ -31,10 +31,10 @@ class H2ServerSession extends H2Core<ResponseHead, RequestHead> implements Serve
   }
 
   /** RFC 9113 §6.8: first that there will be an end, then, when requests under way have arrived, where it was. */
-  drain(): void {
+  drain(leaving = false): void {
     if (this.#drain !== 'no' || this.closing) return;
     this.#drain = 'announced';
-    writeGoaway(this.sender.out, LARGEST_STREAM_ID, H2_ERROR.none, 'draining');
+    writeGoaway(this.sender.out, LARGEST_STREAM_ID, H2_ERROR.none, leaving ? LEAVING : 'draining');
     writePing(this.sender.out, false, DRAIN_PING);
     this.timers.startDrain(this.nowMs);
     this.wake();

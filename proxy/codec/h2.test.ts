@@ -324,6 +324,17 @@ describe('the end of an HTTP/2 connection', () => {
     expect([s.closing, c.closing, s.error, c.error]).toEqual([true, true, null, null]);
   });
 
+  it('says whether the server itself goes, or this connection only', () => {
+    for (const leaving of [false, true]) {
+      const { open, go, s, c } = pair();
+      open();
+      go();
+      s.drain(leaving);
+      go();
+      expect(c).toMatchObject({ reusable: false, peerLeaves: leaving });
+    }
+  });
+
   it('tells the streams above the last one that they were not processed', () => {
     const { open, go, s, c } = pair(undefined, { drainGraceMs: 50 });
     open();

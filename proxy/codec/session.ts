@@ -116,8 +116,11 @@ export interface Session {
   takeOutput(): Buffer[];
   /** Whether `takeOutput` would give something. */
   readonly hasOutput: boolean;
-  /** Stop accepting new streams, tell the peer (GOAWAY, `Connection: close`), finish open ones. */
-  drain(): void;
+  /**
+   * Stop accepting new streams, tell the peer (GOAWAY, `Connection: close`), finish open ones. `leaving`: new
+   * connections are no better, others are to be preferred.
+   */
+  drain(leaving?: boolean): void;
   /**
    * True once nothing more will be said after the output at hand: take it, then end the socket (FIN).
    * Go on reading until the peer's FIN (bounded): a tunnel may still receive, and unread bytes would turn
@@ -176,4 +179,6 @@ export interface ClientSession extends Session {
   assumeStreamLimit(limit: number): void;
   /** False once no further stream will ever be possible (GOAWAY, `Connection: close`, error). */
   readonly reusable: boolean;
+  /** The peer said that not only this connection ends: it goes itself. */
+  readonly peerLeaves: boolean;
 }

@@ -44,8 +44,8 @@ export class Downstream implements ConnectionOwner {
     this.driver.start(first);
   }
 
-  drain(): void {
-    this.session.drain();
+  drain(leaving?: boolean): void {
+    this.session.drain(leaving);
   }
 
   destroy(): void {

@@ -67,6 +67,9 @@ export class Race extends Deadline {
   private opening: OpenUpstream | null = null;
   private upstream: Link | null = null;
   private clientBytes: Buffer | null = null;
+  /** Why the upstream cannot be had, as long as a silent client may still turn out to speak HTTP. */
+  private failure: { code: ProxyErrorCode; detail: string } | null = null;
+  private upstreamEnded = false;
   /** The client's side is settled: a tunnel as soon as the upstream is open. */
   private opaque = false;
   private done = false;
@@ -105,10 +108,11 @@ export class Race extends Deadline {
       return;
     }
     const began = this.clientBytes !== null;
+    if (!began && this.failure !== null) return this.fail(this.failure.code, this.failure.detail);
     if (this.opening === null && this.upstream === null) {
       if (began) this.input.io.wheel.schedule(this, nowMs + unfinishedMs);
       this.openUpstream();
-    } else if (began) this.becomeOpaque();
+    } else if (began || this.upstreamEnded) this.becomeOpaque();
   }
 
   private onClientBytes(bytes: Buffer): void {
@@ -174,7 +178,7 @@ export class Race extends Deadline {
   private openUpstream(): void {
     this.opening = new OpenUpstream(this.input.open, this.input.endpoints, {
       onOpen: (link) => this.onUpstream(link),
-      onFailed: (code, detail) => this.fail(code, detail),
+      onFailed: (code, detail) => this.onUpstreamFailed(code, detail),
     });
     this.opening.start();
   }
@@ -188,9 +192,33 @@ export class Race extends Deadline {
     }
     this.upstreamPeek = new Peek(link.socket, {
       onBytes: () => this.becomeOpaque(),
-      onEnd: () => this.becomeOpaque(),
+      onEnd: () => this.onUpstreamEnd(),
     });
     if (this.clientBytes !== null) this.waitForRest();
+  }
+
+  /**
+   * Of an endpoint that just went, say: an HTTP client that is slow to speak is served by another, request by request. Who
+   * stays silent is let go a little later.
+   */
+  private onUpstreamFailed(code: ProxyErrorCode, detail: string): void {
+    this.opening = null;
+    if (this.opaque || this.failure !== null) this.fail(code, detail);
+    else {
+      this.failure = { code, detail };
+      this.waitForClient();
+    }
+  }
+
+  /** It says nothing any more: a silent client's connection ends with it, but an HTTP client needs another. */
+  private onUpstreamEnd(): void {
+    this.upstreamEnded = true;
+    if (this.clientBytes === null) this.waitForClient();
+  }
+
+  private waitForClient(): void {
+    const { io } = this.input;
+    io.wheel.schedule(this, io.clock.nowMs() + refusalMs);
   }
 
   private finishTunnel(upstream: Link): void {

@@ -179,6 +179,18 @@ describe('finding out what an undeclared port speaks', () => {
     await until('the unused tunnel is closed', () => pair.sockets[0]!.destroyed);
   });
 
+  it('serves an HTTP client that is slow to speak although the upstream is gone by then', async () => {
+    const pair = await pairFor((socket) => {
+      if (pair.sockets.length === 1) return void socket.resetAndDestroy();
+      socket.on('data', () => void socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'));
+    });
+    const client = outbound(pair);
+    await until('the upstream was there and has ended', () => pair.sockets[0]?.destroyed === true);
+    expect(client.ended).toBe(false);
+    client.socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    await until('the answer came', () => client.text.endsWith('ok'));
+  });
+
   it('lets TLS of the app through', async () => {
     const { secureContext } = testAuthority()('app');
     const pair = await pairFor((socket) => {

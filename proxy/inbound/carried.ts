@@ -90,7 +90,7 @@ export class Carried {
       onClosed: this.onEnd,
     });
     this.downstream.start(first);
-    if (this.owner.draining) this.downstream.drain();
+    if (this.owner.draining) this.drain();
   }
 
   /** What is opaque may not start, and why; null: it may. */
@@ -118,8 +118,9 @@ export class Carried {
     return this.downstream?.judgeAnew((request) => this.refusalOf(request, judge)) ?? 0;
   }
 
+  /** Of this connection alone, or because the pod goes. */
   drain(): void {
-    this.downstream?.drain();
+    this.downstream?.drain(this.owner.draining);
   }
 
   destroy(): void {

@@ -9,6 +9,7 @@ import {
   failureWeight,
   forgetAnswer,
   joinLoad,
+  leave,
   leaveLoad,
   newLoad,
   observe,
@@ -155,6 +156,18 @@ describe('choosing the endpoint with the least to do', () => {
   it('gives the only one although it is to be avoided', () => {
     const only = endpoint('a');
     expect(chooseEndpoint([only], [only], () => 0, 0)).toBe(only);
+  });
+
+  it('gives one that goes only where there is no other, and for some time', () => {
+    const [going, staying] = [endpoint('going'), endpoint('staying')];
+    leave(going.load, 0);
+    for (const draw of [0, 0.99]) {
+      expect(chooseEndpoint([going, staying], [], sequence(draw), 1)).toBe(staying);
+      expect(chooseEndpoint([going], [], sequence(draw), 1)).toBe(going);
+    }
+    answers(staying.load, 50, 5, 60_000);
+    answers(going.load, 1, 5, 60_000);
+    expect(chooseEndpoint([going, staying], [], sequence(0), 60_010)).toBe(going);
   });
 
   it('gives the quicker one, whichever it looked at first', () => {

@@ -19,6 +19,8 @@ const floorMs = 0.1;
 const alikeFactor = 1.5;
 /** So many are looked at: of fewer, all. Two are not enough to be as even as round robin. */
 export const mostLookedAt = 10;
+/** A pod that said that it goes does not come back; by then the operator has taken it out. */
+const leavingMs = 10_000;
 /** Of its share of requests, what an endpoint gets as it comes. */
 const firstShare = 0.1;
 
@@ -31,6 +33,7 @@ export function newLoad(): EndpointLoad {
     waitingSinceMs: 0,
     chosenAtMs: -1,
     failures: 0,
+    leavesUntilMs: -1,
     warmFromMs: -1,
     warmUntilMs: -1,
     credit: 0,
@@ -85,6 +88,11 @@ export function observeFailure(
   // To fail fast is not to be quick.
   if (load.ewmaMs > 0 && latencyMs > load.ewmaMs) learn(load, latencyMs, nowMs);
   fail(load, nowMs, answered);
+}
+
+/** Its pod said that it goes. What no view of the operator has told yet, its peers know. */
+export function leave(load: EndpointLoad, nowMs: number): void {
+  load.leavesUntilMs = nowMs + leavingMs;
 }
 
 /** Of a request whose answer time was taken in already, or of a connection. */
@@ -172,6 +180,7 @@ export function chooseEndpoint(
     const one = endpoints[at]!;
     const { load } = one;
     if (tried.length > 0 && tried.includes(one)) continue;
+    if (nowMs < load.leavesUntilMs) continue;
     if (load.health !== null) {
       if (isOut(load, nowMs)) continue;
       if (isDue(load, nowMs)) return one;

@@ -30,8 +30,9 @@ export function resultOf(status: number, grpcStatus: number): Result {
   return grpcServerErrors.has(grpcStatus) || status >= 500 ? 'server-error' : 'good';
 }
 
-/** Not to be chosen: it was ejected, and nobody may try it yet, or somebody does already. */
-export function isOut({ health }: EndpointLoad, nowMs: number): boolean {
+/** Not to be chosen: it goes, or it was ejected, and nobody may try it yet, or somebody does already. */
+export function isOut({ health, leavesUntilMs }: EndpointLoad, nowMs: number): boolean {
+  if (nowMs < leavesUntilMs) return true;
   return (
     health !== null && health.outUntilMs !== 0 && (nowMs < health.outUntilMs || health.probing)
   );

@@ -105,6 +105,7 @@ function peerTo(port: number, limits: { maxConnections: number; maxWaiting: numb
       target: () => ({ address: '127.0.0.1', port, mesh: null }),
       newSession: () => createH1ClientSession(),
       current: () => true,
+      onLeaving: () => undefined,
       onEmpty: () => void (empty += 1),
     },
     false,

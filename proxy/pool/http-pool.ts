@@ -7,6 +7,7 @@ import type { IdentityStore } from '../identity/store.ts';
 import type { DialTarget } from '../net/dial.ts';
 import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import { leave } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { Peer, type PeerLimits, type StreamTaker } from './peer.ts';
 
@@ -103,6 +104,7 @@ export class HttpPool extends Deadline {
         },
         current: ({ peer: facts }) =>
           facts === null || facts.generation === identity.current()?.generation,
+        onLeaving: () => leave(endpoint.load, io.clock.nowMs()),
         onEmpty: () => {
           const known = peers.get(key) === peer;
           if (known && peer.isForgettable(io.clock.nowMs())) peers.delete(key);

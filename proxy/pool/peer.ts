@@ -29,6 +29,8 @@ export interface PeerDeps {
   newSession(): ClientSession;
   /** Whether a connection may carry new streams (its identity is the one in force). */
   current(link: Link): boolean;
+  /** The endpoint said that it goes. */
+  onLeaving(): void;
   /** Nothing is left: forget it. */
   onEmpty(): void;
 }
@@ -205,6 +207,7 @@ export class Peer {
   }
 
   private onServed(connection: PooledConnection): void {
+    if (connection.session.peerLeaves) this.deps.onLeaving();
     if (connection.listed || !connection.usable || !this.deps.current(connection.link)) return;
     this.list(connection);
     if (this.waiting.length > 0) this.serveWaiting();

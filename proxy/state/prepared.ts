@@ -33,6 +33,8 @@ export interface EndpointLoad {
   chosenAtMs: number;
   /** Share of answers that failed, from 0 to 1; the newest count most. */
   failures: number;
+  /** Its pod said that it goes: others are preferred until then. */
+  leavesUntilMs: number;
   /** Slow start: between these times its share of requests grows. -1: it was never new. */
   warmFromMs: number;
   warmUntilMs: number;

@@ -108,7 +108,7 @@ function grpcCallOn(
 ): Promise<GrpcAnswer> {
   return new Promise((resolve) => {
     const answer: GrpcAnswer = { status: 0, grpcStatus: '', grpcMessage: '', messages: [] };
-    const finish = (error: Error | undefined = undefined): void => {
+    const finish = (error?: Error): void => {
       clearTimeout(timer);
       stream.destroy();
       resolve(error === undefined ? answer : { ...answer, error: String(error) });

@@ -59,6 +59,10 @@ function expectNoneLost(outcomes: readonly Outcome[], atLeast: number): void {
   process.stdout.write(`${expect.getState().currentTestName}: ${requests} requests, none lost\n`);
 }
 
+async function scaleAll(count: number): Promise<void> {
+  await Promise.all(names.map((app) => scaleTo(app, count)));
+}
+
 async function scaleTo(app: string, count: number): Promise<void> {
   await kubectl('-n', namespace, 'scale', `deployment/${app}`, `--replicas=${count}`);
   await rolledOut(namespace, app);
@@ -115,7 +119,6 @@ describe('pods that come and go under constant load', () => {
         await scaleTo(app, 1);
       });
       expectNoneLost(outcomes, 100);
-      await Promise.all(names.map((app) => scaleTo(app, replicas)));
     },
     6 * minuteMs,
   );
@@ -123,6 +126,7 @@ describe('pods that come and go under constant load', () => {
   it(
     'lose no request when deleted with a grace period of one second',
     async () => {
+      await scaleAll(replicas);
       const outcomes = await allUnderLoad(async (app) => {
         const [victim] = await podsOf(namespace, `app=${app}`);
         await kubectl('-n', namespace, 'delete', 'pod', victim!.name, '--grace-period=1');
@@ -142,6 +146,7 @@ describe('pods that come and go under constant load', () => {
         metadata: { name, namespace },
         spec: { minAvailable: 2, selector: { matchLabels: { app: name } } },
       }));
+      await scaleAll(replicas);
       await apply(JSON.stringify({ apiVersion: 'v1', kind: 'List', items: budgets }));
       const outcomes = await allUnderLoad(async (app) => {
         const victims = await podsOf(namespace, `app=${app}`);
