@@ -15,6 +15,7 @@ const sideBySide: ReadonlySet<string> = new Set([
   'isolation.test.ts',
   'mixed-endpoints.test.ts',
   'rotation-under-load.test.ts',
+  'service-kinds.test.ts',
   'traffic-policy.test.ts',
   'traffic.test.ts',
 ]);
