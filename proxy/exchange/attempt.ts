@@ -15,6 +15,7 @@ import type { Outcome } from '../policy/retry.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import type { Repeat } from './repeats.ts';
 
 /** An unwanted answer that is longer, or slower, is not worth its connection. */
 const mostReadOutBytes = 16 * 1024;
@@ -48,11 +49,14 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   readonly endpoint: EndpointHandle;
   /** Made because a policy asked for it: counts against the budget. */
   readonly byPolicy: boolean;
+  readonly fresh: boolean;
   connection: PooledConnection | null = null;
   stream: ClientStream | null = null;
   startedMs = 0;
   /** It was sent on its way, and its answer has not begun. */
   awaited = false;
+  /** After which its answer began, where its end is still to tell what it is worth. */
+  latencyMs = -1;
   /** It finds out whether an ejected endpoint is well again. */
   probes = false;
   /** Nothing more is heard from it. */
@@ -60,17 +64,20 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   /** Bytes of the answer not credited yet. */
   owedBytes = 0;
   private pausing = false;
+  private waitEndsMs: number | null = null;
+  private tryFromMs: number | null = null;
   private reused = false;
   private writesBefore = 0;
   private readonly owner: AttemptOwner;
   /** Set while the rest of an unwanted answer is read. */
   private readingOut: { io: Io; leftBytes: number } | null = null;
 
-  constructor(owner: AttemptOwner, endpoint: EndpointHandle, byPolicy: boolean) {
+  constructor(owner: AttemptOwner, endpoint: EndpointHandle, { byPolicy, fresh }: Repeat) {
     super();
     this.owner = owner;
     this.endpoint = endpoint;
     this.byPolicy = byPolicy;
+    this.fresh = fresh;
   }
 
   /** The wheel calls `onDeadline` at the end of the pause. */
@@ -78,7 +85,29 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     this.pausing = true;
   }
 
-  onDeadline(): void {
+  /** How long it waits for a connection at most. */
+  boundWait(io: Io, connectTimeoutMs: number): void {
+    this.waitEndsMs = this.startedMs + connectTimeoutMs;
+    io.wheel.schedule(this, this.waitEndsMs);
+  }
+
+  /** It has a connection, or the request is whole; `perTryMs` null: nothing (more) bounds it. */
+  boundTry(io: Io, perTryMs: number | null): void {
+    const dueMs = this.dueOf(io, perTryMs);
+    if (dueMs !== null) io.wheel.schedule(this, dueMs);
+    else if (this.slot >= 0) io.wheel.cancel(this);
+  }
+
+  /** The time of a try begins with it, where the request was whole then, or later where it was not. */
+  private dueOf(io: Io, perTryMs: number | null): number | null {
+    const waitEndsMs = this.connection === null ? this.waitEndsMs : null;
+    if (perTryMs === null) return waitEndsMs;
+    this.tryFromMs ??= this.stream === null ? this.startedMs : io.clock.nowMs();
+    const tryEndsMs = this.tryFromMs + perTryMs;
+    return waitEndsMs === null ? tryEndsMs : Math.min(waitEndsMs, tryEndsMs);
+  }
+
+  onDeadline(nowMs: number): void {
     if (this.over) {
       this.endReadOut('cancelled');
       return;
@@ -88,8 +117,15 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
       this.owner.onPauseOver(this);
       return;
     }
-    this.stream?.reset('cancelled');
-    this.fail({ outcome: { type: 'timeout' }, code: 'per-try-timeout', detail: '' });
+    if (this.connection === null) this.failWaiting(nowMs);
+    else this.fail({ outcome: { type: 'timeout' }, code: 'per-try-timeout', detail: '' });
+  }
+
+  /** Nothing was sent. */
+  private failWaiting(nowMs: number): void {
+    const isOver = this.waitEndsMs !== null && nowMs >= this.waitEndsMs;
+    const code = isOver ? 'connect-timeout' : 'per-try-timeout';
+    this.fail({ outcome: { type: 'connect', code }, code, detail: this.where });
   }
 
   onConnection(connection: PooledConnection): void {
@@ -184,9 +220,13 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     return this.connection !== null && this.connection.link.peer !== null;
   }
 
+  private get where(): string {
+    return `${this.endpoint.address} port ${this.endpoint.port}`;
+  }
+
   /** Where it was, and what was wrong with what came from there. */
   private detailOf(reason: ResetReason): string {
-    const where = `${this.endpoint.address} port ${this.endpoint.port}`;
+    const { where } = this;
     const cause = reason === 'protocol' ? (this.connection?.session.error ?? null) : null;
     return cause === null ? where : `${where}: ${cause}`;
   }

@@ -5,7 +5,7 @@ import type { ProxyErrorCode } from '../errors.ts';
 import { isExpired } from '../net/link.ts';
 import type { Attempt, Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
-import { grpcTimeoutMs } from './grpc-status.ts';
+import { grpcTimeoutMs } from './grpc-timeout.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { ForwardPlan } from './plan.ts';
 

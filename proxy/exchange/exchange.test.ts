@@ -23,6 +23,7 @@ import { Exchange } from './exchange.ts';
 import { createMirrorGate } from './mirror.ts';
 import type { ForwardPlan } from './plan.ts';
 import { newLoad } from '../policy/load.ts';
+import { newRetryBudget } from '../policy/retry-budget.ts';
 
 /** Either half of an exchange as a codec would give it; remembers what was said. */
 class FakeStream<Out, In> {
@@ -110,7 +111,7 @@ class Stage {
   readonly tries: Try[] = [];
   readonly endpoints = [endpoint('a'), endpoint('b')];
   readonly active = { requests: 0 };
-  readonly budget = { inFlight: 0, retries: 0 };
+  readonly budget = newRetryBudget();
   readonly exchange: Exchange;
   snapshot: Snapshot = {
     workload: null,
@@ -142,6 +143,8 @@ class Stage {
       plain: 'http1',
       tellHttp2: false,
       timeoutMs: 1000,
+      idleTimeoutMs: null,
+      connectTimeoutMs: null,
       retry: null,
       outlier: null,
       responseHeaders: null,
@@ -245,6 +248,8 @@ class Stage {
 const retry: PreparedRetry = {
   attempts: 2,
   on: new Set(['5xx']),
+  statuses: new Set(),
+  grpcCodes: new Set(),
   perTryTimeoutMs: 100,
   backoffMs: 10,
   maxBackoffMs: 100,
@@ -254,7 +259,7 @@ const retry: PreparedRetry = {
 
 function expectSettled(stage: Stage): void {
   expect(stage.active.requests).toBe(0);
-  expect(stage.budget).toEqual({ inFlight: 0, retries: 0 });
+  expect(stage.budget).toMatchObject({ inFlight: 0, retries: 0 });
   expect(stage.endpoints.map(({ load }) => load.inFlight)).toEqual([0, 0]);
   expect(stage.counters.totals('outbound').requests).toBe(1);
 }

@@ -2,7 +2,7 @@
 // both ways, timeouts and further attempts. What to do was planned before; what counts as worth another
 // attempt is decided by policy/retry.
 
-import { alpn } from "../api/constants.ts";
+import { alpn } from '../api/constants.ts';
 import type {
   Fields,
   RequestHead,
@@ -10,76 +10,54 @@ import type {
   ResponseHead,
   ServerStream,
   StreamListener,
-} from "../codec/session.ts";
-import { errorSpec } from "../errors.ts";
-import { Deadline } from "../net/timer-wheel.ts";
-import { replaceCors } from "../policy/cors.ts";
-import type { BalanceAsk } from "../policy/balancer.ts";
-import { changeFields } from "../policy/header-change.ts";
-import { awaitAnswer, chooseEndpoint, forgetAnswer } from "../policy/load.ts";
-import { joinLoad, leaveLoad } from "../policy/load.ts";
-import { beginProbe, endProbe } from "../policy/outlier.ts";
-import {
-  backoffMs,
-  budgetAllows,
-  isRetriable,
-  safePauseMs,
-} from "../policy/retry.ts";
-import type { Outcome } from "../policy/retry.ts";
-import type { EndpointHandle } from "../state/prepared.ts";
-import { noGrpcStatus } from "../telemetry/counters.ts";
-import { Attempt, type AttemptOwner, type Failure } from "./attempt.ts";
-import { chooseBalanced, withBalanceCookies } from "./balance.ts";
-import { countError, logMismatch } from "./connection-log.ts";
-import {
-  addOngoing,
-  removeOngoing,
-  type ExchangeContext,
-  type Ongoing,
-} from "./context.ts";
-import { causeOfFailure, causeOfReset } from "./causes.ts";
-import { blameEndpoint, hearEnd, hearEndpoint } from "./judge-endpoint.ts";
-import { denialOf } from "./denial.ts";
-import { grpcStatusOf, mayEndWithStatus } from "./grpc-status.ts";
-import {
-  grpcTrailers,
-  replyOfPeer,
-  sendLocalReply,
-  withCors,
-} from "./local-reply.ts";
-import type { LocalReply } from "./local-reply.ts";
-import {
-  stripMeshFields,
-  tellsUnreached,
-  withDeclined,
-  withMeshFields,
-} from "./mesh-fields.ts";
-import { withoutDeclined, withoutUnreached } from "./mesh-fields.ts";
-import type { ForwardPlan } from "./plan.ts";
-import { RequestBody } from "./request-body.ts";
-import { logRequest } from "./request-log.ts";
-import { asksForTunnel, declinesUpgrade, isTunnel } from "./tunnel-heads.ts";
+} from '../codec/session.ts';
+import { errorSpec } from '../errors.ts';
+import { replaceCors } from '../policy/cors.ts';
+import type { BalanceAsk } from '../policy/balancer.ts';
+import { changeFields } from '../policy/header-change.ts';
+import { awaitAnswer, chooseEndpoint, forgetAnswer } from '../policy/load.ts';
+import { joinLoad, leaveLoad } from '../policy/load.ts';
+import { beginProbe, endProbe } from '../policy/outlier.ts';
+import { beginRetry, endRetry, payBack } from '../policy/retry-budget.ts';
+import { isRetriable, type Outcome } from '../policy/retry.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
+import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
+import { chooseBalanced, withBalanceCookies } from './balance.ts';
+import { logMismatch } from './connection-log.ts';
+import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
+import { causeOfFailure, causeOfReset } from './causes.ts';
+import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
+import { denialOf } from './denial.ts';
+import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
+import { grpcTrailers, replyOfPeer, sendLocalReply, withCors } from './local-reply.ts';
+import type { LocalReply } from './local-reply.ts';
+import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
+import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
+import type { ForwardPlan } from './plan.ts';
+import { recordExchange } from './record.ts';
+import { noneTried, Repeats, type NoRepeat, type Repeat } from './repeats.ts';
+import { RequestBody } from './request-body.ts';
+import { RequestTime, type TimeUp } from './request-time.ts';
+import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 
-const noneTried: readonly EndpointHandle[] = [];
+const first: Repeat = { byPolicy: false, pauseMs: 0, fresh: false, moves: false };
 /** Of refusals by policy (errors.ts), where gRPC says them. */
 const grpcDenials: ReadonlySet<number> = new Set([3, 7]);
 
 export class Exchange
-  extends Deadline
+  extends RequestTime
   implements StreamListener<RequestHead>, AttemptOwner, Ongoing
 {
   earlier: Ongoing | null = null;
   later: Ongoing | null = null;
   private readonly context: ExchangeContext;
-  private readonly plan: ForwardPlan;
   private readonly stream: ServerStream;
   private readonly body: RequestBody;
-  private startedMs: number;
   private attempt: Attempt | null = null;
   private attempts = 0;
-  private tried: readonly EndpointHandle[] = noneTried;
-  private safeRepeats = 0;
-  private policyRetries = 0;
+  /** Null: nothing was tried again yet. */
+  private repeats: Repeats | null = null;
   /** The final head went to the client. */
   private answered = false;
   private answerHead: ResponseHead | null = null;
@@ -90,24 +68,16 @@ export class Exchange
   private receivedBytes = 0;
   private endpoint: EndpointHandle | null = null;
   private sentOverMtls = false;
-  private error: LocalReply | null = null;
   /** What the peer's sidecar said in refusing it. */
   private deniedByPeer: LocalReply | null = null;
   /** For the log of what did not fail. */
   private note: LocalReply | null = null;
 
-  constructor(
-    context: ExchangeContext,
-    plan: ForwardPlan,
-    stream: ServerStream,
-    end: boolean,
-  ) {
-    super();
+  constructor(context: ExchangeContext, plan: ForwardPlan, stream: ServerStream, end: boolean) {
+    super(context.deps.io, plan);
     this.context = context;
-    this.plan = plan;
     this.stream = stream;
     this.body = new RequestBody(stream, end);
-    this.startedMs = context.deps.io.clock.nowMs();
   }
 
   /** Before the start: a policy held it back. Its route's timeout begins after that. */
@@ -120,9 +90,8 @@ export class Exchange
     this.plan.budget.inFlight += 1;
     this.context.active.requests += 1;
     addOngoing(this.context, this);
-    // An answer decides what comes behind a head that asks for a tunnel: until then it is all there is.
-    if (this.body.ended || asksForTunnel(this.plan.head)) this.startTimeout();
-    this.tryNext(false, 0);
+    if (this.startTime(this.isAllThereIs)) this.tryNext(first);
+    else this.giveUp({ code: 'deadline-passed', detail: '' }, 'timeout');
   }
 
   // From the client.
@@ -132,21 +101,19 @@ export class Exchange
   }
 
   onData(chunk: Buffer, end: boolean): void {
+    this.noteActivity();
     this.body.take(chunk, end);
     if (end) this.onRequestEnd();
   }
 
-  onTrailers(
-    fields: Fields,
-    neverIndexed: readonly string[] | null = null,
-  ): void {
-    stripMeshFields(fields, this.context.direction === "inbound");
+  onTrailers(fields: Fields, neverIndexed: readonly string[] | null = null): void {
+    stripMeshFields(fields, this.context.direction === 'inbound');
     this.body.takeTrailers(fields, neverIndexed);
     this.onRequestEnd();
   }
 
   onReset(reason: ResetReason): void {
-    this.dropAttempt(reason === "timeout" ? "timeout" : "cancelled");
+    this.dropAttempt(reason === 'timeout' ? 'timeout' : 'cancelled');
     this.body.discard();
     if (this.finished) return;
     this.status = 0;
@@ -160,22 +127,21 @@ export class Exchange
   }
 
   refuse(reply: LocalReply): void {
-    this.dropAttempt("cancelled");
-    this.giveUp(reply, this.isForPeer ? "insecure" : "cancelled");
+    this.dropAttempt('cancelled');
+    this.giveUp(reply, this.isForPeer ? 'insecure' : 'cancelled');
   }
 
   onDrained(): void {
     this.attempt?.credit();
   }
 
-  /** The time for the whole request is over. */
-  onDeadline(): void {
-    const { timeoutMs, route } = this.plan;
-    this.dropAttempt("cancelled");
-    this.giveUp(
-      { code: "request-timeout", detail: `${route}: ${timeoutMs} ms` },
-      "timeout",
-    );
+  protected onTimeUp(code: TimeUp, detail: string): void {
+    const { attempt } = this;
+    // What the caller's own deadline ended says nothing about the endpoint.
+    if (attempt?.awaited === true && code !== 'deadline-passed')
+      blameEndpoint(this.context, this.plan, attempt);
+    this.dropAttempt('cancelled');
+    this.giveUp({ code, detail }, 'timeout');
   }
 
   // From the attempt.
@@ -189,22 +155,23 @@ export class Exchange
     if (connection === null) return;
     const { plan, body } = this;
     this.sentOverMtls = connection.link.peer !== null;
-    const head = this.sentOverMtls
-      ? withMeshFields(plan.head, plan.tellHttp2)
-      : plan.head;
+    this.tellTimeLeft();
+    const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
     attempt.stream = connection.open(head, body.endedWithHead, attempt);
     if (attempt.over) return;
     body.attach(attempt.stream);
-    if (body.ended || asksForTunnel(head)) this.startTryTimeout(attempt);
+    this.startTryTimeout(attempt);
   }
 
   onInterim(head: ResponseHead): void {
+    this.noteActivity();
     if (!this.fromPeer) stripMeshFields(head.fields, false);
     this.stream.sendHead(head, false);
   }
 
   onAnswer(attempt: Attempt, head: ResponseHead, end: boolean): void {
     const { context, plan } = this;
+    this.noteActivity();
     if (attempt.slot >= 0) context.deps.io.wheel.cancel(attempt);
     if (end && plan.grpc) this.grpcStatus = grpcStatusOf(head.fields);
     const whole = end || !plan.grpc;
@@ -219,6 +186,7 @@ export class Exchange
   }
 
   onAnswerData(attempt: Attempt, chunk: Buffer, end: boolean): void {
+    this.noteActivity();
     this.receivedBytes += chunk.length;
     const room = this.stream.sendData(chunk, end);
     if (room) attempt.stream?.consumed(chunk.length);
@@ -226,15 +194,12 @@ export class Exchange
     if (end) this.onAnswerEnd();
   }
 
-  onAnswerTrailers(
-    fields: Fields,
-    neverIndexed: readonly string[] | null,
-  ): void {
+  onAnswerTrailers(fields: Fields, neverIndexed: readonly string[] | null): void {
     if (this.plan.grpc) {
       this.grpcStatus = grpcStatusOf(fields);
       const { context, plan, status, grpcStatus } = this;
       if (this.attempt !== null)
-        hearEnd(context, plan, this.attempt.endpoint, { status, grpcStatus });
+        hearEnd(context, plan, this.attempt, { status, grpcStatus });
     }
     if (!this.fromPeer) stripMeshFields(fields, false);
     else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
@@ -243,7 +208,7 @@ export class Exchange
   }
 
   onFailed(attempt: Attempt, failure: Failure): void {
-    this.dropAttempt("cancelled");
+    this.dropAttempt('cancelled');
     if (this.finished) {
       // The answer is complete; the upstream wants no more of the request.
       this.body.discard();
@@ -253,29 +218,19 @@ export class Exchange
     const { context, plan, startedMs } = this;
     const code = causeOfFailure({ context, plan, startedMs }, attempt, failure);
     // What the caller's own deadline ended says nothing about the endpoint.
-    if (
-      type !== "unprocessed" &&
-      type !== "answer" &&
-      code !== "deadline-passed"
-    )
+    if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
       blameEndpoint(context, plan, attempt);
-    const kind = this.answered ? null : this.repeatKind(failure.outcome);
-    if (kind !== null) {
+    const repeat = this.answered ? 'none' : this.repeatAfter(failure.outcome);
+    if (typeof repeat !== 'string') {
       // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
-      if (failure.code === "identity-mismatch")
-        logMismatch(this.context, failure.detail);
-      this.repeat(kind, attempt, failure.outcome);
+      if (failure.code === 'identity-mismatch') logMismatch(this.context, failure.detail);
+      this.tryAgain(repeat, attempt);
       return;
     }
-    const detail =
-      failure.code === "per-try-timeout"
-        ? this.tryTimeoutText()
-        : failure.detail;
+    this.noteNotRepeated(repeat);
+    const detail = failure.code === 'per-try-timeout' ? this.tryTimeoutText() : failure.detail;
     // A client that has half an answer is told CANCEL only where the app said so itself.
-    this.giveUp(
-      { code, detail },
-      code === "upstream-cancelled" ? "cancelled" : "internal",
-    );
+    this.giveUp({ code, detail }, code === 'upstream-cancelled' ? 'cancelled' : 'internal');
   }
 
   onUpstreamDrained(): void {
@@ -284,28 +239,28 @@ export class Exchange
 
   // Attempts.
 
-  private tryNext(byPolicy: boolean, pauseMs: number): void {
+  private tryNext(repeat: Repeat): void {
+    const { byPolicy, pauseMs } = repeat;
     const { plan, context } = this;
     const { io } = context.deps;
     const nowMs = io.clock.nowMs();
     // A further attempt goes by what is known now: endpoints may have come and gone since.
-    const endpoints =
-      this.attempts === 0 ? plan.endpoints : this.endpointsNow();
-    const tried = this.tried;
+    const endpoints = this.attempts === 0 ? plan.endpoints : this.endpointsNow();
+    const tried = this.repeats?.tried ?? noneTried;
     const endpoint =
       plan.balance == null
         ? chooseEndpoint(endpoints, tried, context.deps.random, nowMs)
         : chooseBalanced(context, plan, tried, nowMs);
     if (endpoint === null) {
-      this.giveUp({ code: "no-endpoints", detail: plan.route }, "internal");
+      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'internal');
       return;
     }
-    const attempt = new Attempt(this, endpoint, byPolicy);
+    const attempt = new Attempt(this, endpoint, repeat);
     attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
     this.endpoint = endpoint;
     joinLoad(endpoint.load, nowMs);
-    if (byPolicy) plan.budget.retries += 1;
+    if (byPolicy) beginRetry(plan.budget);
     if (pauseMs === 0) {
       this.run(attempt);
       return;
@@ -327,6 +282,7 @@ export class Exchange
     attempt.awaited = true;
     awaitAnswer(attempt.endpoint.load, attempt.startedMs);
     deps.pool.request(attempt.endpoint, this.plan.plain, attempt);
+    if (attempt.connection === null && !attempt.over) this.boundWait(attempt);
   }
 
   /** Ends the interest in the attempt; `reason` is what its peer hears if it is still open. */
@@ -351,30 +307,27 @@ export class Exchange
     if (attempt.awaited) forgetAnswer(attempt.endpoint.load);
     attempt.awaited = false;
     if (attempt.probes) endProbe(attempt.endpoint.load);
-    if (attempt.byPolicy) this.plan.budget.retries -= 1;
+    if (attempt.byPolicy) endRetry(this.plan.budget);
   }
 
   /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
-  private isRepeatedInstead(
-    attempt: Attempt,
-    head: ResponseHead,
-    end: boolean,
-  ): boolean {
-    const unreached =
-      this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
+  private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
+    const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached
-      ? { type: "connect", code: "app-unreachable" }
-      : { type: "answer", status: head.status, grpcStatus };
-    const kind = this.repeatKind(outcome);
-    if (kind === null) return false;
+      ? { type: 'connect', code: 'app-unreachable' }
+      : { type: 'answer', status: head.status, grpcStatus };
+    const repeat = this.repeatAfter(outcome);
+    if (typeof repeat === 'string') {
+      this.noteNotRepeated(repeat);
+      return false;
+    }
     this.grpcStatus = noGrpcStatus;
     this.releaseAttempt();
-    if (this.body.ended && !end)
-      attempt.readOut(this.context.deps.io, head.contentLength);
-    else attempt.abandon("cancelled");
-    this.repeat(kind, attempt, outcome);
+    if (this.body.ended && !end) attempt.readOut(this.context.deps.io, head.contentLength);
+    else attempt.abandon('cancelled');
+    this.tryAgain(repeat, attempt);
     return true;
   }
 
@@ -384,11 +337,7 @@ export class Exchange
   }
 
   private mayDeny({ status }: ResponseHead, end: boolean): boolean {
-    return (
-      status === 403 ||
-      status === 400 ||
-      (end && grpcDenials.has(this.grpcStatus))
-    );
+    return status === 403 || status === 400 || (end && grpcDenials.has(this.grpcStatus));
   }
 
   private hearDenial(fields: Fields): void {
@@ -401,53 +350,26 @@ export class Exchange
     return this.sentOverMtls;
   }
 
-  /** Why there may be another attempt; null: there is none. */
-  private repeatKind(outcome: Outcome): "safe" | "policy" | null {
-    const { retry, budget, head } = this.plan;
-    if (!this.body.isWhole) return null;
-    if (this.safePauseMs(outcome) !== undefined) return "safe";
-    if (
-      retry === null ||
-      this.policyRetries >= retry.attempts ||
-      asksForTunnel(head)
-    )
-      return null;
-    return isRetriable(retry, outcome) && budgetAllows(retry, budget)
-      ? "policy"
-      : null;
+  /** The next attempt, or why there is none. */
+  private repeatAfter(outcome: Outcome): Repeat | NoRepeat {
+    const { context, plan, body, repeats } = this;
+    if (outcome.type === 'answer' && !isRetriable(plan.retry, outcome)) return 'none';
+    this.repeats = repeats ?? new Repeats();
+    return this.repeats.next({ context, plan, body, endsAtMs: this.endsAtMs }, outcome);
   }
 
-  private safePauseMs(outcome: Outcome): number | undefined {
-    const ownApp = this.context.direction === "inbound";
-    const alone = this.plan.endpoints.length < 2;
-    const { method } = this.plan.head;
-    return safePauseMs(outcome, method, {
-      made: this.safeRepeats,
-      alone,
-      ownApp,
-    });
-  }
-
-  private repeat(
-    kind: "safe" | "policy",
-    { endpoint }: Attempt,
-    outcome: Outcome,
-  ): void {
+  private tryAgain(repeat: Repeat, { endpoint }: Attempt): void {
     this.context.series.retry();
-    this.tried = [...this.tried, endpoint];
-    if (kind === "safe") {
-      const pauseMs = this.safePauseMs(outcome) ?? 0;
-      this.safeRepeats += 1;
-      this.tryNext(false, pauseMs);
-      return;
-    }
-    this.policyRetries += 1;
-    const { retry } = this.plan;
-    const pauseMs =
-      retry === null
-        ? 0
-        : backoffMs(retry, this.policyRetries - 1, this.context.deps.random());
-    this.tryNext(true, pauseMs);
+    this.repeats?.note(repeat, endpoint);
+    this.tryNext(repeat);
+  }
+
+  /** A policy asked for another attempt, and there is none. */
+  private noteNotRepeated(why: NoRepeat): void {
+    if (why === 'none') return;
+    const code = why === 'body' ? 'body-not-kept' : 'retry-budget';
+    this.context.series.error(code);
+    this.note ??= { code, detail: this.plan.route };
   }
 
   // The answer.
@@ -458,21 +380,15 @@ export class Exchange
     this.answerHead = head;
     this.status = head.status;
     this.body.forget();
-    if (isTunnel(plan.head, head.status))
-      this.context.deps.io.wheel.cancel(this);
+    if (isTunnel(plan.head, head.status)) this.endRouteTime();
     if (!this.fromPeer) stripMeshFields(head.fields, false);
     else if (this.mayDeny(head, end)) this.hearDenial(head.fields);
     let passed = head;
     if (plan.responseHeaders !== null)
-      passed = {
-        ...head,
-        fields: changeFields(head.fields, plan.responseHeaders),
-      };
-    if (plan.cors !== null)
-      passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
+      passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
+    if (plan.cors !== null) passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
     if (plan.balance != null) passed = this.withCookies(plan.balance, passed);
-    if (declinesUpgrade(plan.head, head.status) && this.isForPeer)
-      passed = withDeclined(passed);
+    if (declinesUpgrade(plan.head, head.status) && this.isForPeer) passed = withDeclined(passed);
     if (this.mayTell(head, end)) passed = withoutUnreached(passed);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
@@ -488,17 +404,14 @@ export class Exchange
   /** The caller is a sidecar, and not an app whose bytes one carried as opaque. */
   private get isForPeer(): boolean {
     const { direction, peerFacts } = this.context;
-    return direction === "inbound" && peerFacts?.alpn === alpn.http;
+    return direction === 'inbound' && peerFacts?.alpn === alpn.http;
   }
 
   /** The caller said that it takes no head of this size (RFC 9113 §6.5.2): it is told so in a small one. */
   private refuseAnswer(): void {
     this.answered = false;
-    this.dropAttempt("cancelled");
-    this.giveUp(
-      { code: "answer-head-not-taken", detail: this.plan.route },
-      "internal",
-    );
+    this.dropAttempt('cancelled');
+    this.giveUp({ code: 'answer-head-not-taken', detail: this.plan.route }, 'internal');
   }
 
   private onAnswerEnd(): void {
@@ -507,26 +420,27 @@ export class Exchange
 
   private onRequestEnd(): void {
     if (this.finished) return;
-    this.startTimeout();
+    if (!(this.answered && isTunnel(this.plan.head, this.status))) this.startRouteTime();
     if (this.attempt?.stream != null) this.startTryTimeout(this.attempt);
   }
 
-  private startTimeout(): void {
-    const { timeoutMs } = this.plan;
-    if (timeoutMs === null || this.answeredTunnel()) return;
-    const { io } = this.context.deps;
-    io.wheel.schedule(this, io.clock.nowMs() + timeoutMs);
+  /** An answer decides what comes behind a head that asks for a tunnel: until then it is all there is. */
+  private get isAllThereIs(): boolean {
+    return this.body.ended || asksForTunnel(this.plan.head);
   }
 
-  private answeredTunnel(): boolean {
-    return this.answered && isTunnel(this.plan.head, this.status);
+  /** For a connection it waits as its own destination says, whoever else shares the attempt to make one. */
+  private boundWait(attempt: Attempt): void {
+    const { connectTimeoutMs } = this.plan;
+    if (connectTimeoutMs !== null) attempt.boundWait(this.context.deps.io, connectTimeoutMs);
+    this.startTryTimeout(attempt);
   }
 
+  /** The time of a try begins with it, or with the end of the request where that is later. */
   private startTryTimeout(attempt: Attempt): void {
+    if (this.answered || attempt.over) return;
     const perTryMs = this.plan.retry?.perTryTimeoutMs ?? null;
-    if (perTryMs === null || this.answered || attempt.over) return;
-    const { io } = this.context.deps;
-    io.wheel.schedule(attempt, io.clock.nowMs() + perTryMs);
+    attempt.boundTry(this.context.deps.io, this.isAllThereIs ? perTryMs : null);
   }
 
   private tryTimeoutText(): string {
@@ -537,20 +451,13 @@ export class Exchange
   private giveUp(reply: LocalReply, reason: ResetReason): void {
     if (this.finished) return;
     const { answered, plan, answerHead } = this;
-    const status =
-      plan.grpc && (!answered || mayEndWithStatus(plan.head, answerHead!));
+    const status = plan.grpc && (!answered || mayEndWithStatus(plan.head, answerHead!));
     if (status) this.status = 200;
     else this.status = answered ? 0 : errorSpec(reply.code).httpStatus;
     if (plan.grpc) this.grpcStatus = errorSpec(reply.code).grpcStatus;
     this.finish(reply);
     this.body.discard();
-    if (!answered)
-      sendLocalReply(
-        this.stream,
-        plan.head,
-        withCors(reply, plan.cors),
-        plan.grpc,
-      );
+    if (!answered) sendLocalReply(this.stream, plan.head, withCors(reply, plan.cors), plan.grpc);
     else if (status) this.breakOff(reply);
     else this.stream.reset(reason);
   }
@@ -558,55 +465,31 @@ export class Exchange
   /** Ends a gRPC answer that has begun: what the client got so far stays of use. */
   private breakOff(reply: LocalReply): void {
     this.stream.sendTrailers(grpcTrailers(reply));
-    if (!this.body.ended) this.stream.reset("cancelled");
+    if (!this.body.ended) this.stream.reset('cancelled');
   }
 
   private finish(error: LocalReply | null): void {
-    const { context, plan } = this;
-    const { io } = context.deps;
+    const { context, plan, status, grpcStatus } = this;
     this.finished = true;
-    this.error = error;
-    io.wheel.cancel(this);
+    this.stopTime();
     if (this.attempt !== null) this.leave(this.attempt);
     plan.budget.inFlight -= 1;
+    if (plan.budget.owed > 0 && error === null && plan.retry !== null)
+      if (!isRetriable(plan.retry, { type: 'answer', status, grpcStatus }))
+        payBack(plan.budget, plan.retry);
     context.active.requests -= 1;
     removeOngoing(context, this);
-    const { series } = context;
-    if (error !== null) countError(series, error);
-    const latencyMs = io.clock.nowMs() - this.startedMs;
-    const mtls = this.usedMtls();
-    series.request({
-      status: this.status,
-      grpcStatus: this.grpcStatus,
-      latencyMs,
-      mtls,
+    recordExchange(context, plan, {
+      status,
+      grpcStatus,
+      error,
+      note: this.note,
+      sentOverMtls: this.sentOverMtls,
+      startedMs: this.startedMs,
+      endpoint: this.endpoint,
+      attempts: this.attempts,
+      sentBytes: this.body.totalBytes,
+      receivedBytes: this.receivedBytes,
     });
-    series.bytes(this.body.totalBytes, this.receivedBytes);
-    const failed = error !== null || this.status >= 500;
-    if (context.deps.accessLog.wants(failed)) this.log(latencyMs, mtls);
-  }
-
-  private usedMtls(): boolean {
-    if (this.context.direction === "inbound") return this.context.peer !== "";
-    return this.sentOverMtls;
-  }
-
-  private log(durationMs: number, mtls: boolean): void {
-    const { plan, endpoint, error, status } = this;
-    const { head, route, requestId } = plan;
-    logRequest(
-      this.context,
-      { head, route, status, mtls, error: error ?? this.note },
-      {
-        endpoint:
-          endpoint === null ? "" : `${endpoint.address}:${endpoint.port}`,
-        grpcStatus: this.grpcStatus,
-        requestId,
-        durationMs,
-        attempts: this.attempts,
-        sentBytes: this.body.totalBytes,
-        receivedBytes: this.receivedBytes,
-      },
-    );
   }
 }

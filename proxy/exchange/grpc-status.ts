@@ -37,21 +37,6 @@ export function mayEndWithStatus(request: RequestHead, answer: ResponseHead): bo
   return fieldLine(answer.fields, 'content-type')?.startsWith('application/grpc') === true;
 }
 
-const unitsMs: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1_000,
-  m: 1,
-  u: 1e-3,
-  n: 1e-6,
-};
-
-/** gRPC over HTTP/2, "Timeout": at most 8 digits and a unit. Null where there is none, or none that can be read. */
-export function grpcTimeoutMs(fields: Fields): number | null {
-  const parts = /^([0-9]{1,8})([HMSmun])$/.exec(fieldLine(fields, 'grpc-timeout') ?? '');
-  return parts === null ? null : Number(parts[1]) * unitsMs[parts[2]!]!;
-}
-
 /** gRPC over HTTP/2, "Responses": UTF-8, of which all but printable ASCII and `%` itself is encoded. */
 function percentEncode(text: string): string {
   const octets = Buffer.from(text).toString('latin1');

@@ -4,6 +4,7 @@ import type { HeaderChange } from '../api/resources.ts';
 import type { Fields, RequestHead } from '../codec/session.ts';
 import type { BalanceAsk } from '../policy/balancer.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
+import type { RetryBudget } from '../policy/retry-budget.ts';
 import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
 import type { LocalReply } from './local-reply.ts';
 
@@ -21,6 +22,10 @@ export interface ForwardPlan {
   /** A sidecar is told that the caller's app spoke HTTP/2, because its own app may speak nothing else. */
   tellHttp2: boolean;
   timeoutMs: number | null;
+  /** Without a byte either way; null: none. */
+  idleTimeoutMs: number | null;
+  /** Of the wait for a connection; null: as long as it takes to fail. */
+  connectTimeoutMs: number | null;
   retry: PreparedRetry | null;
   outlier: PreparedOutlier | null;
   /** Absent or null: least request, and nothing else. */
@@ -30,7 +35,7 @@ export interface ForwardPlan {
   cors: Fields | null;
   /** Names of endpoint sets that get a copy; null: none. */
   mirrors: readonly string[] | null;
-  budget: { inFlight: number; retries: number };
+  budget: RetryBudget;
   grpc: boolean;
   requestId: string;
 }

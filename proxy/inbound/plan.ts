@@ -10,6 +10,7 @@ import { readFields } from '../exchange/request-fields.ts';
 import type { NextRequestId } from '../exchange/request-id.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import type { PeerFacts } from '../net/link.ts';
+import { newRetryBudget } from '../policy/retry-budget.ts';
 import type { EndpointHandle, PreparedWorkload } from '../state/prepared.ts';
 
 /** The same for all requests of one connection. */
@@ -22,9 +23,6 @@ export interface InboundFacts {
   clientCert: string;
   app: readonly EndpointHandle[];
 }
-
-/** Attempts at the own app are not retries of a policy. */
-const noBudget = (): { inFlight: number; retries: number } => ({ inFlight: 0, retries: 0 });
 
 export function planInbound(
   facts: InboundFacts,
@@ -52,12 +50,15 @@ export function planInbound(
     plain: appHttp2 ? 'http2' : 'http1',
     tellHttp2: false,
     timeoutMs: null,
+    idleTimeoutMs: null,
+    connectTimeoutMs: null,
     retry: null,
     outlier: null,
     responseHeaders: null,
     cors: null,
     mirrors: null,
-    budget: noBudget(),
+    // Attempts at the own app are not retries of a policy.
+    budget: newRetryBudget(),
     grpc,
     requestId: id,
   };

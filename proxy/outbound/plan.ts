@@ -133,6 +133,8 @@ function planRoute(
     plain: destination.protocol === 'http2' || facts.http2 ? 'http2' : 'http1',
     tellHttp2: facts.http2,
     timeoutMs: route.timeoutMs,
+    idleTimeoutMs: route.idleTimeoutMs,
+    connectTimeoutMs: destination.connectTimeoutMs,
     retry: route.retry,
     outlier: destination.outlier,
     balance: destination.balancing === null ? null : askOf(destination.balancing, head, facts),

@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RetryCondition } from '../api/resources.ts';
 import type { PreparedRetry } from '../state/prepared.ts';
-import { backoffMs, budgetAllows, isRetriable, safePauseMs, type Outcome } from './retry.ts';
+import { backoffMs, isRetriable, safePauseMs, type Outcome } from './retry.ts';
 
 function policy(...on: RetryCondition[]): PreparedRetry {
   return {
     attempts: 2,
     on: new Set(on),
+    statuses: new Set(),
+    grpcCodes: new Set(),
     perTryTimeoutMs: null,
     backoffMs: 25,
     maxBackoffMs: 250,
@@ -40,18 +42,24 @@ describe('what may be sent again without being asked for', () => {
   });
 
   const unreached: Outcome = { type: 'connect', code: 'app-unreachable' };
-  it.each<[string, Outcome, { alone?: boolean; ownApp?: boolean }, number[]]>([
-    ['a pod that is gone', connect, {}, [0, 25, 50, 100, 200, 400]],
+  it.each<[string, Outcome, { alone?: boolean; ownApp?: boolean; method?: string }, number[]]>([
+    ['a pod that is gone', connect, {}, [0, 25]],
     ['a pod that refused it', unprocessed, { alone: true }, [0, 25, 50, 100, 200, 400]],
     ['the only pod, which is not there', connect, { alone: true }, [25, 50]],
     ['a pod without its app', unreached, {}, [0, 25]],
     ['the only pod, without its app', unreached, { alone: true }, [25, 50]],
     ['the own app, which is not there', connect, { alone: true, ownApp: true }, []],
-  ])('after %s: with these pauses', (_, outcome, { alone = false, ownApp = false }, pauses) => {
-    const made = Array.from({ length: 8 }, (_one, i) => i);
-    const given = made.map((count) => safePauseMs(outcome, 'POST', { made: count, alone, ownApp }));
-    expect(given.filter((pauseMs) => pauseMs !== undefined)).toEqual(pauses);
-  });
+    ['a reused connection that ended', { type: 'reset', reused: true }, { method: 'GET' }, [0]],
+  ])(
+    'after %s: with these pauses',
+    (_, outcome, { alone = false, ownApp = false, method = 'POST' }, pauses) => {
+      const made = Array.from({ length: 8 }, (_one, i) => i);
+      const given = made.map((count) =>
+        safePauseMs(outcome, method, { made: count, alone, ownApp }),
+      );
+      expect(given.filter((pauseMs) => pauseMs !== undefined)).toEqual(pauses);
+    },
+  );
 });
 
 describe('what a policy has sent again', () => {
@@ -82,6 +90,19 @@ describe('what a policy has sent again', () => {
   ])('%s: %j → %s', (condition, outcome, expected) => {
     expect(isRetriable(policy(condition), outcome)).toBe(expected);
   });
+
+  it('is also what has a status or gRPC code that it chose', () => {
+    const chosen = { ...policy(), statuses: new Set([404]), grpcCodes: new Set([8]) };
+    expect(isRetriable(chosen, answer(404))).toBe(true);
+    expect(isRetriable(chosen, answer(403))).toBe(false);
+    expect(isRetriable(chosen, answer(200, 8))).toBe(true);
+    expect(isRetriable(chosen, answer(200, 9))).toBe(false);
+    expect(isRetriable(chosen, reset)).toBe(false);
+  });
+
+  it('is nothing where there is none', () => {
+    expect(isRetriable(null, answer(503))).toBe(false);
+  });
 });
 
 describe('the pause before a retry', () => {
@@ -91,17 +112,5 @@ describe('the pause before a retry', () => {
     expect(backoffMs(policy(), 1, 0.5)).toBe(25);
     expect(backoffMs(policy(), 9, 1)).toBe(250);
     expect(backoffMs(policy(), 3, 0)).toBe(0);
-  });
-});
-
-describe('the retry budget', () => {
-  it('always allows some', () => {
-    expect(budgetAllows(policy(), { inFlight: 0, retries: 2 })).toBe(true);
-    expect(budgetAllows(policy(), { inFlight: 0, retries: 3 })).toBe(false);
-  });
-
-  it('grows with the requests in flight', () => {
-    expect(budgetAllows(policy(), { inFlight: 100, retries: 19 })).toBe(true);
-    expect(budgetAllows(policy(), { inFlight: 100, retries: 20 })).toBe(false);
   });
 });

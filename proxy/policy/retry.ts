@@ -45,14 +45,15 @@ function isSafeToRepeat(outcome: Outcome, method: string): boolean {
 }
 
 /**
- * Pauses before the attempts that no policy asked for, as many as there are. The first is made at once; the
- * later ones bridge the time until this sidecar hears that a pod went (some hundred milliseconds).
+ * Pauses before the attempts that no policy asked for, as many as there are. A pod that goes hands requests back until
+ * everybody has heard that it does (some hundred milliseconds): they are moved, not repeated, and that costs nobody
+ * anything. The first move is made at once.
  */
-const pausesMs = [0, 25, 50, 100, 200, 400] as const;
-/** Where the only endpoint cannot be reached at all: it is more likely down than replaced. */
-const alonePausesMs = [25, 50] as const;
-/** Where the pod is there and its app is not: others have theirs, or all are down. */
+const movedPausesMs = [0, 25, 50, 100, 200, 400] as const;
+/** Nothing is there. Who tries more than twice only adds to an outage. */
 const elsewherePausesMs = [0, 25] as const;
+/** Where there is no other endpoint: it is more likely down than replaced. */
+const alonePausesMs = [25, 50] as const;
 
 export interface RepeatFacts {
   /** Such attempts so far. */
@@ -70,12 +71,20 @@ export function safePauseMs(
   { made, alone, ownApp }: RepeatFacts,
 ): number | undefined {
   if (!isSafeToRepeat(outcome, method)) return undefined;
-  if (outcome.type !== 'connect') return pausesMs[made];
-  if (alone) return ownApp ? undefined : alonePausesMs[made];
-  return outcome.code === 'app-unreachable' ? elsewherePausesMs[made] : pausesMs[made];
+  switch (outcome.type) {
+    case 'unprocessed':
+      return movedPausesMs[made];
+    case 'connect':
+      if (alone) return ownApp ? undefined : alonePausesMs[made];
+      return elsewherePausesMs[made];
+    default:
+      // It may have reached the app after all: once, and on a connection that cannot have been closed meanwhile.
+      return made === 0 ? 0 : undefined;
+  }
 }
 
-export function isRetriable(policy: PreparedRetry, outcome: Outcome): boolean {
+export function isRetriable(policy: PreparedRetry | null, outcome: Outcome): boolean {
+  if (policy === null) return false;
   const { on } = policy;
   switch (outcome.type) {
     case 'connect':
@@ -96,9 +105,10 @@ function noAnswer({ on }: PreparedRetry): boolean {
 }
 
 function answerIsRetriable(
-  { on }: PreparedRetry,
+  { on, statuses, grpcCodes }: PreparedRetry,
   { status, grpcStatus }: Outcome & { type: 'answer' },
 ): boolean {
+  if (statuses.has(status) || grpcCodes.has(grpcStatus)) return true;
   if (on.has('unavailable') && grpcStatus === grpcUnavailable) return true;
   if (on.has('5xx') && status >= 500) return true;
   if (on.has('gateway-error') && status >= 502 && status <= 504) return true;
@@ -109,13 +119,4 @@ function answerIsRetriable(
 export function backoffMs(policy: PreparedRetry, retry: number, random: number): number {
   const ceiling = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** retry);
   return random * ceiling;
-}
-
-/** Retries in flight are at most a share of the requests in flight, but some are always allowed. */
-export function budgetAllows(
-  policy: PreparedRetry,
-  budget: { inFlight: number; retries: number },
-): boolean {
-  const share = (budget.inFlight * policy.budgetPercent) / 100;
-  return budget.retries < Math.max(policy.budgetMinConcurrent, share);
 }

@@ -1,14 +1,14 @@
 // From the HTTP routes of a Destination to what the hot path reads. A value that is wrong throws a
 // ShapeError with its place; nothing is decided here.
 
-import { retryConditions, type HeaderChange, type HttpRoute } from '../api/resources.ts';
+import type { HeaderChange, HttpRoute } from '../api/resources.ts';
 import { prepareAnswers } from './prepare-answers.ts';
 import { prepareMatch } from './prepare-match.ts';
+import { durationOrNull, durationRange, prepareRetry } from './prepare-times.ts';
 import type {
   PreparedBackend,
   PreparedBackends,
   PreparedOutlier,
-  PreparedRetry,
   PreparedRoute,
 } from './prepared.ts';
 import {
@@ -25,8 +25,6 @@ import {
   type JsonObject,
 } from './reader.ts';
 
-/** One day: nothing that runs longer is governed by a timer here. */
-const durationRange = { min: 1, max: 86_400_000 } as const;
 const redirectStatuses = [301, 302, 303, 307, 308] as const;
 
 export function prepareRoute(value: unknown, path: string): PreparedRoute {
@@ -37,6 +35,7 @@ export function prepareRoute(value: unknown, path: string): PreparedRoute {
     matches: list(from, 'matches', path, prepareMatch),
     backends: prepareBackends(from, 'backends', path),
     timeoutMs: integerOrNull(from, 'timeoutMs', path, durationRange),
+    idleTimeoutMs: durationOrNull(from, 'idleTimeoutMs', path),
     retry: prepareRetry(from['retry'], pointer(path, 'retry')),
     requestHeaders: prepareHeaderChange(from['requestHeaders'], pointer(path, 'requestHeaders')),
     responseHeaders: prepareHeaderChange(from['responseHeaders'], pointer(path, 'responseHeaders')),
@@ -56,24 +55,6 @@ export function prepareBackends(from: JsonObject, key: string, path: string): Pr
     };
   });
   return { list: backends, totalWeight: backends.reduce((sum, one) => sum + one.weight, 0) };
-}
-
-function prepareRetry(value: unknown, path: string): PreparedRetry | null {
-  if (value === undefined || value === null) return null;
-  const from = object(value, path);
-  const on = list(from, 'on', path, (item, at) => {
-    const found = retryConditions.find((one) => one === item);
-    return found ?? fail(at, `must be one of ${retryConditions.join(', ')}`);
-  });
-  return {
-    attempts: integer(from, 'attempts', path, { min: 0, max: 100 }),
-    on: new Set(on),
-    perTryTimeoutMs: integerOrNull(from, 'perTryTimeoutMs', path, durationRange),
-    backoffMs: integer(from, 'backoffMs', path, { min: 0, max: 60_000 }),
-    maxBackoffMs: integer(from, 'maxBackoffMs', path, { min: 0, max: 600_000 }),
-    budgetPercent: integer(from, 'budgetPercent', path, { min: 0, max: 100 }),
-    budgetMinConcurrent: integer(from, 'budgetMinConcurrent', path, { min: 0, max: 1_000_000 }),
-  };
 }
 
 export function prepareOutlier(value: unknown, path: string): PreparedOutlier | null {

@@ -15,6 +15,7 @@ import { readAuthorization } from './prepare-authorization.ts';
 import { prepareBalancing, prepareHints } from './prepare-balancing.ts';
 import { prepareLabels } from './prepare-match.ts';
 import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
+import { prepareTimes } from './prepare-times.ts';
 import {
   fail,
   integer,
@@ -132,6 +133,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
     table: createRouteTable(routes),
     tcp: prepareBackends(from, 'tcp', ''),
     outlier: prepareOutlier(from['outlierDetection'], '/outlierDetection'),
+    ...prepareTimes(from),
     balancing: prepareBalancing(from['balancing'], '/balancing'),
   };
 }

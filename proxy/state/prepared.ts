@@ -15,6 +15,7 @@ import type {
 } from '../api/resources.ts';
 import type { Balancers } from '../policy/balancer.ts';
 import type { EndpointHealth } from '../policy/outlier.ts';
+import type { RetryBudget } from '../policy/retry-budget.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
 import type { RouteTable } from '../policy/route-table.ts';
@@ -120,6 +121,9 @@ export interface PreparedBackends {
 export interface PreparedRetry {
   readonly attempts: number;
   readonly on: ReadonlySet<RetryCondition>;
+  /** Further answers that are retried, by status and by gRPC code. */
+  readonly statuses: ReadonlySet<number>;
+  readonly grpcCodes: ReadonlySet<number>;
   readonly perTryTimeoutMs: number | null;
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
@@ -133,6 +137,7 @@ export interface PreparedRoute {
   readonly matches: readonly PreparedMatch[];
   readonly backends: PreparedBackends;
   readonly timeoutMs: number | null;
+  readonly idleTimeoutMs: number | null;
   readonly retry: PreparedRetry | null;
   readonly requestHeaders: HeaderChange | null;
   readonly responseHeaders: HeaderChange | null;
@@ -190,7 +195,11 @@ export interface PreparedDestination {
   /** Null: least request, and nothing else. */
   readonly balancing: Balancers | null;
   /** Requests in flight and retries among them; outlives replacements of the destination. */
-  readonly budget: { inFlight: number; retries: number };
+  readonly budget: RetryBudget;
+  /** Null: the one of net/dial. */
+  readonly connectTimeoutMs: number | null;
+  /** Of opaque connections; null: none. */
+  readonly tcpIdleTimeoutMs: number | null;
 }
 
 export interface PreparedWorkload {

@@ -11,6 +11,7 @@ import { prepare, type Held, type Prepared } from './prepare.ts';
 import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
 import { keptBalancers, readyBalancers } from './prepare-balancing.ts';
 import { ShapeError } from './reader.ts';
+import { newRetryBudget } from '../policy/retry-budget.ts';
 
 export interface Store {
   /** What is in force. Read it once per decision. */
@@ -129,7 +130,7 @@ function put(draft: Draft, prepared: Prepared): void {
     case 'Destination': {
       const { value } = prepared;
       const before = draft.destinations.get(value.name);
-      const budget = before?.budget ?? { inFlight: 0, retries: 0 };
+      const budget = before?.budget ?? newRetryBudget();
       const balancing = keptBalancers(value.balancing, before?.balancing);
       draft.destinations.set(value.name, { ...value, balancing, budget });
       return;

@@ -1,0 +1,54 @@
+// What is kept of an exchange that came to its end: its counts and its line in the access log. It decides nothing.
+
+import type { EndpointHandle } from '../state/prepared.ts';
+import { countError } from './connection-log.ts';
+import type { ExchangeContext } from './context.ts';
+import type { LocalReply } from './local-reply.ts';
+import type { ForwardPlan } from './plan.ts';
+import { logRequest } from './request-log.ts';
+
+export interface Ending {
+  /** 0: broken off before or within the answer. */
+  status: number;
+  /** `noGrpcStatus` where the answer was not gRPC. */
+  grpcStatus: number;
+  error: LocalReply | null;
+  /** For the log of what did not fail. */
+  note: LocalReply | null;
+  sentOverMtls: boolean;
+  startedMs: number;
+  endpoint: EndpointHandle | null;
+  attempts: number;
+  sentBytes: number;
+  receivedBytes: number;
+}
+
+export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end: Ending): void {
+  const { series, deps } = context;
+  const { status, grpcStatus, error } = end;
+  if (error !== null) countError(series, error);
+  const latencyMs = deps.io.clock.nowMs() - end.startedMs;
+  const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
+  series.request({ status, grpcStatus, latencyMs, mtls });
+  series.bytes(end.sentBytes, end.receivedBytes);
+  if (deps.accessLog.wants(error !== null || status >= 500)) log(context, plan, end, latencyMs);
+}
+
+function log(context: ExchangeContext, plan: ForwardPlan, end: Ending, durationMs: number): void {
+  const { head, route, requestId } = plan;
+  const { endpoint, status, grpcStatus, attempts, sentBytes, receivedBytes } = end;
+  const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
+  logRequest(
+    context,
+    { head, route, status, mtls, error: end.error ?? end.note },
+    {
+      endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
+      grpcStatus,
+      requestId,
+      durationMs,
+      attempts,
+      sentBytes,
+      receivedBytes,
+    },
+  );
+}
