@@ -30,6 +30,8 @@ export interface PlaceAnswer {
   refusal: Refusal | null;
   /** A policy at this port looks at the caller's address. */
   readsAddress: boolean;
+  /** Rate limits that count the call here: `TrafficPolicy shop/cart, rate limit all`. */
+  rateLimits: string[];
   /** Null where it was not asked: refused before, or no sidecar. */
   authorization: AuthorizationAnswer | null;
 }
@@ -46,6 +48,8 @@ export interface BackendAnswer {
   endpoints: string;
   /** Percent. */
   share: number;
+  /** It does not exist: its share is answered with 500. */
+  missing: boolean;
   places: PlaceAnswer[];
 }
 

@@ -17,6 +17,7 @@ import type { PlaceAnswer } from './answer.ts';
 import type { Arrival } from './arrival.ts';
 import { authorize } from './authorize.ts';
 import { labelOf } from './parties.ts';
+import { rateLimitsAt } from './rate-limits.ts';
 import { refused } from './refusal.ts';
 
 export function judgeArrival(view: View, namespace: string, arrival: Arrival): PlaceAnswer {
@@ -28,7 +29,8 @@ export function judgeArrival(view: View, namespace: string, arrival: Arrival): P
     return refused(base, { code: 'own-port', detail: `port ${arrival.port}` }, true);
   const workload = workloadOf(view, pod);
   const port = portOf(workload, arrival.port);
-  const guarded = { ...base, mtls: { mode: port.mtls, decidedBy: port.decidedBy } };
+  const mtls = { mode: port.mtls, decidedBy: port.decidedBy };
+  const guarded = { ...base, mtls, rateLimits: rateLimitsAt(workload, arrival) };
   // Of plaintext the port's declaration says whether it is read; of mutual TLS the caller's sidecar did.
   const opaque = arrival.peerIdentity === null && port.protocol === 'tcp';
   const request = opaque || arrival.request === null ? null : asApp(arrival.request);
@@ -60,6 +62,7 @@ function placeOf(pod: PodEntry | null, arrival: Arrival): PlaceAnswer {
     unguarded: '',
     refusal: null,
     readsAddress: false,
+    rateLimits: [],
     authorization: null,
   };
 }

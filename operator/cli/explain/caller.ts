@@ -27,6 +27,8 @@ import { refusalFrom } from './refusal.ts';
 export interface Way {
   endpoints: string;
   share: number;
+  /** It does not exist. */
+  missing: boolean;
   handles: readonly EndpointHandle[];
   request: RequestHead | null;
 }
@@ -61,7 +63,9 @@ function withoutSidecar(view: View, target: TargetParty, head: RequestHead | nul
   const store = createStore();
   put(store, [translateEndpoints(view, target.endpoints).resource]);
   const handles = store.snapshot().endpoints.get(target.endpoints)!.endpoints;
-  const ways = [{ endpoints: target.endpoints, share: 100, handles, request: head }];
+  const ways = [
+    { endpoints: target.endpoints, share: 100, missing: false, handles, request: head },
+  ];
   const route = emptyRoute('', head === null ? 'tcp' : 'http');
   return { route, ways, refusal: empty(ways, target.label, true) };
 }
@@ -86,9 +90,10 @@ function put(store: ReturnType<typeof createStore>, resources: Resource[]): void
 }
 
 function overTcp(snapshot: Snapshot, backends: PreparedBackends, host: string): Departure {
-  const ways = shares(backends).map(({ endpoints, share }) => {
+  const ways = shares(backends).map(({ endpoints, missing, share }): Way => {
+    if (missing !== null) return lostWay(missing, share);
     const handles = snapshot.endpoints.get(endpoints)?.endpoints ?? [];
-    return { endpoints, share, handles, request: null };
+    return { endpoints, share, missing: false, handles, request: null };
   });
   const route = emptyRoute('', 'tcp');
   if (ways.length === 0)
@@ -119,13 +124,18 @@ function overHttp(sending: Sending, head: RequestHead): Departure {
     return { route, ways: [], refusal: refusalFrom(plan.reply, false) };
   }
   const ways = shares(found!.route.backends).map(({ endpoints, missing, share, random }): Way => {
-    if (missing !== null) return { endpoints: missing, share, handles: [], request: null };
+    if (missing !== null) return lostWay(missing, share);
     const chosen = planAt(sending, head, random);
     if (chosen.type !== 'forward' || chosen.endpointsName !== endpoints)
       throw new Error(`the plan for ${endpoints} leads elsewhere`);
-    return { endpoints, share, handles: chosen.endpoints, request: chosen.head };
+    return { endpoints, share, missing: false, handles: chosen.endpoints, request: chosen.head };
   });
   return { route, ways, refusal: empty(ways, destination.host, false) };
+}
+
+/** `what`: that does not exist. */
+function lostWay(what: string, share: number): Way {
+  return { endpoints: what, share, missing: true, handles: [], request: null };
 }
 
 /** Nothing goes there, or it does not exist. */

@@ -76,7 +76,8 @@ function backendOf(view: View, caller: CallerParty, call: Call, way: Way): Backe
       request: way.request,
     }),
   );
-  return { endpoints: way.endpoints, share: way.share, places: mergePlaces(places) };
+  const { endpoints, share, missing } = way;
+  return { endpoints, share, missing, places: mergePlaces(places) };
 }
 
 /** Pods of one workload that decide alike are one. */
@@ -96,7 +97,8 @@ function mergeBackends(backends: readonly BackendAnswer[]): BackendAnswer[] {
   if (first === undefined || !backends.every((one) => one.endpoints.startsWith('pod/')))
     return [...backends];
   const places = mergePlaces(backends.flatMap((one) => one.places));
-  return [{ endpoints: backends.length === 1 ? first.endpoints : 'each pod', share: 100, places }];
+  const endpoints = backends.length === 1 ? first.endpoints : 'each pod';
+  return [{ endpoints, share: 100, missing: false, places }];
 }
 
 function verdictOf(departures: readonly Departure[], backends: readonly BackendAnswer[]): Verdict {
@@ -123,9 +125,10 @@ function notesOf(
     notes.push(
       'the port is declared as TCP: nobody looks into the request, and rules that need HTTP read safely',
     );
-  for (const { endpoints, places, share } of backends) {
-    if (places.length === 0)
-      notes.push(`${percent(share)} of the calls fail: no ready pod behind ${endpoints}`);
+  for (const { endpoints, places, share, missing } of backends) {
+    if (places.length > 0) continue;
+    const why = missing ? `there is no ${endpoints}` : `no ready pod behind ${endpoints}`;
+    notes.push(`${percent(share)} of the calls fail: ${why}`);
   }
   if (looksAtAddresses(backends)) {
     if (caller.address === '')

@@ -101,6 +101,9 @@ function placeLines(place: PlaceAnswer, style: Style): string[] {
     title,
     ...detail('mTLS', mtlsWords(place)),
     ...policyLines(place),
+    ...place.rateLimits.flatMap((name) =>
+      detail('limit', `counted by ${name}; what is beyond it is refused`),
+    ),
     ...(place.refusal === null ? [] : detail('answer', answerWords(place.refusal))),
   ];
 }
