@@ -8,11 +8,15 @@ import { benchOperator } from './bench/operator.ts';
 import { benchPeers } from './bench/peers/bench.ts';
 import { peersUsage, UsageError } from './bench/peers/options.ts';
 import { benchPolicy } from './bench/policy.ts';
+import { benchRoutes } from './bench/routes.ts';
 import { benchServices } from './bench/services.ts';
+import { benchTypicalPolicy } from './bench/typical-policy.ts';
 import { row } from './bench/process-figures.ts';
 
 const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   authorization: benchAuthorization,
+  routes: benchRoutes,
+  'typical-policy': benchTypicalPolicy,
   policy: benchPolicy,
   load: benchLoad,
   operator: benchOperator,
@@ -24,6 +28,9 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   authorization
            what a decision by policies costs, by index and by asking each rule, in this process
+  routes   what finding the route of a request costs, by table and by asking each, in this process
+  typical-policy
+           two sidecars with a typical TrafficPolicy in force beside two with none, same loads
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to connected

@@ -76,6 +76,10 @@ function expected(
 const paths = ['/', '/a', '/a/', '/a/b', '/ab', '/a//b', '//', '/a/b/c', '/b', '*', ''];
 const path = fc.constantFrom(...paths);
 const rooted = fc.constantFrom(...paths.filter((one) => one.startsWith('/')), '/a//', '///');
+const patterns = [
+  ['/a.*', '/[ab]', '.*', '/[^/]+/b', '/[^/]+/c', '/ab*', '/ab?', '/ab+', '/ab{0,1}', '/a/b{2}'],
+  ['/a|/b', '/a(/b)?', '(?i)/A', '/a/[b]/c', '/a/b/c', '^/a$', '/a\\/b'],
+].flat();
 const value = fc.constantFrom('1', '2', '12', '');
 const text: fc.Arbitrary<StringMatch> = fc.oneof(
   { weight: 4, arbitrary: value.map((exact) => ({ exact })) },
@@ -90,7 +94,7 @@ const match: fc.Arbitrary<RouteMatch> = fc.record(
     path: fc.oneof(
       path.map((exact) => ({ exact })),
       rooted.map((prefix) => ({ prefix })),
-      fc.constantFrom('/a.*', '/[ab]', '.*').map((regex) => ({ regex })),
+      fc.constantFrom(...patterns).map((regex) => ({ regex })),
     ),
     methods: fc.subarray(['GET', 'POST'], { minLength: 1 }),
     headers: named(['x', 'y', 'host']),
@@ -139,6 +143,11 @@ const caller: fc.Arbitrary<Caller | null> = fc.option(
   }),
 );
 
+function get(path: string, fields: string[] = []): RequestHead {
+  const rest = { method: 'GET', scheme: 'http', authority: '', upgrade: null, contentLength: null };
+  return { ...rest, path, fields };
+}
+
 describe('a table of routes', () => {
   it('finds what asking each in turn finds', () => {
     let found = 0;
@@ -165,6 +174,35 @@ describe('a table of routes', () => {
         if (want !== null) found += 1;
       }
     }
+  });
+
+  // So many that it is an index.
+  const fillers = Array.from({ length: 12 }, (_, i) => [{ path: { exact: `/filler/${i}` } }]);
+  const tableOf = (lists: RouteMatch[][]) =>
+    createRouteTable(
+      lists.map((matches, i) => prepareRoute({ name: `r${i}`, matches, backends: [] }, '')),
+    );
+
+  it('takes each regular expression for what it is', () => {
+    for (const regex of patterns)
+      for (const target of [...paths, '/abb', '/a/bb', '/A', '/a/c', '/a/b/c/c']) {
+        const table = tableOf([...fillers, [{ path: { regex } }]]);
+        const found = table.find(get(target), null) !== null;
+        expect([regex, target, found]).toEqual([regex, target, compilePattern(regex)(target)]);
+      }
+  });
+
+  it('takes no header for a query parameter of its name, nor the other way round', () => {
+    const value = (i: number) => ({ name: 'x', value: { exact: String(i) } });
+    const all = Array.from({ length: 12 }, (_, i) => i);
+    const table = tableOf([
+      ...all.map((i) => [{ query: [value(i)] }]),
+      ...all.map((i) => [{ headers: [value(i)] }]),
+    ]);
+    expect(table.find(get('/?x=7'), null)?.route.name).toBe('r7');
+    expect(table.find(get('/', ['x', '7']), null)?.route.name).toBe('r19');
+    expect(table.find(get('/?x=9', ['x', '7']), null)?.route.name).toBe('r9');
+    expect(table.find(get('/?x=99', ['x', '99']), null)).toBeNull();
   });
 
   it('finds one of a hundred by path, by header, and the last that takes all', () => {

@@ -3,8 +3,9 @@
 
 import type { RequestHead } from '../codec/session.ts';
 import type { PreparedMatch, PreparedRoute } from '../state/prepared.ts';
-import { headerValue, matchHolds, pathOf, restHolds, type Caller } from './route-match.ts';
-import { trimSlash } from './string-match.ts';
+import { headerValue, matchHolds, pathOf, queryValue, restHolds } from './route-match.ts';
+import type { Caller } from './route-match.ts';
+import { lastOfTwo, trimSlash } from './string-match.ts';
 
 export interface RouteFound {
   readonly route: PreparedRoute;
@@ -77,25 +78,37 @@ class Indexed implements RouteTable {
   private readonly exact: ReadonlyMap<string, Bucket>;
   /** By the prefix without the slash at its end. */
   private readonly prefixes: ReadonlyMap<string, Bucket>;
+  /** By the second of two segments. */
+  private readonly methods: ReadonlyMap<string, Bucket>;
+  /** Regular expressions by what paths must begin with, and how long those beginnings are. */
+  private readonly starts: ReadonlyMap<string, Bucket>;
+  private readonly startLengths: readonly number[];
   /** Whether there is a prefix of a length. */
   private readonly lengths: readonly boolean[];
-  /** Regular expressions, and those that ask for no path. */
+  /** Other regular expressions, and those that ask for no path. */
   private readonly others: Bucket;
 
   constructor(entries: readonly Entry[], hasCors: boolean) {
     this.hasCors = hasCors;
     const exact = new Map<string, Entry[]>();
     const prefixes = new Map<string, Entry[]>();
+    const methods = new Map<string, Entry[]>();
+    const starts = new Map<string, Entry[]>();
     const others: Entry[] = [];
     for (const entry of entries) {
       const base = entry.match?.prefix == null ? '' : trimSlash(entry.match.prefix);
-      const { exactPath = null } = entry.match ?? {};
+      const { exactPath = null, lastOfTwo: method = null, start = '' } = entry.match ?? {};
       if (exactPath !== null) listIn(exact, exactPath).push(entry);
       else if (base !== '') listIn(prefixes, base).push(entry);
+      else if (method !== null) listIn(methods, method).push(entry);
+      else if (start !== '') listIn(starts, start).push(entry);
       else others.push(entry);
     }
     this.exact = bucketsOf(exact, false);
     this.prefixes = bucketsOf(prefixes, false);
+    this.methods = bucketsOf(methods, false);
+    this.starts = bucketsOf(starts, true);
+    this.startLengths = [...new Set([...starts.keys()].map(({ length }) => length))];
     const longest = Math.max(0, ...[...prefixes.keys()].map((one) => one.length));
     const lengths = Array.from({ length: longest + 1 }, () => false);
     for (const { length } of prefixes.keys()) lengths[length] = true;
@@ -108,11 +121,18 @@ class Indexed implements RouteTable {
     let best: Entry | null = null;
     const exact = this.exact.get(path);
     if (exact !== undefined) best = exact.first(head, path, caller, best);
-    const { lengths } = this;
+    const { lengths, methods, startLengths } = this;
+    const method = methods.size === 0 ? null : lastOfTwo(path);
+    const named = method === null ? undefined : methods.get(method);
+    if (named !== undefined) best = named.first(head, path, caller, best);
     const last = Math.min(path.length, lengths.length - 1);
     for (let at = 1; at <= last; at += 1) {
       if (!lengths[at] || !isBoundary(path, at)) continue;
       const bucket = this.prefixes.get(path.slice(0, at));
+      if (bucket !== undefined) best = bucket.first(head, path, caller, best);
+    }
+    for (let i = 0; i < startLengths.length; i += 1) {
+      const bucket = this.starts.get(path.slice(0, startLengths[i]));
       if (bucket !== undefined) best = bucket.first(head, path, caller, best);
     }
     return this.others.first(head, path, caller, best)?.found ?? null;
@@ -124,38 +144,47 @@ function isBoundary(path: string, at: number): boolean {
   return at === path.length || path.charCodeAt(at) === 0x2f;
 }
 
-/** Entries that a path does not tell apart: found by the value of a header where many ask for one. */
+/** What an entry is found by where the path does not tell it from others: one value of a header or query parameter. */
+interface Key {
+  readonly inQuery: boolean;
+  readonly name: string;
+  readonly exact: string;
+}
+
+interface Group extends Pick<Key, 'inQuery' | 'name'> {
+  readonly values: Map<string, Entry[]>;
+}
+
+/** Entries that a path does not tell apart: found by values where many ask for one. */
 class Bucket {
   private readonly rest: readonly Entry[];
-  private readonly byHeader: readonly { name: string; values: ReadonlyMap<string, Entry[]> }[];
+  private readonly groups: readonly Group[];
   /** Their paths are not known to hold yet. */
   private readonly asksPath: boolean;
 
   constructor(entries: readonly Entry[], asksPath: boolean) {
     this.asksPath = asksPath;
     const rest: Entry[] = [];
-    const groups = new Map<string, Map<string, Entry[]>>();
+    const groups: Group[] = [];
     for (const entry of entries) {
-      const key = entries.length > few ? headerKey(entry) : undefined;
+      const key = entries.length > few ? keyOf(entry) : undefined;
       if (key === undefined) {
         rest.push(entry);
         continue;
       }
-      const values = groups.get(key.name) ?? new Map<string, Entry[]>();
-      groups.set(key.name, values);
-      listIn(values, key.exact).push(entry);
+      listIn(groupIn(groups, key).values, key.exact).push(entry);
     }
     this.rest = rest;
-    this.byHeader = [...groups].map(([name, values]) => ({ name, values }));
+    this.groups = groups;
   }
 
   /** The first that holds, or `best` where that is before it. */
   first(head: RequestHead, path: string, caller: Caller | null, best: Entry | null): Entry | null {
     let found = best;
     let before = best === null ? Infinity : best.order;
-    const groups = this.byHeader.length;
+    const groups = this.groups.length;
     for (let i = 0; i <= groups; i += 1) {
-      const entries = i < groups ? this.withValue(i, head) : this.rest;
+      const entries = i < groups ? withValue(this.groups[i]!, head, path) : this.rest;
       for (let k = 0; k < entries.length; k += 1) {
         const entry = entries[k]!;
         if (entry.order > before) break;
@@ -166,12 +195,6 @@ class Bucket {
       }
     }
     return found;
-  }
-
-  private withValue(group: number, head: RequestHead): readonly Entry[] {
-    const { name, values } = this.byHeader[group]!;
-    const value = headerValue(head, name);
-    return (value === undefined ? undefined : values.get(value)) ?? none;
   }
 
   private holds(
@@ -187,10 +210,27 @@ class Bucket {
   }
 }
 
-function headerKey({ match }: Entry): { name: string; exact: string } | undefined {
+function withValue(group: Group, head: RequestHead, path: string): readonly Entry[] {
+  const { inQuery, name, values } = group;
+  const value = inQuery ? queryValue(head.path, path.length, name) : headerValue(head, name);
+  return (value === undefined ? undefined : values.get(value)) ?? none;
+}
+
+function keyOf({ match }: Entry): Key | undefined {
   if (match === null) return undefined;
-  for (const { name, exact } of match.headers) if (exact !== null) return { name, exact };
+  for (const { name, exact } of match.headers)
+    if (exact !== null) return { inQuery: false, name, exact };
+  for (const { name, exact } of match.query)
+    if (exact !== null) return { inQuery: true, name, exact };
   return undefined;
+}
+
+function groupIn(groups: Group[], { inQuery, name }: Key): Group {
+  const known = groups.find((one) => one.inQuery === inQuery && one.name === name);
+  if (known !== undefined) return known;
+  const made: Group = { inQuery, name, values: new Map() };
+  groups.push(made);
+  return made;
 }
 
 function bucketsOf(lists: ReadonlyMap<string, Entry[]>, asksPath: boolean): Map<string, Bucket> {

@@ -25,3 +25,18 @@ export function compilePathPrefix(prefix: string): (path: string) => boolean {
 export function trimSlash(prefix: string): string {
   return prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
 }
+
+/** `b` of `/a/b`: what stands behind the first segment; null where there is no such thing. */
+export function lastOfTwo(path: string): string | null {
+  const slash = path.indexOf('/', 1);
+  if (slash <= 1 || path.charCodeAt(0) !== 0x2f) return null;
+  return path.slice(slash + 1);
+}
+
+/** What every text begins with that a regular expression matches in full; may be shorter than it could be. */
+export function literalStart(regex: string): string {
+  if (regex.includes('|')) return '';
+  const { start = '', next = '' } = /^(?<start>[\w/-]*)(?<next>.?)/s.exec(regex)?.groups ?? {};
+  // What may stand there never is not what it begins with.
+  return '*?{'.includes(next) && next !== '' ? start.slice(0, -1) : start;
+}

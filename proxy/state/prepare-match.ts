@@ -3,7 +3,12 @@
 
 import type { StringMatch } from '../api/resources.ts';
 import { compilePattern } from '../api/pattern.ts';
-import { compilePathPrefix, compileString } from '../policy/string-match.ts';
+import {
+  compilePathPrefix,
+  compileString,
+  lastOfTwo,
+  literalStart,
+} from '../policy/string-match.ts';
 import type { PreparedMatch, PreparedSource, PreparedString } from './prepared.ts';
 import { fail, list, object, pointer, stringItem, text, type JsonObject } from './reader.ts';
 
@@ -30,21 +35,35 @@ function prepareNamed(item: unknown, at: string): PreparedMatch['headers'][numbe
   };
 }
 
-type PathParts = Pick<PreparedMatch, 'path' | 'exactPath' | 'prefix'>;
+type PathParts = Pick<PreparedMatch, 'path' | 'exactPath' | 'lastOfTwo' | 'start' | 'prefix'>;
+
+const noPath: PathParts = {
+  path: null,
+  exactPath: null,
+  lastOfTwo: null,
+  start: '',
+  prefix: null,
+};
+/** As the operator writes a gRPC method of any service: need not be run as a regular expression. */
+const anyService = /^\/\[\^\/\]\+\/(?<method>\w+)$/;
 
 function preparePath(value: unknown, path: string): PathParts {
-  if (value === undefined || value === null) return { path: null, exactPath: null, prefix: null };
+  if (value === undefined || value === null) return noPath;
   const from = object(value, path);
   if ('exact' in from) {
     const exact = text(from, 'exact', path);
-    return { path: (actual) => actual === exact, exactPath: exact, prefix: null };
+    return { ...noPath, path: (actual) => actual === exact, exactPath: exact };
   }
   if ('prefix' in from) {
     const prefix = text(from, 'prefix', path);
     if (!prefix.startsWith('/')) fail(pointer(path, 'prefix'), 'must begin with /');
-    return { path: compilePathPrefix(prefix), exactPath: null, prefix };
+    return { ...noPath, path: compilePathPrefix(prefix), prefix };
   }
-  return { path: regex(from, path), exactPath: null, prefix: null };
+  const holds = regex(from, path);
+  const { method } = anyService.exec(text(from, 'regex', path))?.groups ?? {};
+  if (method === undefined)
+    return { ...noPath, path: holds, start: literalStart(text(from, 'regex', path)) };
+  return { ...noPath, path: (actual) => lastOfTwo(actual) === method, lastOfTwo: method };
 }
 
 function prepareString(from: JsonObject, path: string): PreparedString {

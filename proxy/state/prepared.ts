@@ -82,6 +82,10 @@ export interface PreparedMatch {
   readonly path: ((path: string) => boolean) | null;
   /** Of an `exact` match: what it is found by; null for other matches. */
   readonly exactPath: string | null;
+  /** Of a match of any two segments that end in this one (gRPC: a method of any service); null for other matches. */
+  readonly lastOfTwo: string | null;
+  /** Of a regular expression, what every path begins with that it holds for; empty: not known. */
+  readonly start: string;
   /** Of a `prefix` match, for prefix rewrites; null for other matches. */
   readonly prefix: string | null;
   readonly methods: ReadonlySet<string> | null;

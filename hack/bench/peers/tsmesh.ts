@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type {
   DestinationResource,
+  HttpRoute,
   InboundPort,
   Protocol,
   Resource,
@@ -22,8 +23,16 @@ const protocols: Readonly<Record<Lane, Protocol>> = {
   tcp: 'tcp',
 };
 
+/** What the caller's sidecar has in force: nothing, or what a team with a canary has. */
+export type InForce = 'no policy' | 'typical policy';
+
 /** `label` tells two bundles apart that run side by side; `profiles` is where Node leaves CPU profiles. */
-export function tsmesh(bundle: string, label = 'tsmesh', profiles: string | null = null): Peer {
+export function tsmesh(
+  bundle: string,
+  label = 'tsmesh',
+  profiles: string | null = null,
+  inForce: InForce = 'no policy',
+): Peer {
   const profilingOf = (side: Side): string[] =>
     profiles === null
       ? []
@@ -34,7 +43,7 @@ export function tsmesh(bundle: string, label = 'tsmesh', profiles: string | null
     lanes: ['get', 'echo', 'bulk', 'grpc', 'tcp'],
     command: (side, plan) => {
       const file = configPath(plan, side, 'json');
-      writeFileSync(file, JSON.stringify(localFile(side, plan)));
+      writeFileSync(file, JSON.stringify(localFile(side, plan, inForce)));
       return {
         program: sidecarNode,
         args: [...(nodeFlags.proxy ?? []), ...profilingOf(side), bundle],
@@ -45,7 +54,7 @@ export function tsmesh(bundle: string, label = 'tsmesh', profiles: string | null
   };
 }
 
-function localFile(side: Side, plan: PairPlan): object {
+function localFile(side: Side, plan: PairPlan, inForce: InForce): object {
   const common = {
     health: `127.0.0.1:${plan.admin[side]}`,
     identity: plan.identities[side].folder,
@@ -63,8 +72,15 @@ function localFile(side: Side, plan: PairPlan): object {
     const name = `bench/${lane}:80`;
     const identity = plan.identities.server.spiffeId;
     const endpoint = { address: '127.0.0.1', port: mesh, identity, podName: lane, zone: '' };
-    resources.push(destination(lane, app, name));
     resources.push({ type: 'Endpoints', name, endpoints: [endpoint] });
+    const made = destination(lane, app, name);
+    if (inForce === 'no policy') {
+      resources.push(made);
+      continue;
+    }
+    const canary = `${name}/version=v2`;
+    resources.push(withTypicalPolicy(made, [name, canary]));
+    resources.push({ type: 'Endpoints', name: canary, endpoints: [endpoint] });
   }
   const outbound = plan.lanes.map(([, { entry, app }]) => {
     return { listen: `127.0.0.1:${entry}`, destination: `${serviceAddress}:${app}` };
@@ -119,3 +135,50 @@ function destination(lane: Lane, port: number, endpoints: string): DestinationRe
     policies: [],
   };
 }
+
+/** Two routes, a split, retries, a timeout and ejection: what the issue calls a typical policy. */
+function withTypicalPolicy(
+  made: DestinationResource,
+  [stable, canary]: readonly [string, string],
+): DestinationResource {
+  const [plain] = made.routes as [HttpRoute];
+  const common: HttpRoute = {
+    ...plain,
+    timeoutMs: 10_000,
+    retry: {
+      attempts: 2,
+      on: ['connect-failure', 'refused-stream', 'reset', 'gateway-error'],
+      perTryTimeoutMs: 2_000,
+      backoffMs: 25,
+      maxBackoffMs: 250,
+      budgetPercent: 20,
+      budgetMinConcurrent: 3,
+    },
+  };
+  const split = [
+    { endpoints: stable, weight: 90 },
+    { endpoints: canary, weight: 10 },
+  ];
+  const admin = { name: 'TrafficPolicy bench/app, route 0', matches: [adminMatch] };
+  const rest = { name: 'TrafficPolicy bench/app, route 1', backends: split };
+  return {
+    ...made,
+    routes: [
+      { ...common, ...admin },
+      { ...common, ...rest },
+    ],
+    outlierDetection: {
+      consecutive5xx: 5,
+      consecutiveGatewayErrors: 3,
+      baseEjectionMs: 10_000,
+      maxEjectionMs: 60_000,
+      maxEjectionPercent: 50,
+    },
+  };
+}
+
+/** No request of a load is one. */
+const adminMatch = {
+  path: { prefix: '/admin' },
+  headers: [{ name: 'x-role', value: { exact: 'admin' } }],
+};
