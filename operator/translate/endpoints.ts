@@ -57,8 +57,11 @@ function serviceEndpoints(
       service === undefined ? [] : slicePlaces({ view, service, isWanted }, slice, wanted),
     );
   const ready = placesThat(isReady);
-  // All are going: better those that still answer than none, as kube-proxy has it (KEP-1669).
-  const places = ready.length > 0 ? ready : placesThat(isLastResort);
+  // All are going: better those that still answer than none, as kube-proxy has it (KEP-1669), on each node alone
+  // where none of the others is used.
+  const served = new Set(ready.map(({ endpoint }) => endpoint.onlyNode));
+  const going = placesThat(isLastResort).filter(({ endpoint }) => !served.has(endpoint.onlyNode));
+  const places = [...ready, ...going];
   return translated(name, wanted.undefinedSubset ? [] : places, [
     'mesh',
     `service:${key}`,
@@ -86,19 +89,24 @@ function slicePlaces(
   const port = named?.port;
   if (port === undefined) return [];
   const unready = service.spec.publishNotReadyAddresses === true;
-  return endpointsOf(slice)
-    .filter((one) => isWanted(one.conditions ?? {}, unready))
-    .flatMap((endpoint) =>
-      endpoint.addresses.flatMap((text) => {
-        const address = canonicalAddress(text);
-        const pod = podBehind(view, wanted.namespace, address, endpoint.targetRef);
-        // Known before the slice says so: the deletion of the pod is what makes it say so.
-        if (pod?.terminating === true) return [];
-        if (wanted.labels !== null && !matchesLabels(wanted.labels, pod?.labels ?? {})) return [];
-        const at = { address, port, zone: endpoint.zone ?? '', ...hintsOf(endpoint) };
-        return [pod === null ? plain(at, endpoint.targetRef?.name ?? '') : place(view, pod, at)];
-      }),
-    );
+  return endpointsOf(slice).flatMap((endpoint) =>
+    endpoint.addresses.flatMap((text) => {
+      const address = canonicalAddress(text);
+      const pod = podBehind(view, wanted.namespace, address, endpoint.targetRef);
+      if (!isWanted(conditionsOf(endpoint, pod), unready)) return [];
+      if (wanted.labels !== null && !matchesLabels(wanted.labels, pod?.labels ?? {})) return [];
+      const at = { address, port, zone: endpoint.zone ?? '', ...callersOf(service, endpoint) };
+      return [pod === null ? plain(at, endpoint.targetRef?.name ?? '') : place(view, pod, at)];
+    }),
+  );
+}
+
+/** That a pod goes is known before the slice says so: the deletion of the pod is what makes it say so. */
+function conditionsOf(
+  { conditions = {} }: EndpointSlice['endpoints'][number],
+  pod: PodEntry | null,
+): Conditions {
+  return pod?.terminating === true ? { ...conditions, terminating: true } : conditions;
 }
 
 type Conditions = NonNullable<EndpointSlice['endpoints'][number]['conditions']>;
@@ -129,13 +137,21 @@ function podBehind(
   return named?.hostNetwork === true ? named : null;
 }
 
-function hintsOf({ hints }: EndpointSlice['endpoints'][number]): Pick<Endpoint, 'forZones'> {
+/** Who should use it, and who alone may. */
+function callersOf(
+  { spec }: Service,
+  { hints, nodeName }: EndpointSlice['endpoints'][number],
+): Pick<Endpoint, 'forZones' | 'onlyNode'> {
   const zones = (hints?.forZones ?? []).map(({ name }) => name).toSorted(compareText);
-  return zones.length === 0 ? {} : { forZones: zones };
+  return {
+    ...(zones.length === 0 ? {} : { forZones: zones }),
+    // One whose node nobody names is on no node: kube-proxy leaves it out everywhere.
+    ...(spec.internalTrafficPolicy === 'Local' ? { onlyNode: nodeName ?? 'none' } : {}),
+  };
 }
 
 /** Where the endpoint is, and for whom. */
-type At = Pick<Endpoint, 'address' | 'port' | 'zone' | 'forZones'>;
+type At = Pick<Endpoint, 'address' | 'port' | 'zone' | 'forZones' | 'onlyNode'>;
 
 function plain(at: At, podName: string): Place {
   return { endpoint: { ...at, identity: null, podName }, disabledBy: [] };

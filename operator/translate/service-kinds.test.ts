@@ -9,6 +9,7 @@ import type { View } from '../model/view.ts';
 import type { EndpointSlice, Service } from '../resources/kubernetes.ts';
 import { translateDestination } from './destination.ts';
 import { translateEndpoints } from './endpoints.ts';
+import { translateWorkload } from './workload.ts';
 
 const app = { app: 'cart' };
 const cart = (name: string, ip: string, ports: { name?: string; containerPort: number }[] = []) =>
@@ -249,6 +250,24 @@ describe('endpoints that are not ready', () => {
     ).toEqual(['10.0.0.2:80+']);
     expect(usedOf([{ ...one, ...gone }])).toEqual([]);
   });
+
+  it('are known to go by their pods before their slice says it', () => {
+    const endpoints = [one, two];
+    const used = (...deleted: boolean[]): string[] => {
+      const pods = endpoints.map(({ address }, i) => {
+        const options = { ip: address, labels: app, serviceAccount: 'cart' };
+        return pod(`shop/cart-${i}`, { ...options, deleted: deleted[i] ?? false });
+      });
+      const view = viewOf({
+        Pod: pods,
+        Service: [service('shop/cart', '10.96.0.7', [{ port: 80 }])],
+        EndpointSlice: [slice('shop/cart', endpoints, [{ port: 80 }])],
+      });
+      return endpointsOf(view, 'shop/cart:80');
+    };
+    expect(used(true, false)).toEqual(['10.0.0.2:80+']);
+    expect(used(true, true)).toEqual(['10.0.0.1:80+', '10.0.0.2:80+']);
+  });
 });
 
 describe('both families of addresses', () => {
@@ -298,6 +317,36 @@ describe('an ExternalName', () => {
     expect(view.servicePorts.size).toBe(1);
     expect(destinationAt(view, '10.96.0.7', 80)).toMatchObject({ host: 'cart.shop:80' });
     expect(destinationAt(view, '192.0.2.1', 80)).toMatchObject({ kind: 'external', routes: [] });
+  });
+});
+
+describe('a Service for callers of the same node only', () => {
+  it('says of each endpoint which node that is, and of each pod its own', () => {
+    const spec = { internalTrafficPolicy: 'Local' };
+    const going = { ready: false, serving: true, terminating: true };
+    const view = viewOf({
+      Pod: [pod('shop/web', { nodeName: 'n1' })],
+      Service: [service('shop/cart', '10.96.0.7', [{ port: 80 }], spec)],
+      EndpointSlice: [
+        slice(
+          'shop/cart',
+          [
+            { address: '10.0.0.1', node: 'n1' },
+            { address: '10.0.0.2', node: 'n1', ...going },
+            { address: '10.0.0.3', node: 'n2', ...going },
+            { address: '10.0.0.4' },
+          ],
+          [{ port: 80 }],
+        ),
+      ],
+    });
+    const { endpoints } = translateEndpoints(view, 'shop/cart:80').resource;
+    expect(endpoints.map(({ address, onlyNode }) => [address, onlyNode])).toEqual([
+      ['10.0.0.1', 'n1'],
+      ['10.0.0.3', 'n2'],
+      ['10.0.0.4', 'none'],
+    ]);
+    expect(translateWorkload(view, 'shop/web')?.resource.node).toBe('n1');
   });
 });
 

@@ -48,6 +48,7 @@ export function translateWorkload(
     serviceAccount: pod.serviceAccount,
     ...(labels === null ? {} : { labels }),
     ...(zone === '' ? {} : { zone }),
+    ...(pod.nodeName === '' ? {} : { node: pod.nodeName }),
     inbound: inbound(view, pod, speakers),
     outbound: outbound(view),
     ...(authorization === undefined ? {} : { authorization }),

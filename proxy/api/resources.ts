@@ -36,6 +36,8 @@ export interface WorkloadResource {
   labels?: Record<string, string>;
   /** Of the pod's node (topology.kubernetes.io/zone). Absent: not known. */
   zone?: string;
+  /** The pod's node. Absent: not known. */
+  node?: string;
   inbound: {
     /** Ports by decimal number. */
     ports: Record<string, InboundPort>;
@@ -293,6 +295,8 @@ export interface Endpoint {
   zone: string;
   /** Zones whose callers should use it (EndpointSlice hints.forZones); absent: no hint. */
   forZones?: string[];
+  /** Callers on this node only (internalTrafficPolicy: Local); absent: all. */
+  onlyNode?: string;
 }
 
 /**

@@ -12,6 +12,7 @@ import type {
 import { createRouteTable } from '../policy/route-table.ts';
 import type { AuthorizerOf } from './authorizers.ts';
 import { readAuthorization } from './prepare-authorization.ts';
+import { prepareNodes } from './node-local.ts';
 import { prepareBalancing, prepareHints } from './prepare-balancing.ts';
 import { prepareLabels } from './prepare-match.ts';
 import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
@@ -87,6 +88,7 @@ function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorklo
     namespace: text(from, 'namespace', ''),
     serviceAccount: text(from, 'serviceAccount', ''),
     zone: textOrNull(from, 'zone', '') ?? '',
+    node: textOrNull(from, 'node', '') ?? '',
     labels: prepareLabels(from['labels'], '/labels'),
     ports: inboundPorts(object(inbound['ports'], '/inbound/ports')),
     otherPort: inboundPort(inbound['other'], '/inbound/other'),
@@ -153,7 +155,8 @@ function prepareEndpoints(from: JsonObject, { handle }: Held): EndpointSet {
       zone: text(one, 'zone', path),
     });
   });
-  return { name: text(from, 'name', ''), endpoints, hints: prepareHints(from) };
+  const name = text(from, 'name', '');
+  return { name, endpoints, hints: prepareHints(from), nodes: prepareNodes(from) };
 }
 
 function identityOf(from: JsonObject, path: string): SpiffeId | null {

@@ -73,6 +73,8 @@ export interface EndpointSet {
   readonly endpoints: readonly EndpointHandle[];
   /** Zones whose callers should use each, in the same order; absent or null: hints are not to be followed. */
   readonly hints?: readonly (readonly string[])[] | null;
+  /** The node whose callers alone may use each, or empty, in the same order; absent or null: all may use all. */
+  readonly nodes?: readonly string[] | null;
 }
 
 export type PreparedString = (value: string | undefined) => boolean;
@@ -214,6 +216,8 @@ export interface PreparedWorkload {
   readonly labels: ReadonlyMap<string, string>;
   /** Of the pod's node; empty: not known. */
   readonly zone: string;
+  /** The pod's node; empty: not known. */
+  readonly node: string;
   readonly ports: ReadonlyMap<number, InboundPort>;
   readonly otherPort: InboundPort;
   /** Another object only where what it decides by has changed. */

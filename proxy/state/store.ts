@@ -7,6 +7,7 @@ import type { PolicyRef, ResourceKey } from '../api/resources.ts';
 import { resourceKey } from '../api/resources.ts';
 import { createAuthorizers } from './authorizers.ts';
 import { createHandles } from './handles.ts';
+import { keepToNode } from './node-local.ts';
 import { prepare, type Held, type Prepared } from './prepare.ts';
 import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
 import { keptBalancers, readyBalancers } from './prepare-balancing.ts';
@@ -73,6 +74,7 @@ export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Stor
   }
 
   function swap(draft: Draft): void {
+    keepToNode(draft.endpoints, draft.workload);
     handles.sweep(draft.endpoints);
     for (const one of draft.destinations.values()) readyBalancers(one, draft);
     current = draft;
