@@ -1,6 +1,8 @@
 // npm run bench: the figures of docs/performance.md, measured now on this machine.
 import { parseArgs } from 'node:util';
 import { benchAuthorization } from './bench/authorization.ts';
+import { benchBalancing } from './bench/balancing.ts';
+import { benchBalancingLive } from './bench/balancing-live.ts';
 import { benchIdle } from './bench/idle.ts';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
@@ -17,6 +19,8 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   authorization: benchAuthorization,
   routes: benchRoutes,
   'typical-policy': benchTypicalPolicy,
+  balancing: benchBalancing,
+  'balancing-live': benchBalancingLive,
   policy: benchPolicy,
   load: benchLoad,
   operator: benchOperator,
@@ -31,6 +35,10 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   routes   what finding the route of a request costs, by table and by asking each, in this process
   typical-policy
            two sidecars with a typical TrafficPolicy in force beside two with none, same loads
+  balancing
+           the balancers in a model, and what a choice costs; writes docs/load-balancing.md
+  balancing-live
+           the default balancer beside a real Envoy's; writes docs/load-balancing.md
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to connected

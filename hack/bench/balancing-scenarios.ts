@@ -40,7 +40,7 @@ function bursts(requests: number, everyMs: number): Scenario['next'] {
   };
 }
 
-const size = { callers: 1, durationMs: 70_000, countedFromMs: 10_000 };
+const size = { callers: 1, durationMs: 40_000, countedFromMs: 10_000 };
 
 /** A fault that begins while everything runs. */
 const faultAtMs = 20_000;
