@@ -80,6 +80,7 @@ async function bind(core: Core): Promise<DataPath> {
   core.readiness.add('listeners', () => (bound ? null : 'capture ports are not bound yet'));
   const data = await createDataPath({
     ...core,
+    logger: deps.logger,
     clock: deps.clock,
     random: deps.random,
     ownAddresses: new Set(ownAddresses(config)),

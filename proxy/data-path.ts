@@ -24,6 +24,7 @@ import { createSessions } from './exchange/sessions.ts';
 import type { Store } from './state/store.ts';
 import type { AccessLog } from './telemetry/access-log.ts';
 import type { Counters, Direction } from './telemetry/counters.ts';
+import type { Logger } from './telemetry/logger.ts';
 
 export interface DataPathDeps {
   clock: Clock;
@@ -32,6 +33,7 @@ export interface DataPathDeps {
   resolver: Resolver;
   counters: Counters;
   accessLog: AccessLog;
+  logger: Logger;
   random: () => number;
   ownAddresses: ReadonlySet<string>;
   originalDestination: ReadOriginalDestination;
@@ -77,6 +79,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     ownAddresses: deps.ownAddresses,
     random: deps.random,
     mirrors: createMirrorGate(),
+    logger: deps.logger,
     nextRequestId: createRequestIds(randomBytes(8).toString('hex')),
   };
   const forListener = (listener: ListenerConfig): OutboundDeps => ({

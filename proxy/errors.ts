@@ -376,6 +376,22 @@ const limits = {
     hint: 'more replicas, or fewer connections at a time',
     level: 'warn',
   },
+  'destination-limit': {
+    httpStatus: 503,
+    grpcStatus: grpc.resourceExhausted,
+    flag: 'DL',
+    message: 'this sidecar has as much under way to the destination as a policy allows',
+    hint: 'see limits of the TrafficPolicy that is named here; more time or fewer calls at once help',
+    level: 'info',
+  },
+  'rate-limited': {
+    httpStatus: 429,
+    grpcStatus: grpc.resourceExhausted,
+    flag: 'RL',
+    message: 'more came to this pod than a policy allows',
+    hint: 'come again after the time in Retry-After; see rateLimits of the TrafficPolicy named here',
+    level: 'info',
+  },
   draining: {
     httpStatus: 503,
     grpcStatus: grpc.unavailable,

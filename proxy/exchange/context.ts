@@ -8,6 +8,7 @@ import type { EndpointHandle } from '../state/prepared.ts';
 import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters, Direction, Series } from '../telemetry/counters.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MirrorGate } from './mirror.ts';
 
@@ -15,6 +16,8 @@ import type { MirrorGate } from './mirror.ts';
 export interface StreamSource {
   request(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
   cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
+  /** There is a connection to it, or will be soon. */
+  connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean;
 }
 
 export interface ExchangeDeps {
@@ -25,6 +28,7 @@ export interface ExchangeDeps {
   random: () => number;
   store: Pick<Store, 'snapshot'>;
   mirrors: MirrorGate;
+  logger: Pick<Logger, 'info' | 'warn'>;
 }
 
 /** A request that has not come to its end, in a list with the others of its connection. */

@@ -147,6 +147,7 @@ class Stage {
       connectTimeoutMs: null,
       retry: null,
       outlier: null,
+      use: null,
       responseHeaders: null,
       cors: null,
       mirrors: null,
@@ -221,6 +222,7 @@ class Stage {
             this.tries.push({ endpoint: chosen, taker, ...none, writes: { count: 0 } });
           },
           cancel: () => undefined,
+          connected: () => true,
         },
         accessLog: {
           wants: () => false,
@@ -231,6 +233,7 @@ class Stage {
         },
         random: () => 0.5,
         store: { snapshot: () => this.snapshot },
+        logger: { info: () => undefined, warn: () => undefined },
         mirrors: createMirrorGate(),
       },
       direction: 'outbound',

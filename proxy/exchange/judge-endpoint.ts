@@ -1,14 +1,31 @@
 // Tells what is known of an endpoint how it answered: what it costs to choose it, and whether it is to be left out.
 
 import { answerCame, fail, observe, observeFailure } from '../policy/load.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import { recordResult, resultOf, type Result } from '../policy/outlier.ts';
-import type { EndpointHandle } from '../state/prepared.ts';
+import { newFigures, recordAnswer, recordLatency } from '../policy/outlier-compare.ts';
+import type { EndpointHandle, PreparedOutlier } from '../state/prepared.ts';
 import type { Attempt } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
+import { tellEjection, tellReturn } from './ejections.ts';
+import { OutlierWatch } from './outlier-watch.ts';
 import type { ForwardPlan } from './plan.ts';
 
 /** gRPC RESOURCE_EXHAUSTED. */
 const exhausted = 8;
+
+/** By which policy an endpoint is judged, and among which others: a plan, or a destination's tunnels. */
+export interface Judged {
+  outlier: PreparedOutlier | null;
+  endpoints: readonly EndpointHandle[];
+  use: DestinationUse | null;
+}
+
+/** Of whom something was heard, and after which time; -1: not an answer. */
+export interface Heard {
+  readonly endpoint: EndpointHandle;
+  readonly latencyMs: number;
+}
 
 /** The head of its answer came. `whole`: the statuses say all; of gRPC the trailers tell otherwise. */
 export function hearEndpoint(
@@ -25,19 +42,25 @@ export function hearEndpoint(
   attempt.awaited = false;
   if (whole && isBad(status, grpcStatus)) observeFailure(endpoint.load, latencyMs, nowMs, true);
   else observe(endpoint.load, latencyMs, nowMs);
-  if (whole) judgeEndpoint(context, plan, endpoint, resultOf(status, grpcStatus));
+  if (plan.outlier === null) return;
+  const result = resultOf(status, grpcStatus);
+  // To fail fast is not to be quick.
+  if (plan.outlier.latency !== null && result === 'good')
+    recordLatency((endpoint.load.figures ??= newFigures()), latencyMs);
+  attempt.latencyMs = latencyMs;
+  if (whole) judgeEndpoint(context, plan, attempt, result);
 }
 
 /** The trailers of its answer came. */
 export function hearEnd(
   context: ExchangeContext,
   plan: ForwardPlan,
-  endpoint: EndpointHandle,
+  attempt: Attempt,
   answer: { status: number; grpcStatus: number },
 ): void {
   const { status, grpcStatus } = answer;
-  if (isBad(status, grpcStatus)) fail(endpoint.load, context.deps.io.clock.nowMs(), true);
-  judgeEndpoint(context, plan, endpoint, resultOf(status, grpcStatus));
+  if (isBad(status, grpcStatus)) fail(attempt.endpoint.load, context.deps.io.clock.nowMs(), true);
+  judgeEndpoint(context, plan, attempt, resultOf(status, grpcStatus));
 }
 
 /** It gave no answer. */
@@ -45,7 +68,7 @@ export function blameEndpoint(context: ExchangeContext, plan: ForwardPlan, attem
   const { endpoint, startedMs } = attempt;
   const nowMs = context.deps.io.clock.nowMs();
   observeFailure(endpoint.load, nowMs - startedMs, nowMs, false);
-  judgeEndpoint(context, plan, endpoint, 'gateway-error');
+  judgeEndpoint(context, plan, attempt, 'gateway-error');
 }
 
 /** Answers that others might give better: one that has too much to do is not to be asked more for saying so at once. */
@@ -53,14 +76,36 @@ function isBad(status: number, grpcStatus: number): boolean {
   return status === 429 || grpcStatus === exhausted || resultOf(status, grpcStatus) !== 'good';
 }
 
-function judgeEndpoint(
+export function judgeEndpoint(
   context: ExchangeContext,
-  plan: ForwardPlan,
-  endpoint: EndpointHandle,
+  judged: Judged,
+  { endpoint, latencyMs }: Heard,
   result: Result,
 ): void {
-  if (plan.outlier === null) return;
-  const from = { policy: plan.outlier, endpoints: plan.endpoints };
+  const { outlier, endpoints, use } = judged;
+  if (outlier === null) return;
+  const { load } = endpoint;
+  if (outlier.intervalMs !== null) {
+    recordAnswer((load.figures ??= newFigures()), result === 'good');
+    if (use !== null && use.watch?.running !== true) watch(context, use);
+  }
+  if (result === 'good' && load.health === null) return;
   const nowMs = context.deps.io.clock.nowMs();
-  if (recordResult(endpoint, result, from, nowMs)) context.series.ejection();
+  const sinceMs = load.health?.outSinceMs ?? nowMs;
+  const change = recordResult(endpoint, result, { policy: outlier, endpoints, latencyMs }, nowMs);
+  if (change === null) return;
+  const told = {
+    series: context.series,
+    destination: context.destination,
+    logger: context.deps.logger,
+  };
+  if (change === 'returned') tellReturn(told, endpoint, nowMs - sinceMs);
+  else tellEjection(told, endpoint, change, nowMs);
+}
+
+function watch({ deps, series, destination }: ExchangeContext, use: DestinationUse): void {
+  const held = use.watch instanceof OutlierWatch ? use.watch : null;
+  const one = held ?? new OutlierWatch(deps, use, { series, destination });
+  use.watch = one;
+  one.start();
 }

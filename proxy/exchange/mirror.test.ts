@@ -54,6 +54,7 @@ function stage() {
     pool: {
       request: (...[, , taker]: Asking) => void waiting.add(taker),
       cancel: (...[, , taker]: Asking) => void waiting.delete(taker),
+      connected: () => true,
     },
     accessLog: {
       wants: () => false,
@@ -73,6 +74,7 @@ function stage() {
       }),
     },
     mirrors: gate,
+    logger: { info: () => undefined, warn: () => undefined },
   };
   const active = { requests: 0 };
   const context = contextOf(deps, {

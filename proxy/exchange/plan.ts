@@ -5,6 +5,7 @@ import type { Fields, RequestHead } from '../codec/session.ts';
 import type { BalanceAsk } from '../policy/balancer.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
 import type { LocalReply } from './local-reply.ts';
 
@@ -28,6 +29,8 @@ export interface ForwardPlan {
   connectTimeoutMs: number | null;
   retry: PreparedRetry | null;
   outlier: PreparedOutlier | null;
+  /** What of the destination is in use; null: nothing is limited. */
+  use: DestinationUse | null;
   /** Absent or null: least request, and nothing else. */
   balance?: BalanceAsk | null;
   responseHeaders: HeaderChange | null;

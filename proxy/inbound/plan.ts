@@ -54,6 +54,7 @@ export function planInbound(
     connectTimeoutMs: null,
     retry: null,
     outlier: null,
+    use: null,
     responseHeaders: null,
     cors: null,
     mirrors: null,

@@ -10,6 +10,7 @@ import type { HttpPool } from '../pool/http-pool.ts';
 import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters } from '../telemetry/counters.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface OutboundDeps {
@@ -28,6 +29,7 @@ export interface OutboundDeps {
   random: () => number;
   nextRequestId: NextRequestId;
   mirrors: MirrorGate;
+  logger: Pick<Logger, 'info' | 'warn'>;
   listen: { host: string; port: number; reusePort?: boolean };
   maxConnections?: number;
   /** How long a silent client on an undeclared port is waited for before the upstream is opened too. */

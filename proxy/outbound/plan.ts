@@ -137,6 +137,7 @@ function planRoute(
     connectTimeoutMs: destination.connectTimeoutMs,
     retry: route.retry,
     outlier: destination.outlier,
+    use: destination.use,
     balance: destination.balancing === null ? null : askOf(destination.balancing, head, facts),
     responseHeaders: route.responseHeaders,
     cors,

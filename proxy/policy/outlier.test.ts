@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { EndpointHandle, PreparedOutlier } from '../state/prepared.ts';
 import { chooseEndpoint, newLoad, observe } from './load.ts';
 import { beginProbe, endProbe, isDue, isOut, recordResult, resultOf } from './outlier.ts';
+import type { Judgement } from './outlier.ts';
 
 const policy: PreparedOutlier = {
   consecutive5xx: 5,
@@ -9,6 +10,10 @@ const policy: PreparedOutlier = {
   baseEjectionMs: 1_000,
   maxEjectionMs: 5_000,
   maxEjectionPercent: 50,
+  intervalMs: null,
+  successRate: null,
+  latency: null,
+  panicThresholdPercent: 0,
 };
 
 function endpointsOf(count: number): EndpointHandle[] {
@@ -17,6 +22,10 @@ function endpointsOf(count: number): EndpointHandle[] {
     const place = { address: name, port: 80, identity: null, podName: name, zone: '' };
     return { key: name, ...place, load: newLoad() };
   });
+}
+
+function isEjection(change: Judgement): boolean {
+  return change !== null && change !== 'returned';
 }
 
 /** `count` times the same result; whether the last one ejected it. */
@@ -28,7 +37,9 @@ function answer(
   const { endpoints, count = 1, atMs = 0 } = more;
   let ejected = false;
   for (let i = 0; i < count; i += 1)
-    ejected = recordResult(endpoint, result, { policy: more.policy ?? policy, endpoints }, atMs);
+    ejected = isEjection(
+      recordResult(endpoint, result, { policy: more.policy ?? policy, endpoints }, atMs),
+    );
   return ejected;
 }
 

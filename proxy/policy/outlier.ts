@@ -1,7 +1,17 @@
-// Which endpoints are left out for a while because they answered badly, and when they are tried again. Pure but
-// for the figures of the endpoints it is given.
+// Which endpoints are left out for a while because of how they answered, and when they are tried again. Pure but for the
+// figures of the endpoints it is given. How endpoints are compared with each other is outlier-compare.ts.
 
 import type { EndpointHandle, EndpointLoad, PreparedOutlier } from '../state/prepared.ts';
+
+/** Why one was left out; `probe-failed`: it was out, and is not well yet. */
+export const ejectionReasons = [
+  'consecutive-5xx',
+  'consecutive-gateway-errors',
+  'success-rate',
+  'latency',
+  'probe-failed',
+] as const;
+export type EjectionReason = (typeof ejectionReasons)[number];
 
 /** Of one endpoint; it has none until it answered badly under a policy that asks. */
 export interface EndpointHealth {
@@ -11,13 +21,28 @@ export interface EndpointHealth {
   gatewayErrors: number;
   /** 0: in use. From this time on one request may find out whether it is well again. */
   outUntilMs: number;
+  /** When it was left out first, of all times in a row. */
+  outSinceMs: number;
   /** In a row: each lasts twice as long as the one before. */
   ejections: number;
   /** Such a request is under way. */
   probing: boolean;
+  /** Too few are left: it is used all the same (panic threshold). */
+  ignored: boolean;
+  /** It was too slow: well again is only who answers within this time. 0: any good answer will do. */
+  slowFromMs: number;
 }
 
 export type Result = 'good' | 'server-error' | 'gateway-error';
+
+/** What an answer changed. */
+export type Judgement = EjectionReason | 'returned' | null;
+
+/** What an endpoint is judged by and among. */
+export interface Among {
+  policy: PreparedOutlier;
+  endpoints: readonly EndpointHandle[];
+}
 
 /** gRPC codes by what HTTP says for them (as Envoy maps them): UNAVAILABLE, DEADLINE_EXCEEDED; UNKNOWN, INTERNAL, DATA_LOSS. */
 const grpcGatewayErrors: ReadonlySet<number> = new Set([14, 4]);
@@ -34,7 +59,10 @@ export function resultOf(status: number, grpcStatus: number): Result {
 export function isOut({ health, leavesUntilMs }: EndpointLoad, nowMs: number): boolean {
   if (nowMs < leavesUntilMs) return true;
   return (
-    health !== null && health.outUntilMs !== 0 && (nowMs < health.outUntilMs || health.probing)
+    health !== null &&
+    health.outUntilMs !== 0 &&
+    !health.ignored &&
+    (nowMs < health.outUntilMs || health.probing)
   );
 }
 
@@ -57,65 +85,139 @@ export function endProbe({ health }: EndpointLoad): void {
 }
 
 /**
- * Takes in how an endpoint answered; true if that ejects it. `endpoints` are those that it was chosen from: of
- * them at most `maxEjectionPercent` are out at a time (but one may always be), and never all.
+ * Takes in how an endpoint answered, and after which time, where that is known. Of the endpoints that it was chosen from at
+ * most `maxEjectionPercent` are out at a time (but one may always be), and never all.
  */
 export function recordResult(
   endpoint: EndpointHandle,
   result: Result,
-  { policy, endpoints }: { policy: PreparedOutlier; endpoints: readonly EndpointHandle[] },
+  among: Among & { latencyMs?: number },
   nowMs: number,
-): boolean {
+): Judgement {
   const { load } = endpoint;
-  if (result === 'good') {
-    recordGood(load, nowMs);
-    return false;
-  }
+  if (result === 'good') return recordGood(load, among, nowMs);
+  const { policy, endpoints } = among;
   const health = (load.health ??= newHealth());
   if (health.outUntilMs !== 0) {
     // Requests from before the ejection say nothing new; one that was let through does.
-    if (nowMs < health.outUntilMs) return false;
-    return eject(health, policy, nowMs);
+    if (nowMs < health.outUntilMs) return null;
+    eject(health, among, nowMs);
+    return 'probe-failed';
   }
   health.serverErrors += 1;
   health.gatewayErrors = result === 'gateway-error' ? health.gatewayErrors + 1 : 0;
-  if (!isEnough(health, policy) || !mayEject(endpoints, policy)) return false;
-  return eject(health, policy, nowMs);
+  const reason = reasonOf(health, policy);
+  if (reason === null || !mayEject(endpoints, policy)) return null;
+  eject(health, among, nowMs);
+  return reason;
 }
 
-function recordGood(load: EndpointLoad, nowMs: number): void {
+/** For what a comparison found; false: too many are out already. `slowFromMs`: see EndpointHealth. */
+export function ejectCompared(
+  { load }: EndpointHandle,
+  slowFromMs: number,
+  among: Among,
+  nowMs: number,
+): boolean {
+  if (!mayEject(among.endpoints, among.policy)) return false;
+  const health = (load.health ??= newHealth());
+  if (load.figures !== null) {
+    health.ejections = load.figures.ejections;
+    load.figures.ejections += 1;
+  }
+  health.slowFromMs = slowFromMs;
+  eject(health, among, nowMs);
+  return true;
+}
+
+/** In use, for whoever compares: one that is out is not heard. */
+export function isInUse({ health }: EndpointLoad): boolean {
+  return health === null || health.outUntilMs === 0;
+}
+
+/** Are too few in use, all are used; said anew whenever one goes or comes. */
+export function updatePanic({ policy, endpoints }: Among): void {
+  const { panicThresholdPercent } = policy;
+  if (panicThresholdPercent === 0) return;
+  const inUse = endpoints.length - countOut(endpoints);
+  const panic = inUse * 100 < panicThresholdPercent * endpoints.length;
+  for (const { load } of endpoints) if (load.health !== null) load.health.ignored = panic;
+}
+
+function recordGood(
+  load: EndpointLoad,
+  among: Among & { latencyMs?: number },
+  nowMs: number,
+): Judgement {
   const { health } = load;
-  if (health === null || nowMs < health.outUntilMs) return;
+  if (health === null || nowMs < health.outUntilMs) return null;
+  if (health.outUntilMs === 0) {
+    load.health = null;
+    if (reasonOf(health, among.policy) !== null) beginAnew(among.endpoints, nowMs);
+    return null;
+  }
+  if (health.slowFromMs > 0 && (among.latencyMs ?? 0) >= health.slowFromMs) {
+    eject(health, among, nowMs);
+    return 'probe-failed';
+  }
   // What it cost while it was bad is not what it costs now.
-  if (health.outUntilMs !== 0) load.ewmaMs = 0;
+  load.ewmaMs = 0;
+  load.failures = 0;
   load.health = null;
+  updatePanic(among);
+  return 'returned';
+}
+
+/**
+ * One answers well that was bad enough to be left out but for the bounds: what ailed all of them may be over. Those that
+ * are out need not wait for the end of times that doubled meanwhile: each has one request to show it. And how all of
+ * them failed says nothing of which is better now: otherwise the first to be well would get everything for a while.
+ */
+function beginAnew(endpoints: readonly EndpointHandle[], nowMs: number): void {
+  for (const { load } of endpoints) {
+    const { health } = load;
+    load.failures = 0;
+    if (health !== null && health.outUntilMs > nowMs) health.outUntilMs = nowMs;
+  }
 }
 
 function newHealth(): EndpointHealth {
-  return { serverErrors: 0, gatewayErrors: 0, outUntilMs: 0, ejections: 0, probing: false };
+  return {
+    serverErrors: 0,
+    gatewayErrors: 0,
+    outUntilMs: 0,
+    outSinceMs: 0,
+    ejections: 0,
+    probing: false,
+    ignored: false,
+    slowFromMs: 0,
+  };
 }
 
-function isEnough(health: EndpointHealth, policy: PreparedOutlier): boolean {
-  const { consecutive5xx, consecutiveGatewayErrors } = policy;
-  return (
-    (consecutive5xx > 0 && health.serverErrors >= consecutive5xx) ||
-    (consecutiveGatewayErrors > 0 && health.gatewayErrors >= consecutiveGatewayErrors)
-  );
+function reasonOf(health: EndpointHealth, policy: PreparedOutlier): EjectionReason | null {
+  const { consecutive5xx, consecutiveGatewayErrors: gateway } = policy;
+  if (gateway > 0 && health.gatewayErrors >= gateway) return 'consecutive-gateway-errors';
+  return consecutive5xx > 0 && health.serverErrors >= consecutive5xx ? 'consecutive-5xx' : null;
+}
+
+function countOut(endpoints: readonly EndpointHandle[]): number {
+  let out = 0;
+  for (const { load } of endpoints) if (!isInUse(load)) out += 1;
+  return out;
 }
 
 function mayEject(endpoints: readonly EndpointHandle[], policy: PreparedOutlier): boolean {
   const count = endpoints.length;
-  let out = 0;
-  for (const { load } of endpoints)
-    if (load.health !== null && load.health.outUntilMs !== 0) out += 1;
   const most = Math.max(1, Math.floor((count * policy.maxEjectionPercent) / 100));
-  return out < Math.min(most, count - 1);
+  return countOut(endpoints) < Math.min(most, count - 1);
 }
 
-function eject(health: EndpointHealth, policy: PreparedOutlier, nowMs: number): boolean {
+function eject(health: EndpointHealth, among: Among, nowMs: number): void {
+  const { policy } = among;
   const doubled = policy.baseEjectionMs * 2 ** Math.min(health.ejections, mostDoublings);
+  if (health.outUntilMs === 0) health.outSinceMs = nowMs;
   health.outUntilMs = nowMs + Math.min(doubled, policy.maxEjectionMs);
   health.ejections += 1;
   health.probing = false;
-  return true;
+  updatePanic(among);
 }

@@ -9,6 +9,7 @@ import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { leave } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import { IdleLimit } from './idle-limit.ts';
 import { Peer, type PeerLimits, type StreamTaker } from './peer.ts';
 
 /** Of an endpoint without mutual TLS. */
@@ -28,6 +29,7 @@ const h1Limits: PeerLimits = { maxConnections: 1024, maxWaiting: 4096 };
 /** One is enough until its stream limit is reached (100 or more at once). */
 const h2Limits: PeerLimits = { maxConnections: 64, maxWaiting: 4096 };
 const sweepMs = 1_000;
+const mostIdleLimits = 1024;
 /** A peer that nobody called for so long is not worth a connection. HTTP/1.1 sessions end sooner by themselves. */
 const idleMs = 300_000;
 
@@ -35,6 +37,7 @@ export class HttpPool extends Deadline {
   private readonly deps: HttpPoolDeps;
   private readonly mesh = new Map<string, Peer>();
   private readonly plain = { http1: new Map<string, Peer>(), http2: new Map<string, Peer>() };
+  private readonly idleLimits = new Map<string, IdleLimit>();
   private readonly stopListening: () => void;
 
   constructor(deps: HttpPoolDeps) {
@@ -52,6 +55,12 @@ export class HttpPool extends Deadline {
   cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void {
     const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
     peers.get(endpoint.key)?.cancel(taker);
+  }
+
+  /** There is a connection to it, or will be soon. */
+  connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean {
+    const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
+    return peers.get(endpoint.key)?.connected === true;
   }
 
   /** Open connections, for the admin interface and tests. */
@@ -104,6 +113,7 @@ export class HttpPool extends Deadline {
         },
         current: ({ peer: facts }) =>
           facts === null || facts.generation === identity.current()?.generation,
+        idleLimit: multiplexed ? null : this.idleLimitOf(key),
         onLeaving: () => leave(endpoint.load, io.clock.nowMs()),
         onEmpty: () => {
           const known = peers.get(key) === peer;
@@ -115,6 +125,17 @@ export class HttpPool extends Deadline {
     peers.set(key, peer);
     if (this.slot < 0) io.wheel.schedule(this, io.clock.nowMs() + sweepMs);
     return peer;
+  }
+
+  /** Outlives the connections it was learned from. */
+  private idleLimitOf(key: string): IdleLimit {
+    const { idleLimits } = this;
+    const limit = idleLimits.get(key) ?? new IdleLimit();
+    // The one that was asked for last is last.
+    idleLimits.delete(key);
+    idleLimits.set(key, limit);
+    if (idleLimits.size > mostIdleLimits) idleLimits.delete(idleLimits.keys().next().value!);
+    return limit;
   }
 
   private target(endpoint: EndpointHandle): DialTarget | null {

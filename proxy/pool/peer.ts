@@ -6,11 +6,17 @@ import type { ProxyErrorCode } from '../errors.ts';
 import { Dial, type DialTarget } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
 import { isExpired, resetLink } from '../net/link.ts';
+import type { DestinationUse } from '../policy/limits.ts';
+import { idleSlackMs, keepAliveTimeoutMs, longestIdleMs, type IdleLimit } from './idle-limit.ts';
 import { PooledConnection } from './pooled-connection.ts';
 import { Redial, type DialFailure } from './redial.ts';
 
 /** Asks for a stream; exactly one of both is called, perhaps from within the asking. */
 export interface StreamTaker {
+  /** What waiting and a connection made for it count against; absent or null: nothing. */
+  readonly use?: DestinationUse | null;
+  /** Only a connection that carried nothing yet will do, where one can be made. */
+  readonly fresh?: boolean;
   /** Open one stream on it now. */
   onConnection(connection: PooledConnection): void;
   onUnavailable(code: ProxyErrorCode, detail: string): void;
@@ -29,6 +35,8 @@ export interface PeerDeps {
   newSession(): ClientSession;
   /** Whether a connection may carry new streams (its identity is the one in force). */
   current(link: Link): boolean;
+  /** How long its idle connections last; null: they say themselves when they end (HTTP/2). */
+  idleLimit: IdleLimit | null;
   /** The endpoint said that it goes. */
   onLeaving(): void;
   /** Nothing is left: forget it. */
@@ -41,11 +49,15 @@ export class Peer {
   /** Those that had room when last looked at; the last one is tried first, so that idle ones age. */
   private readonly withRoom: PooledConnection[] = [];
   private readonly waiting: StreamTaker[] = [];
-  private readonly dials = new Set<Dial>();
+  /** With what each counts against. */
+  private readonly dials = new Map<Dial, DestinationUse | null>();
   private readonly multiplexed: boolean;
   private readonly redial = new Redial();
   /** How many streams the endpoint takes at once on one connection, as far as it told. */
   private streamLimit: number | null = null;
+  /** Idle for too long to be used: it is kept to see how long it lasts. */
+  private resting: PooledConnection | null = null;
+  private heardText: string | null = null;
 
   /** `multiplexed`: a connection carries many streams, so one dial serves all that wait. */
   constructor(deps: PeerDeps, multiplexed: boolean) {
@@ -54,7 +66,7 @@ export class Peer {
   }
 
   request(taker: StreamTaker): void {
-    const connection = this.waiting.length === 0 ? this.pick() : null;
+    const connection = this.waiting.length === 0 && taker.fresh !== true ? this.pick() : null;
     if (connection !== null) {
       this.hand(connection, taker);
       return;
@@ -68,13 +80,18 @@ export class Peer {
       taker.onUnavailable(refusal.code, refusal.detail);
       return;
     }
+    if (taker.use?.takePending() === false) {
+      taker.onUnavailable('destination-limit', 'maxPendingRequests');
+      return;
+    }
     this.waiting.push(taker);
     this.dialIfNeeded();
+    if (taker.fresh === true) this.serveWaiting();
   }
 
   /** There is no connection, and one cannot be made just now. */
   private refusal(): DialFailure | null {
-    if (this.connections.size + this.dials.size > 0) return null;
+    if (this.connected) return null;
     return this.redial.refusal(this.deps.io.clock.nowMs());
   }
 
@@ -87,7 +104,9 @@ export class Peer {
   /** The taker no longer wants a stream. */
   cancel(taker: StreamTaker): void {
     const at = this.waiting.indexOf(taker);
-    if (at >= 0) this.waiting.splice(at, 1);
+    if (at < 0) return;
+    this.waiting.splice(at, 1);
+    taker.use?.endPending();
   }
 
   /** Connections that may not be used for new streams finish those they have. */
@@ -117,7 +136,10 @@ export class Peer {
   }
 
   destroy(): void {
-    for (const dial of this.dials) dial.cancel();
+    for (const [dial, use] of this.dials) {
+      dial.cancel();
+      use?.endConnection();
+    }
     this.dials.clear();
     for (const connection of this.connections) connection.driver.destroy();
   }
@@ -126,18 +148,45 @@ export class Peer {
     return this.connections.size;
   }
 
+  /** There is a connection, or will be soon. */
+  get connected(): boolean {
+    return this.connections.size + this.dials.size > 0;
+  }
+
   private pick(): PooledConnection | null {
     for (;;) {
       const connection = this.withRoom.at(-1);
       if (connection === undefined) return null;
-      if (connection.usable) return connection;
+      if (connection.usable && this.isRecent(connection)) return connection;
       this.withRoom.pop();
       connection.listed = false;
+      if (connection.usable) this.rest(connection);
     }
   }
 
+  /** Its server will not end it before a request arrives. */
+  private isRecent({ idleSinceMs }: PooledConnection): boolean {
+    const { idleLimit, io } = this.deps;
+    if (idleLimit === null || idleSinceMs < 0) return true;
+    const { safeMs } = idleLimit;
+    return safeMs === Number.POSITIVE_INFINITY || io.clock.nowMs() - idleSinceMs <= safeMs;
+  }
+
+  /** One at a time: its end, which costs no request, tells whether what is known still holds. */
+  private rest(connection: PooledConnection): void {
+    if (this.resting === null) {
+      this.resting = connection;
+      return;
+    }
+    connection.idleSinceMs = -1;
+    connection.session.drain();
+  }
+
   private hand(connection: PooledConnection, taker: StreamTaker): void {
-    connection.lastUsedMs = this.deps.io.clock.nowMs();
+    const nowMs = this.deps.io.clock.nowMs();
+    connection.lastUsedMs = nowMs;
+    if (connection.idleSinceMs >= 0) connection.idledMs = nowMs - connection.idleSinceMs;
+    connection.idleSinceMs = -1;
     taker.onConnection(connection);
   }
 
@@ -150,30 +199,45 @@ export class Peer {
         this.failWaiting('no-identity', '');
         return;
       }
-      this.dial(target);
+      const payer = this.payer();
+      if (payer === undefined) break;
+      this.dial(target, payer.use ?? null);
     }
+    // Whoever may not have a connection of its own waits for that of another, where there is one.
+    if (this.waiting.length > 0 && !this.connected)
+      this.failWaiting('destination-limit', 'maxConnections');
   }
 
-  private dial(target: DialTarget): void {
+  /** The first of those without a dial of their own who may have one more connection. */
+  private payer(): StreamTaker | undefined {
+    const { waiting, dials } = this;
+    for (let i = dials.size; i < waiting.length; i += 1)
+      if (waiting[i]!.use?.takeConnection() !== false) return waiting[i];
+    return undefined;
+  }
+
+  private dial(target: DialTarget, use: DestinationUse | null): void {
     const dial: Dial = new Dial(target, this.deps.io, {
       onConnected: (link) => {
         this.dials.delete(dial);
         this.redial.succeeded();
-        this.onConnected(link);
+        this.onConnected(link, use);
       },
       onFailed: (code, detail) => {
         this.dials.delete(dial);
         this.redial.failed({ code, detail }, this.deps.io.clock.nowMs());
+        use?.endConnection();
         this.onDialFailed(code, detail);
       },
     });
-    this.dials.add(dial);
+    this.dials.set(dial, use);
   }
 
-  private onConnected(link: Link): void {
+  private onConnected(link: Link, use: DestinationUse | null): void {
     if (!this.deps.current(link)) {
       // The identity changed meanwhile: new streams belong on a connection made with the new one.
       resetLink(link);
+      use?.endConnection();
       this.dialIfNeeded();
       this.reportIfEmpty();
       return;
@@ -188,6 +252,8 @@ export class Peer {
       },
     );
     connection.lastUsedMs = this.deps.io.clock.nowMs();
+    connection.use = use;
+    connection.idleLimit = this.deps.idleLimit;
     this.connections.add(connection);
     this.list(connection);
     this.serveWaiting();
@@ -208,34 +274,81 @@ export class Peer {
 
   private onServed(connection: PooledConnection): void {
     if (connection.session.peerLeaves) this.deps.onLeaving();
+    if (this.deps.idleLimit !== null) this.watchIdle(connection, this.deps.idleLimit);
     if (connection.listed || !connection.usable || !this.deps.current(connection.link)) return;
+    if (connection === this.resting) return;
     this.list(connection);
     if (this.waiting.length > 0) this.serveWaiting();
+  }
+
+  /** Notes when it becomes idle, and how long it was when its server ends it. */
+  private watchIdle(connection: PooledConnection, limit: IdleLimit): void {
+    const { session } = connection;
+    if (session.openStreams > 0) return;
+    const nowMs = this.deps.io.clock.nowMs();
+    if (!session.reusable) {
+      this.noteEnd(connection, limit, nowMs);
+      return;
+    }
+    if (connection.idleSinceMs >= 0) return;
+    connection.idleSinceMs = nowMs;
+    const text = session.keepAliveText;
+    if (text === this.heardText || text === null) return;
+    this.heardText = text;
+    const saidMs = keepAliveTimeoutMs(text);
+    if (saidMs !== null) limit.heard(saidMs, nowMs);
+  }
+
+  private noteEnd(connection: PooledConnection, limit: IdleLimit, nowMs: number): void {
+    const { idleSinceMs } = connection;
+    if (idleSinceMs < 0) return;
+    connection.idleSinceMs = -1;
+    const idleMs = nowMs - idleSinceMs;
+    if (idleMs < longestIdleMs - idleSlackMs) limit.ended(idleMs, nowMs);
+    else limit.outlasted();
   }
 
   private serveWaiting(): void {
     while (this.waiting.length > 0) {
       const connection = this.pick();
       if (connection === null) break;
-      this.hand(connection, this.waiting.shift()!);
+      const at = this.waiting.findIndex((taker) => this.suits(connection, taker));
+      if (at < 0) break;
+      this.hand(connection, this.shift(at)!);
     }
     this.dialIfNeeded();
   }
 
+  private suits({ opened }: PooledConnection, { fresh }: StreamTaker): boolean {
+    return this.multiplexed || fresh !== true || opened === 0 || this.dials.size === 0;
+  }
+
   private onDialFailed(code: ProxyErrorCode, detail: string): void {
     if (this.multiplexed) this.failWaiting(code, detail);
-    else this.waiting.shift()?.onUnavailable(code, detail);
+    else this.shift()?.onUnavailable(code, detail);
     this.dialIfNeeded();
     this.reportIfEmpty();
   }
 
   private failWaiting(code: ProxyErrorCode, detail: string): void {
-    for (const taker of this.waiting.splice(0)) taker.onUnavailable(code, detail);
+    const takers = this.waiting.splice(0);
+    for (const { use } of takers) use?.endPending();
+    for (const taker of takers) taker.onUnavailable(code, detail);
+  }
+
+  private shift(at = 0): StreamTaker | undefined {
+    const [taker] = this.waiting.splice(at, 1);
+    taker?.use?.endPending();
+    return taker;
   }
 
   private onClosed(connection: PooledConnection): void {
     this.learnLimit(connection.session);
+    const { idleLimit, io } = this.deps;
+    if (idleLimit !== null) this.noteEnd(connection, idleLimit, io.clock.nowMs());
+    if (this.resting === connection) this.resting = null;
     this.connections.delete(connection);
+    connection.use?.endConnection();
     this.unlist(connection);
     this.dialIfNeeded();
     this.reportIfEmpty();

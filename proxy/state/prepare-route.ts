@@ -5,12 +5,7 @@ import type { HeaderChange, HttpRoute } from '../api/resources.ts';
 import { prepareAnswers } from './prepare-answers.ts';
 import { prepareMatch } from './prepare-match.ts';
 import { durationOrNull, durationRange, prepareRetry } from './prepare-times.ts';
-import type {
-  PreparedBackend,
-  PreparedBackends,
-  PreparedOutlier,
-  PreparedRoute,
-} from './prepared.ts';
+import type { PreparedBackend, PreparedBackends, PreparedRoute } from './prepared.ts';
 import {
   fail,
   integer,
@@ -55,19 +50,6 @@ export function prepareBackends(from: JsonObject, key: string, path: string): Pr
     };
   });
   return { list: backends, totalWeight: backends.reduce((sum, one) => sum + one.weight, 0) };
-}
-
-export function prepareOutlier(value: unknown, path: string): PreparedOutlier | null {
-  if (value === undefined || value === null) return null;
-  const from = object(value, path);
-  const count = { min: 0, max: 100_000 };
-  return {
-    consecutive5xx: integer(from, 'consecutive5xx', path, count),
-    consecutiveGatewayErrors: integer(from, 'consecutiveGatewayErrors', path, count),
-    baseEjectionMs: integer(from, 'baseEjectionMs', path, durationRange),
-    maxEjectionMs: integer(from, 'maxEjectionMs', path, durationRange),
-    maxEjectionPercent: integer(from, 'maxEjectionPercent', path, { min: 0, max: 100 }),
-  };
 }
 
 function prepareHeaderChange(value: unknown, path: string): HeaderChange | null {

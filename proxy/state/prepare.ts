@@ -15,7 +15,8 @@ import { readAuthorization } from './prepare-authorization.ts';
 import { prepareNodes } from './node-local.ts';
 import { prepareBalancing, prepareHints } from './prepare-balancing.ts';
 import { prepareLabels } from './prepare-match.ts';
-import { prepareBackends, prepareOutlier, prepareRoute } from './prepare-route.ts';
+import { prepareLimits, prepareOutlier, type RateLimitsOf } from './prepare-protection.ts';
+import { prepareBackends, prepareRoute } from './prepare-route.ts';
 import { prepareTimes } from './prepare-times.ts';
 import {
   fail,
@@ -38,13 +39,18 @@ export type EndpointFacts = Omit<EndpointHandle, 'load'>;
 
 export type Prepared =
   | { type: 'Workload'; value: PreparedWorkload; policies: PolicyRef[] }
-  | { type: 'Destination'; value: Omit<PreparedDestination, 'budget'>; policies: PolicyRef[] }
+  | {
+      type: 'Destination';
+      value: Omit<PreparedDestination, 'budget' | 'use'>;
+      policies: PolicyRef[];
+    }
   | { type: 'Endpoints'; value: EndpointSet; policies: PolicyRef[] };
 
 /** What outlives a single resource: the one object of an endpoint, the one of the same policies. */
 export interface Held {
   handle: (facts: EndpointFacts) => EndpointHandle;
   authorizer: AuthorizerOf;
+  rateLimits: RateLimitsOf;
 }
 
 /** Throws a ShapeError. */
@@ -78,7 +84,7 @@ function policiesOf(from: JsonObject): PolicyRef[] {
   });
 }
 
-function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorkload {
+function prepareWorkload(from: JsonObject, { authorizer, rateLimits }: Held): PreparedWorkload {
   const inbound = object(from['inbound'], '/inbound');
   const outbound = object(from['outbound'], '/outbound');
   if (text(from, 'name', '') !== 'self') fail('/name', 'must be self');
@@ -94,6 +100,7 @@ function prepareWorkload(from: JsonObject, { authorizer }: Held): PreparedWorklo
     otherPort: inboundPort(inbound['other'], '/inbound/other'),
     authorizer: authorizer(authorization),
     authorization,
+    rateLimits: rateLimits(from),
     outbound: {
       policy: oneOf(outbound, 'policy', '/outbound', ['AllowAny', 'RegistryOnly']),
       whenDisconnected: oneOf(outbound, 'whenDisconnected', '/outbound', ['pass', 'refuse']),
@@ -123,7 +130,7 @@ function inboundPort(value: unknown, path: string): InboundPort {
   };
 }
 
-function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget'> {
+function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget' | 'use'> {
   const kind = oneOf(from, 'kind', '', ['service', 'pod', 'external']);
   const routes = list(from, 'routes', '', prepareRoute);
   return {
@@ -135,6 +142,7 @@ function prepareDestination(from: JsonObject): Omit<PreparedDestination, 'budget
     table: createRouteTable(routes),
     tcp: prepareBackends(from, 'tcp', ''),
     outlier: prepareOutlier(from['outlierDetection'], '/outlierDetection'),
+    limits: prepareLimits(from['limits'], '/limits', policiesOf(from)),
     ...prepareTimes(from),
     balancing: prepareBalancing(from['balancing'], '/balancing'),
   };

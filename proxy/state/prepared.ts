@@ -7,14 +7,19 @@ import type {
   HttpRoute,
   InboundPort,
   Mirror,
+  OutlierDetection,
   PolicyRef,
   Protocol,
+  RateLimit,
   ResourceKey,
   RetryCondition,
   WorkloadResource,
 } from '../api/resources.ts';
 import type { Balancers } from '../policy/balancer.ts';
 import type { EndpointHealth } from '../policy/outlier.ts';
+import type { EndpointFigures } from '../policy/outlier-compare.ts';
+import type { DestinationUse } from '../policy/limits.ts';
+import type { RateLimiter } from '../policy/rate-limit.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
@@ -43,6 +48,8 @@ export interface EndpointLoad {
   credit: number;
   /** Written by `policy/outlier.ts`; null: nothing against it. */
   health: EndpointHealth | null;
+  /** Of `policy/outlier-compare.ts`; null: nobody compares it. */
+  figures: EndpointFigures | null;
 }
 
 /** When an endpoint is left out for a while. A count of 0 asks nothing. */
@@ -53,6 +60,40 @@ export interface PreparedOutlier {
   readonly baseEjectionMs: number;
   readonly maxEjectionMs: number;
   readonly maxEjectionPercent: number;
+  /** How often endpoints are compared with each other; null: never. */
+  readonly intervalMs: number | null;
+  readonly successRate: Required<OutlierDetection>['successRate'] | null;
+  readonly latency: Required<OutlierDetection>['latency'] | null;
+  /** 0: never. */
+  readonly panicThresholdPercent: number;
+}
+
+/** What a sidecar opens or sends at most to a destination; null: no limit of its own. */
+export interface PreparedLimits {
+  /** `TrafficPolicy shop/cart`: who says so. */
+  readonly policy: string;
+  readonly maxConnections: number | null;
+  readonly maxPendingRequests: number | null;
+  readonly maxActiveRequests: number | null;
+}
+
+/** What this pod takes at most. Another object only where what it says has changed: its buckets live with it. */
+export interface PreparedRateLimit {
+  /** `TrafficPolicy shop/cart` and `rate limit 0`. */
+  readonly policy: string;
+  readonly rule: string;
+  readonly unit: 'requests' | 'connections';
+  /** Null: all. */
+  readonly ports: ReadonlySet<number> | null;
+  readonly matches: readonly PreparedMatch[];
+  readonly per: RateLimit['per'];
+  readonly limiter: RateLimiter;
+}
+
+/** Null where there is none of a unit. */
+export interface PreparedRateLimits {
+  readonly requests: readonly PreparedRateLimit[] | null;
+  readonly connections: readonly PreparedRateLimit[] | null;
 }
 
 /** A pod and port that requests can be sent to. The same object in every set and every snapshot. */
@@ -198,6 +239,9 @@ export interface PreparedDestination {
   readonly table: RouteTable;
   readonly tcp: PreparedBackends;
   readonly outlier: PreparedOutlier | null;
+  readonly limits: PreparedLimits | null;
+  /** Counts for them; outlives replacements of the destination. */
+  readonly use: DestinationUse;
   /** Null: least request, and nothing else. */
   readonly balancing: Balancers | null;
   /** Requests in flight and retries among them; outlives replacements of the destination. */
@@ -224,6 +268,7 @@ export interface PreparedWorkload {
   readonly authorizer: Authorizer;
   /** What it was made of; null: there are no policies. */
   readonly authorization: Authorization | null;
+  readonly rateLimits: PreparedRateLimits;
   readonly outbound: WorkloadResource['outbound'];
   readonly accessLog: WorkloadResource['accessLog'];
   readonly statisticsIntervalMs: number;

@@ -11,7 +11,9 @@ import { keepToNode } from './node-local.ts';
 import { prepare, type Held, type Prepared } from './prepare.ts';
 import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
 import { keptBalancers, readyBalancers } from './prepare-balancing.ts';
+import { createRateLimits } from './prepare-protection.ts';
 import { ShapeError } from './reader.ts';
+import { DestinationUse } from '../policy/limits.ts';
 import { newRetryBudget } from '../policy/retry-budget.ts';
 
 export interface Store {
@@ -49,12 +51,27 @@ interface Draft {
   policies: Map<ResourceKey, readonly PolicyRef[]>;
 }
 
+/** Which of how many threads share the traffic of a sidecar. */
+export interface ThreadShare {
+  index: number;
+  threads: number;
+}
+
+const alone: ThreadShare = { index: 0, threads: 1 };
+
 /** `ownAddresses`: the IPs of this pod. */
-export function createStore(ownAddresses: ReadonlySet<string> = new Set()): Store {
+export function createStore(
+  ownAddresses: ReadonlySet<string> = new Set(),
+  { index, threads }: ThreadShare = alone,
+): Store {
   let current: Snapshot = empty;
   const raw = new Map<ResourceKey, VersionedResource>();
   const handles = createHandles(ownAddresses);
-  const held: Held = { handle: (facts) => handles.of(facts), authorizer: createAuthorizers() };
+  const held: Held = {
+    handle: (facts) => handles.of(facts),
+    authorizer: createAuthorizers(),
+    rateLimits: createRateLimits(index, threads),
+  };
   const listeners = new Set<(snapshot: Snapshot) => void>();
 
   function take(draft: Draft, one: VersionedResource): ResourceError | null {
@@ -134,7 +151,9 @@ function put(draft: Draft, prepared: Prepared): void {
       const before = draft.destinations.get(value.name);
       const budget = before?.budget ?? newRetryBudget();
       const balancing = keptBalancers(value.balancing, before?.balancing);
-      draft.destinations.set(value.name, { ...value, balancing, budget });
+      const use = before?.use ?? new DestinationUse(value.name);
+      use.limits = value.limits;
+      draft.destinations.set(value.name, { ...value, balancing, budget, use });
       return;
     }
     case 'Endpoints':

@@ -3,6 +3,7 @@
 
 import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
 import { createOutsideCounters, type OutsideCounters } from './outside.ts';
+import type { EjectionReason } from '../policy/outlier.ts';
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 
 export type Direction = 'inbound' | 'outbound';
@@ -60,7 +61,7 @@ export interface Series {
   /** A further attempt was made. */
   retry(): void;
   /** An endpoint was left out for a while because of how it answered. */
-  ejection(): void;
+  ejection(reason: EjectionReason): void;
   /** An endpoint outside of the zone was chosen although the zone has some of its own. */
   spillover(): void;
   /** A copy of a request came to its end. */
@@ -76,7 +77,8 @@ export interface SeriesSnapshot {
   byClass: readonly number[];
   latencySumMs: number;
   retries: number;
-  ejections: number;
+  /** By reason. */
+  ejections: ReadonlyMap<string, number>;
   spillovers: number;
   mirrors: Readonly<Record<MirrorResult, number>>;
   sentBytes: number;
@@ -112,12 +114,12 @@ class Recorder implements Series {
   readonly totals: TrafficCounters = emptyTotals();
   readonly byClass = [0, 0, 0, 0, 0, 0];
   readonly mirrors: Record<MirrorResult, number> = { answered: 0, failed: 0, dropped: 0 };
+  readonly ejections = new Map<string, number>();
   readonly errors = new Map<string, number>();
   readonly decisions = new Map<DecisionKey, number>();
   private readonly room: Room;
   latencySumMs = 0;
   retries = 0;
-  ejections = 0;
   spillovers = 0;
   sentBytes = 0;
   receivedBytes = 0;
@@ -166,8 +168,8 @@ class Recorder implements Series {
     this.retries += 1;
   }
 
-  ejection(): void {
-    this.ejections += 1;
+  ejection(reason: EjectionReason): void {
+    this.ejections.set(reason, (this.ejections.get(reason) ?? 0) + 1);
   }
 
   spillover(): void {

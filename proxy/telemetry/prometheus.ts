@@ -92,11 +92,6 @@ const seriesMetrics: readonly [name: string, help: string, read: Reader][] = [
   ],
   ['tsmesh_retries_total', 'Further attempts after a first one.', (one) => one.retries],
   [
-    'tsmesh_ejections_total',
-    'Endpoints left out for a while because of how they answered.',
-    (one) => one.ejections,
-  ],
-  [
     'tsmesh_zone_spillovers_total',
     'Endpoints chosen outside of the zone although it has some of its own.',
     (one) => one.spillovers,
@@ -112,6 +107,12 @@ function perSeries(text: Text, series: Labelled): void {
       const value = read(one);
       if (value > 0) text.value(name, { direction, destination: one.name }, value);
     }
+  }
+  const ejections = 'tsmesh_ejections_total';
+  text.metric(ejections, 'counter', 'Endpoints left out for a while, by reason.');
+  for (const { direction, one } of series) {
+    for (const [reason, count] of one.ejections)
+      text.value(ejections, { direction, destination: one.name, reason }, count);
   }
   const copies = 'tsmesh_mirrors_total';
   text.metric(copies, 'counter', 'Copies of requests for mirrors, by what became of them.');

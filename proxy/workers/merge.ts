@@ -33,7 +33,7 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
     byClass: [...one.byClass],
     latencySumMs: one.latencySumMs,
     retries: one.retries,
-    ejections: one.ejections,
+    ejections: new Map(one.ejections),
     spillovers: one.spillovers,
     mirrors: { ...one.mirrors },
     sentBytes: one.sentBytes,
@@ -83,11 +83,15 @@ function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction):
 }
 
 function copy(one: SeriesSnapshot): SeriesReport {
-  const { name, totals, byClass, errors, decisions } = one;
-  const { latencySumMs, retries, ejections, spillovers, sentBytes, receivedBytes } = one;
-  const sums = { latencySumMs, retries, ejections, spillovers, sentBytes, receivedBytes };
+  const { name, totals, byClass, ejections, errors, decisions } = one;
+  const { latencySumMs, retries, spillovers, sentBytes, receivedBytes } = one;
+  const sums = { latencySumMs, retries, spillovers, sentBytes, receivedBytes };
   const mirrors = { ...one.mirrors };
-  const maps = { errors: new Map(errors), decisions: new Map(decisions) };
+  const maps = {
+    ejections: new Map(ejections),
+    errors: new Map(errors),
+    decisions: new Map(decisions),
+  };
   return { name, totals, byClass: [...byClass], mirrors, ...maps, ...sums };
 }
 
@@ -98,7 +102,7 @@ function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
     byClass: sumLists(a.byClass, b.byClass),
     latencySumMs: a.latencySumMs + b.latencySumMs,
     retries: a.retries + b.retries,
-    ejections: a.ejections + b.ejections,
+    ejections: sumMaps(a.ejections, b.ejections),
     spillovers: a.spillovers + b.spillovers,
     mirrors: {
       answered: a.mirrors.answered + b.mirrors.answered,

@@ -54,7 +54,7 @@ export interface SeriesReport {
   byClass: number[];
   latencySumMs: number;
   retries: number;
-  ejections: number;
+  ejections: Map<string, number>;
   spillovers: number;
   mirrors: Record<MirrorResult, number>;
   sentBytes: number;

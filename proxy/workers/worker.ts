@@ -84,6 +84,7 @@ class Worker {
     if (settings.identity !== null) this.swapIdentity(settings.identity);
     this.data = await createDataPath({
       ...state,
+      logger: deps.logger,
       clock: deps.clock,
       random: deps.random,
       ownAddresses: new Set(settings.ownAddresses),

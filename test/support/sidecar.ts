@@ -26,6 +26,7 @@ import { HttpPool } from '../../proxy/pool/http-pool.ts';
 import { createStore, type Store } from '../../proxy/state/store.ts';
 import type { AccessEntry, AccessLog } from '../../proxy/telemetry/access-log.ts';
 import { createCounters, type Counters } from '../../proxy/telemetry/counters.ts';
+import type { LogFields } from '../../proxy/telemetry/logger.ts';
 import { createMirrorGate } from '../../proxy/exchange/mirror.ts';
 import { createRequestIds } from '../../proxy/exchange/request-id.ts';
 import { createSessions } from '../../proxy/exchange/sessions.ts';
@@ -46,6 +47,8 @@ export interface TestSidecar {
   wanted: string[];
   unwanted: string[];
   log: AccessEntry[];
+  /** What the sidecar said in its own log. */
+  told: LogLine[];
   registry: { value: Registry };
   /** Moves its wall clock. */
   wall: { offsetMs: number };
@@ -53,6 +56,11 @@ export interface TestSidecar {
   advance: (ms: number) => void;
   apply(...resources: Resource[]): void;
   close(): void;
+}
+
+export interface LogLine {
+  message: string;
+  fields: LogFields;
 }
 
 export async function startSidecar(
@@ -69,9 +77,20 @@ export async function startSidecar(
     originalDestination: () => target.outbound,
   });
   const { store, identity, counters, pool } = shared;
-  const { wanted, unwanted, log, registry, wall, advance } = parts;
+  const { wanted, unwanted, log, told, registry, wall, advance } = parts;
   const all = { store, resolver, identity, counters, pool, inbound, outbound, target };
-  return { ...all, wanted, unwanted, log, registry, wall, advance, apply: applier(store), close };
+  return {
+    ...all,
+    wanted,
+    unwanted,
+    log,
+    told,
+    registry,
+    wall,
+    advance,
+    apply: applier(store),
+    close,
+  };
 
   function close(): void {
     inbound.destroy();
@@ -94,6 +113,7 @@ function makeParts(h2: Partial<H2Options>) {
   const identity = createIdentityHolder();
   const sessions = createSessions(h2);
   const log: AccessEntry[] = [];
+  const told: LogLine[] = [];
   const wanted: string[] = [];
   const unwanted: string[] = [];
   const registry: { value: Registry } = { value: 'connected' };
@@ -116,9 +136,10 @@ function makeParts(h2: Partial<H2Options>) {
     ownAddresses: new Set<string>(),
     random: Math.random,
     mirrors: createMirrorGate(),
+    logger: memoryLogger(told),
     listen: { host: loopback, port: 0 },
   };
-  return { shared, resolver, target, wanted, unwanted, log, registry, wall, advance };
+  return { shared, resolver, target, wanted, unwanted, log, told, registry, wall, advance };
 }
 
 function movableClock(wall: { offsetMs: number }): { clock: Clock; advance: (ms: number) => void } {
@@ -162,6 +183,12 @@ function applier(store: Store): (...resources: Resource[]) => void {
     );
     if (errors.length > 0) throw new Error(JSON.stringify(errors));
   };
+}
+
+function memoryLogger(lines: LogLine[]) {
+  const add = (message: string, fields: LogFields = {}): void =>
+    void lines.push({ message, fields });
+  return { info: add, warn: add };
 }
 
 function memoryLog(entries: AccessEntry[]): AccessLog {
