@@ -68,6 +68,10 @@ class H1ClientSession extends H1Session<H1ClientStream> implements ClientSession
   }
 
   readonly streamLimit = null;
+
+  get keepAliveText(): string | null {
+    return this.parser.section.keepAliveText;
+  }
   readonly peerLeaves = false;
 
   assumeStreamLimit(): void {

@@ -22,6 +22,8 @@ export class H1FieldSection {
   connectionUpgrade = false;
   upgrade: string | null = null;
   expectContinue = false;
+  /** What `Keep-Alive` says, which ends here; null: nothing. */
+  keepAliveText: string | null = null;
   #named: string[] | null = null;
   #fault: H1Fault | null = null;
   readonly #maxFields: number;
@@ -60,6 +62,7 @@ export class H1FieldSection {
     this.connectionUpgrade = false;
     this.upgrade = null;
     this.expectContinue = false;
+    this.keepAliveText = null;
     this.#named = null;
     this.#fault = null;
   }
@@ -117,6 +120,9 @@ export class H1FieldSection {
       case 'expect':
         if (value.toLowerCase() === '100-continue') this.expectContinue = true;
         this.fields.push(name, value);
+        return null;
+      case 'keep-alive':
+        this.keepAliveText = value;
         return null;
       case 'dropped':
         return null;

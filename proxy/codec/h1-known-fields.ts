@@ -10,6 +10,7 @@ export type FieldKind =
   | 'upgrade'
   | 'te'
   | 'expect'
+  | 'keep-alive'
   /** Hop-by-hop without meaning here (RFC 9110 §7.6.1, RFC 9113 §8.2.2; HTTP2-Settings: RFC 7540 §3.2.1). */
   | 'dropped';
 
@@ -26,7 +27,7 @@ const SPECIAL: readonly (readonly [string, FieldKind])[] = [
   ['upgrade', 'upgrade'],
   ['te', 'te'],
   ['expect', 'expect'],
-  ['keep-alive', 'dropped'],
+  ['keep-alive', 'keep-alive'],
   ['proxy-connection', 'dropped'],
   ['http2-settings', 'dropped'],
 ];

@@ -57,6 +57,8 @@ class H2ClientSession extends H2Core<RequestHead, ResponseHead> implements Clien
     return Math.max(0, limit - this.streams.size);
   }
 
+  readonly keepAliveText = null;
+
   get streamLimit(): number | null {
     return this.peer.received ? this.peer.maxConcurrentStreams : null;
   }

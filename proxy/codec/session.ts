@@ -175,6 +175,8 @@ export interface ClientSession extends Session {
   readonly capacity: number;
   /** How many the peer said that it takes at once; null: not told yet, or there is no such thing (HTTP/1.1). */
   readonly streamLimit: number | null;
+  /** What the last answer said in `Keep-Alive` (HTTP/1.1); null: nothing. */
+  readonly keepAliveText: string | null;
   /** Until the peer tells: what it told another connection. */
   assumeStreamLimit(limit: number): void;
   /** False once no further stream will ever be possible (GOAWAY, `Connection: close`, error). */

@@ -236,6 +236,7 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
     if (reason === 'refused')
       return { outcome: { type: 'unprocessed' }, code: 'upstream-refused', detail };
     if (reason === 'too-large') return { outcome: headNotTaken, code: 'head-not-taken', detail };
+    if (reason === 'closed' && this.reused && this.awaited) this.connection?.noteRace();
     const unsent = reason === 'closed' && this.connection?.driver.writes === this.writesBefore;
     const outcome: Outcome = unsent
       ? { type: 'unprocessed' }

@@ -178,6 +178,7 @@ class Stage {
       driver: { writes: 0 },
       session: { error: null },
       link: { peer: null },
+      noteRace: () => undefined,
       open: (head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>) => {
         const stream = new FakeStream<RequestHead, ResponseHead>() as Upstream;
         stream.listener = listener;

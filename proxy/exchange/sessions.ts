@@ -8,6 +8,7 @@ import { createH2ServerSession } from '../codec/h2-server.ts';
 import type { H2Options } from '../codec/h2-options.ts';
 import { SlabPool } from '../codec/output.ts';
 import type { ClientSession, ServerSession } from '../codec/session.ts';
+import { longestIdleMs } from '../pool/idle-limit.ts';
 
 export interface Sessions {
   /** Towards the own app that calls, and plaintext callers of it. */
@@ -26,9 +27,6 @@ export interface Sessions {
 
 /** Apps and their pools keep connections open long; a sidecar that closes one first causes races. */
 const appIdleMs = 3_600_000;
-/** FACTS §6.3: shorter than any server's keep-alive, so that the app never closes a connection in use. */
-const upstreamIdleMs = 3_000;
-
 const meshKeepalive = {
   /** A peer that vanished without a word is noticed, and its requests fail, after this and as much again. */
   keepaliveIntervalMs: 10_000,
@@ -67,7 +65,7 @@ export function createSessions(h2: Partial<H2Options> = {}): Sessions {
         ...h2,
       }),
     strangerH2Server: () => createH2ServerSession({ slabs, idleTimeoutMs: appIdleMs, ...h2 }),
-    h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: upstreamIdleMs }),
+    h1Client: () => createH1ClientSession({ slabs, idleTimeoutMs: longestIdleMs }),
     h2Client: () => createH2ClientSession({ slabs, floodFactor: ownAppFloodFactor, ...h2 }),
     meshServer: () =>
       createH2ServerSession({ slabs, floodFactor: meshFloodFactor, ...meshKeepalive, ...h2 }),

@@ -14,6 +14,7 @@ import type { Io } from '../net/link.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { HttpPool } from './http-pool.ts';
+import { IdleLimit } from './idle-limit.ts';
 import { Peer, type StreamTaker } from './peer.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import { newLoad } from '../policy/load.ts';
@@ -104,6 +105,7 @@ function peerTo(port: number, limits: { maxConnections: number; maxWaiting: numb
       limits,
       target: () => ({ address: '127.0.0.1', port, mesh: null }),
       newSession: () => createH1ClientSession(),
+      idleLimit: new IdleLimit(),
       current: () => true,
       onLeaving: () => undefined,
       onEmpty: () => void (empty += 1),
