@@ -50,6 +50,7 @@ const handlers: Record<string, Handler> = {
   'GET /status': (deps) => deps.status(),
   'GET /config': (deps) => ({ resources: deps.store.resources() }),
   'GET /connections': (deps) => deps.connections(),
+  'GET /endpoints': (deps) => endpointsView(deps),
   'GET /mtls': (deps) => mtlsModes(deps),
   'GET /authorization': (deps) => policiesInForce(deps),
   'GET /identity': (deps) => identityView(deps.identity),
@@ -129,6 +130,24 @@ function policiesInForce(deps: AdminDeps): unknown {
     rules: rules.length,
   }));
   return { policies, ambiguousPaths: authorization?.ambiguousPaths ?? 'allReadings' };
+}
+
+/** What the balancer knows of each endpoint; with several cores, in the main thread. */
+function endpointsView({ store }: AdminDeps): unknown {
+  const sets = [...store.snapshot().endpoints.values()].map(({ name, endpoints }) => ({
+    name,
+    endpoints: endpoints.map(({ address, port, podName, zone, identity, load }) => ({
+      at: `${address.includes(':') ? `[${address}]` : address}:${port}`,
+      podName,
+      zone,
+      meshed: identity !== null,
+      inFlight: load.inFlight,
+      answerMs: load.ewmaMs === 0 ? null : Math.round(load.ewmaMs * 100) / 100,
+      failedShare: Math.round(load.failures * 1000) / 1000,
+      ejected: load.health !== null && load.health.outUntilMs !== 0,
+    })),
+  }));
+  return { sets };
 }
 
 function identityView(store: IdentityStore): unknown {

@@ -9,7 +9,7 @@ import type { AnsweredPlan, ForwardPlan, Plan } from '../exchange/plan.ts';
 import type { NextRequestId } from '../exchange/request-id.ts';
 import { answerFields, preflightFields, preflightOf } from '../policy/cors.ts';
 import { grpcOfHttp } from '../policy/grpc-http.ts';
-import { askOf } from '../policy/balance-ask.ts';
+import { askOf, keptBackend } from '../policy/balance-ask.ts';
 import { changeFields } from '../policy/header-change.ts';
 import { redirectLocation, rewriteTarget } from '../policy/rewrite.ts';
 import type { Caller } from '../policy/route-match.ts';
@@ -117,7 +117,8 @@ function planRoute(
   if (route.redirect !== null || route.directResponse !== null)
     return planAnswer(head, found, grpc);
   const cors = corsOf(route, head);
-  const backend = pickWeighted(route.backends, sources.random());
+  const kept = keptBackend(destination.balancing, route.backends, head, snapshot);
+  const backend = kept ?? pickWeighted(route.backends, sources.random());
   if (backend === null || backend.missing !== null) {
     const detail = backend === null ? route.name : `${route.name}: ${backend.missing}`;
     return refuse(route.name, withCors({ code: 'no-backends', detail }, cors), grpc);

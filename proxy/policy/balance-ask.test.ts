@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { HashSource } from '../api/resources.ts';
 import type { RequestHead } from '../codec/session.ts';
 import type { EndpointHandle, EndpointSet } from '../state/prepared.ts';
-import { askOf, askOfConnection, cookieValue, withCookies } from './balance-ask.ts';
+import { askOf, askOfConnection, cookieValue, keptBackend, withCookies } from './balance-ask.ts';
 import { Balancers, tokenOf, type PreparedBalancing } from './balancer.ts';
 import { hashText } from './hash.ts';
 import { newLoad } from './load.ts';
@@ -78,6 +78,44 @@ describe('a cookie', () => {
     [[], undefined],
   ])('of %j is %p', (fields, value) => {
     expect(cookieValue(fields, 'sid')).toBe(value);
+  });
+});
+
+describe('of several backends', () => {
+  const setOf = (name: string): EndpointSet => {
+    const place = { address: name, port: 80, identity: null, podName: name, zone: '' };
+    return { name, endpoints: [{ key: name, ...place, load: newLoad() }] };
+  };
+  const [old, canary] = [setOf('old'), setOf('canary')];
+  const snapshot = {
+    endpoints: new Map([old, canary].map((one) => [one.name, one])),
+    workload: null,
+  };
+  const withWeights = (...weights: number[]) => ({
+    list: [old, canary].map(({ name }, i) => ({
+      endpoints: name,
+      weight: weights[i]!,
+      missing: null,
+    })),
+    totalWeight: 100,
+  });
+  const affinity = { cookie: 'at', path: '/', ttlMs: 0 };
+  const named = head({ fields: ['cookie', `at=${tokenOf(canary.endpoints[0]!)}`] });
+
+  it('a caller keeps the one that has its endpoint, while it gets a share', () => {
+    const sticky = balancers([], affinity);
+    const backends = withWeights(99, 1);
+    expect(keptBackend(sticky, backends, named, snapshot)).toBe(backends.list[1]);
+    expect(keptBackend(sticky, withWeights(100, 0), named, snapshot)).toBeNull();
+    expect(keptBackend(sticky, backends, head(), snapshot)).toBeNull();
+    expect(
+      keptBackend(sticky, backends, head({ fields: ['cookie', 'at=x'] }), snapshot),
+    ).toBeNull();
+  });
+
+  it('chance decides where no policy asks for affinity', () => {
+    expect(keptBackend(null, withWeights(99, 1), named, snapshot)).toBeNull();
+    expect(keptBackend(balancers([]), withWeights(99, 1), named, snapshot)).toBeNull();
   });
 });
 

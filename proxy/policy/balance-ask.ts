@@ -3,7 +3,13 @@
 
 import type { HashSource } from '../api/resources.ts';
 import type { Fields, RequestHead } from '../codec/session.ts';
-import type { EndpointHandle, EndpointSet } from '../state/prepared.ts';
+import type {
+  EndpointHandle,
+  EndpointSet,
+  PreparedBackend,
+  PreparedBackends,
+  Snapshot,
+} from '../state/prepared.ts';
 import { tokenOf, type BalanceAsk, type Balancers, type CookieOptions } from './balancer.ts';
 import { hashText } from './hash.ts';
 import { fieldLine, queryValue } from './route-match.ts';
@@ -41,6 +47,25 @@ function valueOf(source: HashSource, head: RequestHead, address: string): string
     return source.header === 'host' ? head.authority : fieldLine(head.fields, source.header);
   const queryAt = head.path.indexOf('?');
   return queryAt < 0 ? undefined : queryValue(head.path, queryAt, source.query);
+}
+
+/** Of several backends the one that has the endpoint of the caller's affinity cookie; null: there is none. */
+export function keptBackend(
+  balancers: Balancers | null,
+  { list }: PreparedBackends,
+  head: RequestHead,
+  snapshot: Pick<Snapshot, 'endpoints' | 'workload'>,
+): PreparedBackend | null {
+  if (balancers === null || balancers.policy.affinity === null || list.length < 2) return null;
+  const token = cookieValue(head.fields, balancers.policy.affinity.cookie);
+  if (token === undefined) return null;
+  for (const backend of list) {
+    const set = snapshot.endpoints.get(backend.endpoints);
+    // What gets no share any more keeps nobody.
+    if (set === undefined || backend.weight === 0 || backend.missing !== null) continue;
+    if (balancers.of(set, snapshot.workload?.zone ?? '').named(token) !== undefined) return backend;
+  }
+  return null;
 }
 
 /** Of a connection that is not HTTP: only where it comes from. */
