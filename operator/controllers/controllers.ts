@@ -14,7 +14,7 @@ import type { ControllerContext } from './context.ts';
 import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
 import { meshName, reconcileMesh } from './mesh.ts';
-import { reconcileMeshStatuses } from './mesh-status.ts';
+import { MeshStatusWriter } from './mesh-status.ts';
 import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { announceProblem, reconcileRootRotation, type RotationOutcome } from './root-rotation.ts';
@@ -40,7 +40,7 @@ const backoff = { baseMs: 200, maxMs: 60_000 };
 const resyncMs = 60_000;
 /** Statuses depend on nearly everything: after changes elsewhere all are looked at, this late. */
 const sweepMs = 250;
-/** MeshStatus rows are written at most this often. */
+/** MeshStatus rows are looked at this often; the writer has its own bounds. */
 const meshStatusMs = 3_000;
 const separator = '/';
 const rotationKey = 'root-rotation';
@@ -58,6 +58,7 @@ export class Controllers {
   readonly #context: ControllerContext;
   readonly #hooks: ControllerHooks;
   readonly #queues: Record<QueueName, WorkQueue>;
+  readonly #rows: MeshStatusWriter;
   /** Service accounts that have their own timers by now. */
   readonly #knownIdentities = new Set<string>();
   #meshedNamespaces = new Set<string>();
@@ -72,6 +73,7 @@ export class Controllers {
   constructor(context: ControllerContext, hooks: ControllerHooks) {
     this.#context = context;
     this.#hooks = hooks;
+    this.#rows = new MeshStatusWriter(context);
     this.#queues = {
       policies: this.#queue('policies', 4, (key) => this.#policy(key)),
       namespaces: this.#queue('namespaces', 2, (key) => this.#namespace(key)),
@@ -89,6 +91,7 @@ export class Controllers {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#rows.stop();
     this.#sweep?.cancel();
     this.#resync?.cancel();
     await Promise.all(Object.values(this.#queues).map((queue) => queue.stop()));
@@ -288,7 +291,7 @@ export class Controllers {
   }
 
   async #meshStatus(): Promise<Again> {
-    await reconcileMeshStatuses(this.#context);
+    await this.#rows.reconcile();
     return { afterMs: meshStatusMs };
   }
 }

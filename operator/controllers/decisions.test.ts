@@ -6,7 +6,23 @@ import { decideNamespace } from './namespace.ts';
 import { namespaceOf, podOf, viewOf } from './test-world.ts';
 import { rootsInWebhooks, withCaBundle } from './webhook-configuration.ts';
 
+const columns = {
+  synced: '1/1',
+  mtls: '100',
+  certificates: '23h',
+  requestRate: '1',
+  success: '100',
+  p99: '1ms',
+  versions: '0.1.0',
+  rejecting: 0,
+  skipped: 0,
+};
+const nowMs = Date.parse('2026-06-01T00:00:00Z');
+const healthy = { type: 'Healthy', status: 'True', reason: 'AllWell', message: 'well' } as const;
+const since = (time: string) => ({ ...healthy, observedGeneration: 0, lastTransitionTime: time });
+
 const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshStatusStatus => ({
+  columns,
   proxies: '1/1',
   readyProxies: 1,
   wantedProxies: 1,
@@ -23,26 +39,49 @@ const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshSta
 });
 
 describe('MeshStatus rows', () => {
+  const conditions = [since('2026-05-01T00:00:00Z')];
+
   it('are made where they are missing, and deleted where nobody wants them', () => {
     const existing = [{ metadata: { name: 'namespace.gone' }, status: status(1) }];
-    const row = { name: 'mesh.default', status: status(2) };
-    expect(decideRows(existing, [row])).toEqual([
-      { action: 'create', row },
+    const row = { name: 'mesh.default', status: status(2), verdicts: [healthy] };
+    expect(decideRows(existing, [row], nowMs)).toEqual([
+      {
+        action: 'create',
+        name: 'mesh.default',
+        status: { ...status(2), conditions: [since('2026-06-01T00:00:00Z')] },
+      },
       { action: 'delete', name: 'namespace.gone' },
     ]);
   });
 
   it('are left alone where nothing changed, whatever the order of fields', () => {
-    const reversed = Object.fromEntries(Object.entries(status(2)).toReversed());
+    const before = { ...status(2), conditions };
+    const reversed = Object.fromEntries(Object.entries(before).toReversed());
     const existing = [{ metadata: { name: 'a' }, status: reversed as unknown as MeshStatusStatus }];
-    expect(decideRows(existing, [{ name: 'a', status: status(2) }])).toEqual([]);
+    const row = { name: 'a', status: status(2), verdicts: [healthy] };
+    expect(decideRows(existing, [row], nowMs)).toEqual([]);
   });
 
   it('are changed in the fields that differ, and lose those that went', () => {
-    const before = status(2, { nearestExpiry: '2026-06-01T12:00:00Z' });
-    const row = { name: 'a', status: status(3) };
-    expect(decideRows([{ metadata: { name: 'a' }, status: before }], [row])).toEqual([
-      { action: 'update', row, patch: { requests: 3, nearestExpiry: null } },
+    const before = status(2, { nearestExpiry: '2026-06-01T12:00:00Z', conditions });
+    const row = { name: 'a', status: status(3), verdicts: [healthy] };
+    expect(decideRows([{ metadata: { name: 'a' }, status: before }], [row], nowMs)).toEqual([
+      { action: 'update', name: 'a', patch: { requests: 3, nearestExpiry: null } },
+    ]);
+  });
+
+  it('keep the time at which their health changed', () => {
+    const ill = { ...healthy, status: 'False', reason: 'OutOfSync' } as const;
+    const row = { name: 'a', status: status(2), verdicts: [ill] };
+    const existing = [{ metadata: { name: 'a' }, status: status(2, { conditions }) }];
+    expect(decideRows(existing, [row], nowMs)).toEqual([
+      {
+        action: 'update',
+        name: 'a',
+        patch: {
+          conditions: [{ ...since('2026-06-01T00:00:00Z'), status: 'False', reason: 'OutOfSync' }],
+        },
+      },
     ]);
   });
 });

@@ -3,32 +3,73 @@
 
 import { canonicalJson } from '../model/order.ts';
 import { ApiError } from '../resources/api-client.ts';
-import type { MeshStatus } from '../resources/tsmesh.ts';
+import { pause } from '../runtime/clock.ts';
+import type { MeshStatus, MeshStatusStatus } from '../resources/tsmesh.ts';
 import type { MeshStatusRow } from '../telemetry/types.ts';
+import { mergeConditions } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 
 export type RowChange =
-  | { action: 'create'; row: MeshStatusRow }
-  | { action: 'update'; row: MeshStatusRow; patch: object }
+  | { action: 'create'; name: string; status: MeshStatusStatus }
+  | { action: 'update'; name: string; patch: object }
   | { action: 'delete'; name: string };
 
-export async function reconcileMeshStatuses(context: ControllerContext): Promise<void> {
-  const changes = decideRows(context.stores.meshStatuses.list(), context.insight.statusRows());
-  for (const change of changes) await apply(context, change);
+/** An object is written at most this often: each write goes to everyone who watches. */
+const rowMs = 10_000;
+/** Of all rows together so many at once, and then a pause: 200 namespaces are no reason to load the API server. */
+const burst = 10;
+const burstPauseMs = 1_000;
+
+export class MeshStatusWriter {
+  readonly #context: ControllerContext;
+  readonly #writtenMs = new Map<string, number>();
+  readonly #ended = new AbortController();
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+  }
+
+  /** Writes what is due. */
+  async reconcile(): Promise<void> {
+    const { stores, insight, clock } = this.#context;
+    const rows = insight.statusRows();
+    const changes = decideRows(stores.meshStatuses.list(), rows, clock.wallTimeMs());
+    const due = changes.filter(({ name }) => clock.nowMs() - this.#lastMs(name) >= rowMs);
+    for (const [i, change] of due.entries()) {
+      if (i > 0 && i % burst === 0) await pause(clock, burstPauseMs, this.#ended.signal);
+      if (this.#ended.signal.aborted) return;
+      await apply(this.#context, change);
+      if (change.action === 'delete') this.#writtenMs.delete(change.name);
+      else this.#writtenMs.set(change.name, clock.nowMs());
+    }
+  }
+
+  stop(): void {
+    this.#ended.abort();
+  }
+
+  #lastMs(name: string): number {
+    return this.#writtenMs.get(name) ?? -Infinity;
+  }
 }
 
 /** Pure. */
-export function decideRows(existing: MeshStatus[], wanted: MeshStatusRow[]): RowChange[] {
+export function decideRows(
+  existing: readonly MeshStatus[],
+  wanted: readonly MeshStatusRow[],
+  nowMs: number,
+): RowChange[] {
   const known = new Map(existing.map((object) => [object.metadata.name, object]));
   const changes: RowChange[] = [];
-  for (const row of wanted) {
-    const object = known.get(row.name);
-    known.delete(row.name);
-    if (object === undefined) changes.push({ action: 'create', row });
-    else {
-      const patch = difference(object.status ?? {}, row.status);
-      if (patch !== null) changes.push({ action: 'update', row, patch });
-    }
+  for (const { name, status, verdicts } of wanted) {
+    const before = known.get(name)?.status;
+    const conditions =
+      mergeConditions(before?.conditions, verdicts, 0, nowMs) ?? before?.conditions ?? [];
+    const next = { ...status, conditions };
+    const patch = difference(before ?? {}, next);
+    if (!known.has(name)) changes.push({ action: 'create', name, status: next });
+    else if (patch !== null) changes.push({ action: 'update', name, patch });
+    known.delete(name);
   }
   for (const name of known.keys()) changes.push({ action: 'delete', name });
   return changes;
@@ -55,7 +96,7 @@ function equal(a: unknown, b: unknown): boolean {
 async function apply(context: ControllerContext, change: RowChange): Promise<void> {
   const { api } = context;
   if (change.action === 'delete') return api.delete('MeshStatus', '', change.name);
-  const { name, status } = change.row;
+  const { name } = change;
   const target = { kind: 'MeshStatus', namespace: '', name, subresource: 'status' } as const;
   if (change.action === 'create') {
     try {
@@ -64,5 +105,5 @@ async function apply(context: ControllerContext, change: RowChange): Promise<voi
       if (!(error instanceof ApiError && error.code === 'AlreadyExists')) throw error;
     }
   }
-  await api.patch(target, { status: change.action === 'update' ? change.patch : status });
+  await api.patch(target, { status: change.action === 'update' ? change.patch : change.status });
 }

@@ -352,7 +352,29 @@ export interface WorkloadModes {
   ports: PortMode[];
 }
 
+/** For the printer: two significant digits, and words. The exact figures stand beside. */
+export interface MeshStatusColumns {
+  /** `3/3`: sidecars in sync of meshed pods wanted. */
+  synced: string;
+  /** Percent; `-` without traffic. */
+  mtls: string;
+  /** `23h` until the nearest end. */
+  certificates: string;
+  requestRate: string;
+  /** Percent; `-` without requests. */
+  success: string;
+  /** `12ms`. */
+  p99: string;
+  /** Of the sidecars, `0.1.0,0.2.0`. */
+  versions: string;
+  /** Sidecars that refused something. */
+  rejecting: number;
+  /** Pods of meshed namespaces without a sidecar. */
+  skipped: number;
+}
+
 export interface MeshStatusStatus {
+  columns: MeshStatusColumns;
   /** `12/12`: sidecars ready of meshed pods wanted, for the printer. */
   proxies: string;
   readyProxies: number;

@@ -145,13 +145,13 @@ describe('the rows', () => {
       'namespace.empty',
       'namespace.shop',
     ]);
-    expect(rows[1]!.status).toEqual({
+    expect(rows[1]!.status).toMatchObject({
       proxies: '0/0',
       readyProxies: 0,
       wantedProxies: 0,
       inSync: 0,
       mtlsPercent: '',
-      requestRate: '0.0',
+      requestRate: '0',
       successRate: '-',
       p99: '-',
       requests: 0,
@@ -199,7 +199,7 @@ describe('the rows', () => {
       inSync: 1,
       mtlsPercent: '50',
       nearestExpiry: '2027-01-15T09:00:00Z',
-      requestRate: '100.0',
+      requestRate: '100',
       successRate: '99.9',
       p99: '10.0ms',
       requests: 1000,
@@ -207,8 +207,16 @@ describe('the rows', () => {
       connections: 24,
       denied: 2,
     };
-    expect(rows[0]!.status).toEqual(expected);
-    expect(rows.find(({ name }) => name === 'namespace.shop')!.status).toEqual({
+    expect(rows[0]!.status).toMatchObject(expected);
+    expect(rows[0]!.status.columns).toMatchObject({
+      synced: '1/2',
+      mtls: '50',
+      certificates: '59m',
+      requestRate: '100',
+      success: '99.9',
+      p99: '10ms',
+    });
+    expect(rows.find(({ name }) => name === 'namespace.shop')!.status).toMatchObject({
       ...expected,
       workloads: [],
     });

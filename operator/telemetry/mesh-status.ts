@@ -5,8 +5,11 @@ import type { StreamState } from '../discovery/stream-state.ts';
 import { objectKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
 import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+import { columnsOf } from './columns.ts';
 import { effectiveModes } from './effective-modes.ts';
 import { meshedNamespaces } from './meshed-namespaces.ts';
+import { healthyVerdict } from './healthy.ts';
+import { sidecarRows, type SidecarRow } from './sidecars.ts';
 import { quantileMs } from './traffic.ts';
 import type { Traffic, TrafficObserver } from './traffic.ts';
 import type { MeshStatusRow } from './types.ts';
@@ -28,14 +31,25 @@ export function meshStatusRows(inputs: MeshStatusInputs): MeshStatusRow[] {
   const pods = [...view.pods.values()].filter(isWanted);
   const byNamespace = Map.groupBy(pods, (pod) => pod.namespace);
   const namespaces = meshedNamespaces(view).union(new Set(byNamespace.keys()));
-  const rows = [...namespaces].toSorted().map((name) => ({
-    name: `namespace.${name}`,
-    status: {
-      ...statusOf(inputs, byNamespace.get(name) ?? [], traffic.of(name, nowMs)),
-      ...modesOf(inputs, byNamespace.get(name) ?? []),
-    },
-  }));
-  return [{ name: 'mesh.default', status: statusOf(inputs, pods, traffic.all(nowMs)) }, ...rows];
+  const sidecars = sidecarRows(inputs);
+  const ofNamespace = Map.groupBy(sidecars, (row) => row.namespace);
+  const rows = [...namespaces].toSorted().map((name): MeshStatusRow => {
+    const own = { pods: byNamespace.get(name) ?? [], sidecars: ofNamespace.get(name) ?? [] };
+    return {
+      name: `namespace.${name}`,
+      status: {
+        ...statusOf(inputs, own, traffic.of(name, nowMs)),
+        ...modesOf(inputs, own.pods),
+      },
+      verdicts: [healthyVerdict(own.sidecars, nowMs)],
+    };
+  });
+  const whole: MeshStatusRow = {
+    name: 'mesh.default',
+    status: statusOf(inputs, { pods, sidecars }, traffic.all(nowMs)),
+    verdicts: [healthyVerdict(sidecars, nowMs)],
+  };
+  return [whole, ...rows];
 }
 
 /** A pod that is to have a working sidecar: it neither ended nor is going. */
@@ -43,24 +57,43 @@ function isWanted(pod: PodEntry): boolean {
   return pod.meshed && pod.alive && !pod.terminating;
 }
 
+interface Counted {
+  pods: readonly PodEntry[];
+  sidecars: readonly SidecarRow[];
+}
+
 function statusOf(
   inputs: MeshStatusInputs,
-  pods: readonly PodEntry[],
+  { pods, sidecars }: Counted,
   traffic: Traffic,
 ): MeshStatusStatus {
   const ready = pods.filter((pod) => pod.proxyReady).length;
   const expiry = nearestExpiryMs(inputs.streams, new Set(pods.map((pod) => pod.key)));
   const { recent, recentMs, total } = traffic;
+  const inSync = pods.filter((pod) => inputs.inSync.has(pod.key)).length;
+  const requestsPerSecond = recent.requests / (recentMs / 1000);
+  const p99Ms = quantileMs(recent.latency, 0.99);
   return {
+    columns: columnsOf({
+      sidecars,
+      wanted: pods.length,
+      inSync,
+      nearestExpiryMs: expiry,
+      nowMs: inputs.nowMs,
+      requestsPerSecond,
+      mtlsShare: mtlsShare(traffic),
+      failedShare: failedShare(traffic),
+      p99Ms,
+    }),
     proxies: `${ready}/${pods.length}`,
     readyProxies: ready,
     wantedProxies: pods.length,
-    inSync: pods.filter((pod) => inputs.inSync.has(pod.key)).length,
+    inSync,
     mtlsPercent: mtlsPercent(traffic),
     ...(expiry === null ? {} : { nearestExpiry: rfc3339(expiry) }),
-    requestRate: (recent.requests / (recentMs / 1000)).toFixed(1),
+    requestRate: String(Number(requestsPerSecond.toPrecision(5))),
     successRate: successRate(traffic),
-    p99: formatMs(quantileMs(recent.latency, 0.99)),
+    p99: formatMs(p99Ms),
     requests: total.requests,
     failures: total.failures,
     connections: total.connections,
@@ -89,21 +122,30 @@ function nearestExpiryMs(
   return nearest;
 }
 
-/** Of the last minute; empty without traffic. */
-function mtlsPercent({ recent }: Traffic): string {
+/** Of the last minute; null without traffic. */
+function mtlsShare({ recent }: Traffic): number | null {
   const all = recent.requests + recent.connections;
-  if (all === 0) return '';
-  return percent((recent.mtlsRequests + recent.mtlsConnections) / all);
+  return all === 0 ? null : (recent.mtlsRequests + recent.mtlsConnections) / all;
 }
 
-function successRate({ recent }: Traffic): string {
-  if (recent.requests === 0) return '-';
-  return percent((recent.requests - recent.failures) / recent.requests);
+function failedShare({ recent }: Traffic): number | null {
+  return recent.requests === 0 ? null : recent.failures / recent.requests;
+}
+
+function mtlsPercent(traffic: Traffic): string {
+  const share = mtlsShare(traffic);
+  return share === null ? '' : percent(share);
+}
+
+function successRate(traffic: Traffic): string {
+  const failed = failedShare(traffic);
+  return failed === null ? '-' : percent(1 - failed);
 }
 
 /** Never rounded up to 100: `99.99` says that something failed. */
 function percent(share: number): string {
-  const floored = Math.floor(share * 10_000) / 100;
+  // A share such as 0.999 is a little less than that in binary.
+  const floored = Math.floor(share * 10_000 + 1e-9) / 100;
   return String(Math.max(0, floored));
 }
 

@@ -1,5 +1,6 @@
 // What statuses are made of. Types only.
 
+import type { Verdict } from '../controllers/conditions.ts';
 import type { MeshStatusStatus } from '../resources/tsmesh.ts';
 
 export type ProgrammedReason =
@@ -14,5 +15,7 @@ export interface ProgrammedResult {
 /** One row of `kubectl get meshstatus`: `mesh.default` or `namespace.<name>`. */
 export interface MeshStatusRow {
   name: string;
+  /** Without conditions: those keep the time of their last change. */
   status: MeshStatusStatus;
+  verdicts: Verdict[];
 }

@@ -73,8 +73,17 @@ describe('MeshStatus', () => {
   it('prints a table for people', async () => {
     const table = await kubectl('get', 'meshstatus');
     const [head, ...rows] = table.trim().split('\n');
-    expect(head).toMatch(/NAME +PROXIES +IN SYNC +MTLS % +REQ\/S +SUCCESS % +P99 +CERT EXPIRY/);
+    expect(head).toMatch(/^NAME +PROXIES +SYNCED +MTLS % +CERTS +RPS +SUCCESS % +P99 +AGE$/);
+    expect(Math.max(...table.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
     expect(rows.some((line) => line.startsWith('mesh.default'))).toBe(true);
     expect(rows.some((line) => line.startsWith(`namespace.${namespace} `))).toBe(true);
+  });
+
+  it('can be waited for', async () => {
+    const healthy = ['wait', '--for=condition=Healthy', '--timeout=60s'];
+    await kubectl(...healthy, `meshstatus/namespace.${namespace}`);
+    const wide = await kubectl('get', 'meshstatus', `namespace.${namespace}`, '-o', 'wide');
+    expect(wide).toMatch(/HEALTHY +VERSIONS +REJECTING +NO SIDECAR/);
+    expect(wide).toMatch(/ True +0\.1\.0 +0 +0 /);
   });
 });
