@@ -19,7 +19,7 @@ const columns = {
 };
 const nowMs = Date.parse('2026-06-01T00:00:00Z');
 const healthy = { type: 'Healthy', status: 'True', reason: 'AllWell', message: 'well' } as const;
-const since = (time: string) => ({ ...healthy, observedGeneration: 0, lastTransitionTime: time });
+const since = (time: string) => ({ ...healthy, observedGeneration: 1, lastTransitionTime: time });
 
 const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshStatusStatus => ({
   columns,

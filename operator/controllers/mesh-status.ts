@@ -63,8 +63,10 @@ export function decideRows(
   const changes: RowChange[] = [];
   for (const { name, status, verdicts } of wanted) {
     const before = known.get(name)?.status;
+    // `kubectl wait` believes no condition of an older generation; a new object begins with 1.
+    const generation = known.get(name)?.metadata.generation ?? 1;
     const conditions =
-      mergeConditions(before?.conditions, verdicts, 0, nowMs) ?? before?.conditions ?? [];
+      mergeConditions(before?.conditions, verdicts, generation, nowMs) ?? before?.conditions ?? [];
     const next = { ...status, conditions };
     const patch = difference(before ?? {}, next);
     if (!known.has(name)) changes.push({ action: 'create', name, status: next });
