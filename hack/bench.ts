@@ -1,8 +1,10 @@
 // npm run bench: the figures of docs/performance.md, measured now on this machine.
 import { parseArgs } from 'node:util';
+import { benchApply } from './bench/apply.ts';
 import { benchAuthorization } from './bench/authorization.ts';
 import { benchBalancing } from './bench/balancing.ts';
 import { benchBalancingLive } from './bench/balancing-live.ts';
+import { benchChurn } from './bench/churn.ts';
 import { benchIdle } from './bench/idle.ts';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
@@ -16,11 +18,13 @@ import { benchTypicalPolicy } from './bench/typical-policy.ts';
 import { row } from './bench/process-figures.ts';
 
 const benches: Readonly<Record<string, () => Promise<string[]>>> = {
+  apply: benchApply,
   authorization: benchAuthorization,
   routes: benchRoutes,
   'typical-policy': benchTypicalPolicy,
   balancing: benchBalancing,
   'balancing-live': benchBalancingLive,
+  churn: benchChurn,
   policy: benchPolicy,
   load: benchLoad,
   operator: benchOperator,
@@ -30,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
 };
 
 const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
+  apply    from a change of any kind to its first obeyed request, and to its status
   authorization
            what a decision by policies costs, by index and by asking each rule, in this process
   routes   what finding the route of a request costs, by table and by asking each, in this process
@@ -39,6 +44,7 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
            the balancers in a model, and what a choice costs; writes docs/load-balancing.md
   balancing-live
            the default balancer beside a real Envoy's; writes docs/load-balancing.md
+  churn    what 1,000 Services cost while 50 endpoints a second change
   policy   from kubectl apply to effect, and the operator's cost, on the running cluster
   load     latency, throughput, CPU per request and memory of two sidecars between pods
   operator the operator's cost idle and with 100 sidecars, and their start to connected

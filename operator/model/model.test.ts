@@ -42,6 +42,24 @@ describe('the model', () => {
     ]);
   });
 
+  it('publishes views further apart where changes never end, and at once after a quiet time', () => {
+    const { clock, model, views } = setUp();
+    const at: number[] = [];
+    model.onView(() => at.push(clock.nowMs()));
+    for (let turn = 0; turn < 20; turn += 1) {
+      model.upsert('Pod', pod('shop/a', { ip: `10.0.0.${turn}` }));
+      clock.advance(10);
+    }
+    const gaps = at.slice(1).map((time, index) => time - at[index]!);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(50);
+    expect(views.length).toBeGreaterThanOrEqual(4);
+    clock.advance(1000);
+    const before = views.length;
+    model.upsert('Pod', pod('shop/a', { ip: '10.0.1.1' }));
+    clock.advance(15);
+    expect(views).toHaveLength(before + 1);
+  });
+
   it('publishes nothing for what changes nothing that matters', () => {
     const { clock, model, views } = setUp();
     const policy = trafficPolicy('shop/p', { service: { name: 'cart' } });
@@ -63,7 +81,7 @@ describe('the model', () => {
     model.upsert('Service', cart);
     clock.advance(15);
     model.remove('Service', 'shop', 'cart');
-    clock.advance(15);
+    clock.advance(50);
     expect(views[0]!.services.has('shop/cart')).toBe(true);
     expect(servicePortAt(views[0]!, '10.96.0.7:80')?.service).toBe(cart);
     expect(views[1]!.services.has('shop/cart')).toBe(false);
@@ -75,7 +93,7 @@ describe('the model', () => {
     model.upsert('Service', cart);
     clock.advance(15);
     model.upsert('Mesh', mesh());
-    clock.advance(15);
+    clock.advance(50);
     expect(views[1]!.servicePorts).toBe(views[0]!.servicePorts);
     expect(views[1]!.mesh).not.toBeNull();
   });

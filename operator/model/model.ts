@@ -39,19 +39,27 @@ export interface Model {
 
 export interface ModelDeps {
   clock: Clock;
-  /** Longest wait from a change to its view, default 15 ms: enough to gather what one apply changes. */
+  /** Wait from a change after a quiet time to its view, default 15 ms: enough to gather what one apply changes. */
   debounceMs?: number;
 }
 
 const defaultDebounceMs = 15;
+/**
+ * Where changes never end (rollouts, churn of endpoints), views come this far apart, and further where one costs much: each
+ * is a push to many sidecars.
+ */
+const spacing = { leastMs: 50, perCost: 10, mostMs: 250 };
 
 export function createModel(deps: ModelDeps): Model {
+  const { debounceMs = defaultDebounceMs } = deps;
   const tables = createTables();
   const listeners = new Set<ViewListener>();
   let view = emptyView;
   let pending = new Set<DependencyKey>();
   let timer: Timer | null = null;
   let closed = false;
+  /** Before this time the next view does not come. */
+  let notBeforeMs = 0;
 
   const flush = () => {
     timer?.cancel();
@@ -59,13 +67,22 @@ export function createModel(deps: ModelDeps): Model {
     if (closed || pending.size === 0) return;
     const change: Change = { keys: pending };
     pending = new Set();
+    const startedMs = deps.clock.nowMs();
     view = takeView(tables, view.revision + 1);
     for (const listener of listeners) listener(view, change);
+    space(startedMs);
   };
+  const space = (startedMs: number) => {
+    const endedMs = deps.clock.nowMs();
+    const { leastMs, perCost, mostMs } = spacing;
+    const costMs = (endedMs - startedMs) * perCost;
+    notBeforeMs = debounceMs === 0 ? 0 : endedMs + Math.min(mostMs, Math.max(leastMs, costMs));
+  };
+  const delayMs = () => Math.max(debounceMs, notBeforeMs - deps.clock.nowMs());
   const apply = (kind: Kind, key: string, object: KubeObject | null) => {
     if (closed || !isModelKind(kind)) return;
     for (const touched of update(tables, kind, key, object)) pending.add(touched);
-    if (pending.size > 0) timer ??= deps.clock.after(deps.debounceMs ?? defaultDebounceMs, flush);
+    if (pending.size > 0) timer ??= deps.clock.after(delayMs(), flush);
   };
   return {
     upsert: (kind, object) => apply(kind, keyOf(object), object),

@@ -7,7 +7,9 @@ import { serveHttp } from './http-server.ts';
 import { holdGrpc, holdTcp } from './hold.ts';
 import { load } from './load.ts';
 import { endLoads } from './end-loads.ts';
+import { record } from './record.ts';
 import { runJob, serveCart, serveWeb } from './shop.ts';
+import { touch } from './touch.ts';
 import { serveTcp } from './tcp-server.ts';
 import { whoAmI } from './who.ts';
 
@@ -15,7 +17,7 @@ const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
 clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle,
-         hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container)`;
+         hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container), record URL, touch ADDRESS,…`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -98,6 +100,10 @@ async function runClient(role: string): Promise<void> {
           close: options.close,
         }),
       );
+    case 'record':
+      return record(target, Number(options.rate), print);
+    case 'touch':
+      return print({ opened: await touch(target.split(',')) });
     case 'end-loads':
       return print({ ended: endLoads(process.pid) });
     case 'hold-tcp':

@@ -11,7 +11,8 @@ export interface Caller {
   app: string;
 }
 
-async function execArgs(caller: Caller): Promise<string[]> {
+/** kubectl's words that run the test application in the caller's pod. */
+export async function execArgs(caller: Caller): Promise<string[]> {
   const [pod] = await podsOf(caller.namespace, `app=${caller.app}`);
   if (pod === undefined) throw new Error(`no pod with app=${caller.app} in ${caller.namespace}`);
   return ['exec', '-n', caller.namespace, pod.name, '-c', 'app', '--', 'node', '/app/main.mjs'];

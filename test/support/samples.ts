@@ -2,6 +2,7 @@
 // prints this list; the tests read their size from it.
 
 export const samples = {
+  changesPerKind: { what: 'changes of each kind of policy under callers', sample: 6, whole: 40 },
   certManagerSteps: { what: 'steps with cert-manager as the CA', sample: 0, whole: 3 },
   certificateRenewals: { what: 'certificate renewals under load', sample: 3, whole: 10 },
   connectCases: { what: 'cases of connectconformance', sample: 3069, whole: 71_550 },
