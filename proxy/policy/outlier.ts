@@ -171,12 +171,13 @@ function recordGood(
 /**
  * One answers well that was bad enough to be left out but for the bounds: what ailed all of them may be over. Those that
  * are out need not wait for the end of times that doubled meanwhile: each has one request to show it. And how all of
- * them failed says nothing of which is better now: otherwise the first to be well would get everything for a while.
+ * them failed, and how slowly, says nothing of which is better now: otherwise the first to be well would get everything for a while.
  */
 function beginAnew(endpoints: readonly EndpointHandle[], nowMs: number): void {
   for (const { load } of endpoints) {
     const { health } = load;
     load.failures = 0;
+    load.ewmaMs = 0;
     if (health !== null && health.outUntilMs > nowMs) health.outUntilMs = nowMs;
   }
 }
