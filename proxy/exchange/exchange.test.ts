@@ -148,6 +148,7 @@ class Stage {
       retry: null,
       outlier: null,
       use: null,
+      balance: null,
       responseHeaders: null,
       cors: null,
       mirrors: null,

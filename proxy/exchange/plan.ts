@@ -31,8 +31,8 @@ export interface ForwardPlan {
   outlier: PreparedOutlier | null;
   /** What of the destination is in use; null: nothing is limited. */
   use: DestinationUse | null;
-  /** Absent or null: least request, and nothing else. */
-  balance?: BalanceAsk | null;
+  /** Null: least request, and nothing else. */
+  balance: BalanceAsk | null;
   responseHeaders: HeaderChange | null;
   /** What is said of CORS in place of what the app says; null: the app's own stays. */
   cors: Fields | null;

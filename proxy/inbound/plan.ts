@@ -55,6 +55,7 @@ export function planInbound(
     retry: null,
     outlier: null,
     use: null,
+    balance: null,
     responseHeaders: null,
     cors: null,
     mirrors: null,
