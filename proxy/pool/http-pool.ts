@@ -1,19 +1,19 @@
 // Upstream HTTP connections by endpoint and protocol: mutual TLS with HTTP/2 to sidecars, plain HTTP/1.1
 // or HTTP/2 to everything else. It keeps them current with the identity and the certificates' ends.
 
-import { alpn } from "../api/constants.ts";
-import type { ClientSession } from "../codec/session.ts";
-import type { IdentityStore } from "../identity/store.ts";
-import type { DialTarget } from "../net/dial.ts";
-import type { Io } from "../net/link.ts";
-import { Deadline } from "../net/timer-wheel.ts";
-import { leave } from "../policy/load.ts";
-import type { EndpointHandle } from "../state/prepared.ts";
-import { IdleLimit } from "./idle-limit.ts";
-import { Peer, type PeerLimits, type StreamTaker } from "./peer.ts";
+import { alpn } from '../api/constants.ts';
+import type { ClientSession } from '../codec/session.ts';
+import type { IdentityStore } from '../identity/store.ts';
+import type { DialTarget } from '../net/dial.ts';
+import type { Io } from '../net/link.ts';
+import { Deadline } from '../net/timer-wheel.ts';
+import { leave } from '../policy/load.ts';
+import type { EndpointHandle } from '../state/prepared.ts';
+import { IdleLimit } from './idle-limit.ts';
+import { Peer, type PeerLimits, type StreamTaker } from './peer.ts';
 
 /** Of an endpoint without mutual TLS. */
-export type PlainProtocol = "http1" | "http2";
+export type PlainProtocol = 'http1' | 'http2';
 
 export interface HttpPoolDeps {
   io: Io;
@@ -36,10 +36,7 @@ const idleMs = 300_000;
 export class HttpPool extends Deadline {
   private readonly deps: HttpPoolDeps;
   private readonly mesh = new Map<string, Peer>();
-  private readonly plain = {
-    http1: new Map<string, Peer>(),
-    http2: new Map<string, Peer>(),
-  };
+  private readonly plain = { http1: new Map<string, Peer>(), http2: new Map<string, Peer>() };
   private readonly idleLimits = new Map<string, IdleLimit>();
   private readonly stopListening: () => void;
 
@@ -51,28 +48,25 @@ export class HttpPool extends Deadline {
     });
   }
 
-  request(
-    endpoint: EndpointHandle,
-    plain: PlainProtocol,
-    taker: StreamTaker,
-  ): void {
+  request(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void {
     this.peer(endpoint, plain).request(taker);
   }
 
-  cancel(
-    endpoint: EndpointHandle,
-    plain: PlainProtocol,
-    taker: StreamTaker,
-  ): void {
+  cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void {
     const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
     peers.get(endpoint.key)?.cancel(taker);
+  }
+
+  /** There is a connection to it, or will be soon. */
+  connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean {
+    const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
+    return peers.get(endpoint.key)?.connected === true;
   }
 
   /** Open connections, for the admin interface and tests. */
   get size(): number {
     let sum = 0;
-    for (const peers of this.all())
-      for (const peer of peers.values()) sum += peer.size;
+    for (const peers of this.all()) for (const peer of peers.values()) sum += peer.size;
     return sum;
   }
 
@@ -91,8 +85,7 @@ export class HttpPool extends Deadline {
   destroy(): void {
     this.stopListening();
     this.deps.io.wheel.cancel(this);
-    for (const peers of this.all())
-      for (const peer of peers.values()) peer.destroy();
+    for (const peers of this.all()) for (const peer of peers.values()) peer.destroy();
   }
 
   private all(): Map<string, Peer>[] {
@@ -104,14 +97,10 @@ export class HttpPool extends Deadline {
     return peers.get(endpoint.key) ?? this.add(peers, endpoint, plain);
   }
 
-  private add(
-    peers: Map<string, Peer>,
-    endpoint: EndpointHandle,
-    plain: PlainProtocol,
-  ): Peer {
+  private add(peers: Map<string, Peer>, endpoint: EndpointHandle, plain: PlainProtocol): Peer {
     const { io, identity, sessions } = this.deps;
     const meshed = endpoint.identity !== null;
-    const multiplexed = meshed || plain === "http2";
+    const multiplexed = meshed || plain === 'http2';
     const { key } = endpoint;
     const peer: Peer = new Peer(
       {
@@ -145,8 +134,7 @@ export class HttpPool extends Deadline {
     // The one that was asked for last is last.
     idleLimits.delete(key);
     idleLimits.set(key, limit);
-    if (idleLimits.size > mostIdleLimits)
-      idleLimits.delete(idleLimits.keys().next().value!);
+    if (idleLimits.size > mostIdleLimits) idleLimits.delete(idleLimits.keys().next().value!);
     return limit;
   }
 

@@ -1,22 +1,20 @@
 // All HTTP connections to one endpoint in one protocol: gives out streams, dials when there is none to
 // give, queues a bounded number of askers. It chooses no endpoint.
 
-import type { ClientSession } from "../codec/session.ts";
-import type { ProxyErrorCode } from "../errors.ts";
-import { Dial, type DialTarget } from "../net/dial.ts";
-import type { Io, Link } from "../net/link.ts";
-import { isExpired, resetLink } from "../net/link.ts";
-import {
-  idleSlackMs,
-  keepAliveTimeoutMs,
-  longestIdleMs,
-  type IdleLimit,
-} from "./idle-limit.ts";
-import { PooledConnection } from "./pooled-connection.ts";
-import { Redial, type DialFailure } from "./redial.ts";
+import type { ClientSession } from '../codec/session.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import { Dial, type DialTarget } from '../net/dial.ts';
+import type { Io, Link } from '../net/link.ts';
+import { isExpired, resetLink } from '../net/link.ts';
+import type { DestinationUse } from '../policy/limits.ts';
+import { idleSlackMs, keepAliveTimeoutMs, longestIdleMs, type IdleLimit } from './idle-limit.ts';
+import { PooledConnection } from './pooled-connection.ts';
+import { Redial, type DialFailure } from './redial.ts';
 
 /** Asks for a stream; exactly one of both is called, perhaps from within the asking. */
 export interface StreamTaker {
+  /** What waiting and a connection made for it count against; absent or null: nothing. */
+  readonly use?: DestinationUse | null;
   /** Only a connection that carried nothing yet will do, where one can be made. */
   readonly fresh?: boolean;
   /** Open one stream on it now. */
@@ -51,7 +49,8 @@ export class Peer {
   /** Those that had room when last looked at; the last one is tried first, so that idle ones age. */
   private readonly withRoom: PooledConnection[] = [];
   private readonly waiting: StreamTaker[] = [];
-  private readonly dials = new Set<Dial>();
+  /** With what each counts against. */
+  private readonly dials = new Map<Dial, DestinationUse | null>();
   private readonly multiplexed: boolean;
   private readonly redial = new Redial();
   /** How many streams the endpoint takes at once on one connection, as far as it told. */
@@ -67,22 +66,22 @@ export class Peer {
   }
 
   request(taker: StreamTaker): void {
-    const connection =
-      this.waiting.length === 0 && taker.fresh !== true ? this.pick() : null;
+    const connection = this.waiting.length === 0 && taker.fresh !== true ? this.pick() : null;
     if (connection !== null) {
       this.hand(connection, taker);
       return;
     }
     if (this.waiting.length >= this.deps.limits.maxWaiting) {
-      taker.onUnavailable(
-        "overload",
-        "requests waiting for a connection to one endpoint",
-      );
+      taker.onUnavailable('overload', 'requests waiting for a connection to one endpoint');
       return;
     }
     const refusal = this.refusal();
     if (refusal !== null) {
       taker.onUnavailable(refusal.code, refusal.detail);
+      return;
+    }
+    if (taker.use?.takePending() === false) {
+      taker.onUnavailable('destination-limit', 'maxPendingRequests');
       return;
     }
     this.waiting.push(taker);
@@ -92,7 +91,7 @@ export class Peer {
 
   /** There is no connection, and one cannot be made just now. */
   private refusal(): DialFailure | null {
-    if (this.connections.size + this.dials.size > 0) return null;
+    if (this.connected) return null;
     return this.redial.refusal(this.deps.io.clock.nowMs());
   }
 
@@ -105,7 +104,9 @@ export class Peer {
   /** The taker no longer wants a stream. */
   cancel(taker: StreamTaker): void {
     const at = this.waiting.indexOf(taker);
-    if (at >= 0) this.waiting.splice(at, 1);
+    if (at < 0) return;
+    this.waiting.splice(at, 1);
+    taker.use?.endPending();
   }
 
   /** Connections that may not be used for new streams finish those they have. */
@@ -122,8 +123,7 @@ export class Peer {
     for (const connection of this.connections) {
       const { session, link, driver } = connection;
       if (isExpired(link.peer, wallTimeMs)) driver.destroy();
-      else if (session.openStreams > 0)
-        connection.lastUsedMs = this.deps.io.clock.nowMs();
+      else if (session.openStreams > 0) connection.lastUsedMs = this.deps.io.clock.nowMs();
       else if (this.multiplexed && connection.lastUsedMs < idleSinceMs) {
         this.unlist(connection);
         session.drain();
@@ -136,13 +136,21 @@ export class Peer {
   }
 
   destroy(): void {
-    for (const dial of this.dials) dial.cancel();
+    for (const [dial, use] of this.dials) {
+      dial.cancel();
+      use?.endConnection();
+    }
     this.dials.clear();
     for (const connection of this.connections) connection.driver.destroy();
   }
 
   get size(): number {
     return this.connections.size;
+  }
+
+  /** There is a connection, or will be soon. */
+  get connected(): boolean {
+    return this.connections.size + this.dials.size > 0;
   }
 
   private pick(): PooledConnection | null {
@@ -161,10 +169,7 @@ export class Peer {
     const { idleLimit, io } = this.deps;
     if (idleLimit === null || idleSinceMs < 0) return true;
     const { safeMs } = idleLimit;
-    return (
-      safeMs === Number.POSITIVE_INFINITY ||
-      io.clock.nowMs() - idleSinceMs <= safeMs
-    );
+    return safeMs === Number.POSITIVE_INFINITY || io.clock.nowMs() - idleSinceMs <= safeMs;
   }
 
   /** One at a time: its end, which costs no request, tells whether what is known still holds. */
@@ -180,50 +185,59 @@ export class Peer {
   private hand(connection: PooledConnection, taker: StreamTaker): void {
     const nowMs = this.deps.io.clock.nowMs();
     connection.lastUsedMs = nowMs;
-    if (connection.idleSinceMs >= 0)
-      connection.idledMs = nowMs - connection.idleSinceMs;
+    if (connection.idleSinceMs >= 0) connection.idledMs = nowMs - connection.idleSinceMs;
     connection.idleSinceMs = -1;
     taker.onConnection(connection);
   }
 
   private dialIfNeeded(): void {
     const { maxConnections } = this.deps.limits;
-    const wanted = this.multiplexed
-      ? Math.min(1, this.waiting.length)
-      : this.waiting.length;
-    while (
-      this.dials.size < wanted &&
-      this.connections.size + this.dials.size < maxConnections
-    ) {
+    const wanted = this.multiplexed ? Math.min(1, this.waiting.length) : this.waiting.length;
+    while (this.dials.size < wanted && this.connections.size + this.dials.size < maxConnections) {
       const target = this.deps.target();
       if (target === null) {
-        this.failWaiting("no-identity", "");
+        this.failWaiting('no-identity', '');
         return;
       }
-      this.dial(target);
+      const payer = this.payer();
+      if (payer === undefined) break;
+      this.dial(target, payer.use ?? null);
     }
+    // Whoever may not have a connection of its own waits for that of another, where there is one.
+    if (this.waiting.length > 0 && !this.connected)
+      this.failWaiting('destination-limit', 'maxConnections');
   }
 
-  private dial(target: DialTarget): void {
+  /** The first of those without a dial of their own who may have one more connection. */
+  private payer(): StreamTaker | undefined {
+    const { waiting, dials } = this;
+    for (let i = dials.size; i < waiting.length; i += 1)
+      if (waiting[i]!.use?.takeConnection() !== false) return waiting[i];
+    return undefined;
+  }
+
+  private dial(target: DialTarget, use: DestinationUse | null): void {
     const dial: Dial = new Dial(target, this.deps.io, {
       onConnected: (link) => {
         this.dials.delete(dial);
         this.redial.succeeded();
-        this.onConnected(link);
+        this.onConnected(link, use);
       },
       onFailed: (code, detail) => {
         this.dials.delete(dial);
         this.redial.failed({ code, detail }, this.deps.io.clock.nowMs());
+        use?.endConnection();
         this.onDialFailed(code, detail);
       },
     });
-    this.dials.add(dial);
+    this.dials.set(dial, use);
   }
 
-  private onConnected(link: Link): void {
+  private onConnected(link: Link, use: DestinationUse | null): void {
     if (!this.deps.current(link)) {
       // The identity changed meanwhile: new streams belong on a connection made with the new one.
       resetLink(link);
+      use?.endConnection();
       this.dialIfNeeded();
       this.reportIfEmpty();
       return;
@@ -238,6 +252,7 @@ export class Peer {
       },
     );
     connection.lastUsedMs = this.deps.io.clock.nowMs();
+    connection.use = use;
     connection.idleLimit = this.deps.idleLimit;
     this.connections.add(connection);
     this.list(connection);
@@ -248,8 +263,7 @@ export class Peer {
   /** Knows what other connections were told: without that, a burst would only be refused again. */
   private newSession(): ClientSession {
     const session = this.deps.newSession();
-    for (const connection of this.connections)
-      this.learnLimit(connection.session);
+    for (const connection of this.connections) this.learnLimit(connection.session);
     if (this.streamLimit !== null) session.assumeStreamLimit(this.streamLimit);
     return session;
   }
@@ -260,14 +274,8 @@ export class Peer {
 
   private onServed(connection: PooledConnection): void {
     if (connection.session.peerLeaves) this.deps.onLeaving();
-    if (this.deps.idleLimit !== null)
-      this.watchIdle(connection, this.deps.idleLimit);
-    if (
-      connection.listed ||
-      !connection.usable ||
-      !this.deps.current(connection.link)
-    )
-      return;
+    if (this.deps.idleLimit !== null) this.watchIdle(connection, this.deps.idleLimit);
+    if (connection.listed || !connection.usable || !this.deps.current(connection.link)) return;
     if (connection === this.resting) return;
     this.list(connection);
     if (this.waiting.length > 0) this.serveWaiting();
@@ -291,11 +299,7 @@ export class Peer {
     if (saidMs !== null) limit.heard(saidMs, nowMs);
   }
 
-  private noteEnd(
-    connection: PooledConnection,
-    limit: IdleLimit,
-    nowMs: number,
-  ): void {
+  private noteEnd(connection: PooledConnection, limit: IdleLimit, nowMs: number): void {
     const { idleSinceMs } = connection;
     if (idleSinceMs < 0) return;
     connection.idleSinceMs = -1;
@@ -308,43 +312,43 @@ export class Peer {
     while (this.waiting.length > 0) {
       const connection = this.pick();
       if (connection === null) break;
-      const at = this.waiting.findIndex((taker) =>
-        this.suits(connection, taker),
-      );
+      const at = this.waiting.findIndex((taker) => this.suits(connection, taker));
       if (at < 0) break;
-      this.hand(connection, this.waiting.splice(at, 1)[0]!);
+      this.hand(connection, this.shift(at)!);
     }
     this.dialIfNeeded();
   }
 
   private suits({ opened }: PooledConnection, { fresh }: StreamTaker): boolean {
-    return (
-      this.multiplexed ||
-      fresh !== true ||
-      opened === 0 ||
-      this.dials.size === 0
-    );
+    return this.multiplexed || fresh !== true || opened === 0 || this.dials.size === 0;
   }
 
   private onDialFailed(code: ProxyErrorCode, detail: string): void {
     if (this.multiplexed) this.failWaiting(code, detail);
-    else this.waiting.shift()?.onUnavailable(code, detail);
+    else this.shift()?.onUnavailable(code, detail);
     this.dialIfNeeded();
     this.reportIfEmpty();
   }
 
   private failWaiting(code: ProxyErrorCode, detail: string): void {
-    for (const taker of this.waiting.splice(0))
-      taker.onUnavailable(code, detail);
+    const takers = this.waiting.splice(0);
+    for (const { use } of takers) use?.endPending();
+    for (const taker of takers) taker.onUnavailable(code, detail);
+  }
+
+  private shift(at = 0): StreamTaker | undefined {
+    const [taker] = this.waiting.splice(at, 1);
+    taker?.use?.endPending();
+    return taker;
   }
 
   private onClosed(connection: PooledConnection): void {
     this.learnLimit(connection.session);
     const { idleLimit, io } = this.deps;
-    if (idleLimit !== null)
-      this.noteEnd(connection, idleLimit, io.clock.nowMs());
+    if (idleLimit !== null) this.noteEnd(connection, idleLimit, io.clock.nowMs());
     if (this.resting === connection) this.resting = null;
     this.connections.delete(connection);
+    connection.use?.endConnection();
     this.unlist(connection);
     this.dialIfNeeded();
     this.reportIfEmpty();

@@ -1,16 +1,12 @@
 // One upstream HTTP connection in the pool: the session, its driver, and what the pool has to remember.
 
-import type {
-  ClientSession,
-  ClientStream,
-  RequestHead,
-  StreamListener,
-} from "../codec/session.ts";
-import type { ResponseHead } from "../codec/session.ts";
-import { SessionConnection } from "../net/session-connection.ts";
-import type { ConnectionOwner } from "../net/session-connection.ts";
-import type { Io, Link } from "../net/link.ts";
-import type { IdleLimit } from "./idle-limit.ts";
+import type { ClientSession, ClientStream, RequestHead, StreamListener } from '../codec/session.ts';
+import type { ResponseHead } from '../codec/session.ts';
+import { SessionConnection } from '../net/session-connection.ts';
+import type { ConnectionOwner } from '../net/session-connection.ts';
+import type { Io, Link } from '../net/link.ts';
+import type { DestinationUse } from '../policy/limits.ts';
+import type { IdleLimit } from './idle-limit.ts';
 
 export class PooledConnection {
   readonly link: Link;
@@ -27,23 +23,16 @@ export class PooledConnection {
   idledMs = 0;
   /** Null: it carries many streams, and says itself when it ends. */
   idleLimit: IdleLimit | null = null;
+  /** Where it counts; null: nowhere. */
+  use: DestinationUse | null = null;
 
-  constructor(
-    link: Link,
-    session: ClientSession,
-    io: Io,
-    owner: ConnectionOwner,
-  ) {
+  constructor(link: Link, session: ClientSession, io: Io, owner: ConnectionOwner) {
     this.link = link;
     this.session = session;
     this.driver = new SessionConnection(link, session, io, owner);
   }
 
-  open(
-    head: RequestHead,
-    end: boolean,
-    listener: StreamListener<ResponseHead>,
-  ): ClientStream {
+  open(head: RequestHead, end: boolean, listener: StreamListener<ResponseHead>): ClientStream {
     this.opened += 1;
     return this.session.open(head, end, listener);
   }
@@ -54,8 +43,6 @@ export class PooledConnection {
   }
 
   get usable(): boolean {
-    return (
-      !this.driver.closed && this.session.reusable && this.session.capacity > 0
-    );
+    return !this.driver.closed && this.session.reusable && this.session.capacity > 0;
   }
 }
