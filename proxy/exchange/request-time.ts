@@ -35,7 +35,8 @@ export abstract class RequestTime extends Deadline {
     if (plan.grpc) this.heedCaller();
     if (whole) this.startRouteTime();
     else if (plan.idleTimeoutMs !== null || this.callerEndsMs !== never) this.watch();
-    return this.callerEndsMs > this.startedMs;
+    // A fault may have held it back meanwhile.
+    return this.callerEndsMs === never || this.callerEndsMs > this.io.clock.nowMs();
   }
 
   protected startRouteTime(): void {

@@ -48,7 +48,11 @@ interface GrpcAnswer {
 }
 
 /** A call of gRPC; the answer to be one of the sidecar. */
-async function grpcCall({ port }: { port: number }, path = '/shop.Cart/Get'): Promise<GrpcAnswer> {
+async function grpcCall(
+  { port }: { port: number },
+  path = '/shop.Cart/Get',
+  more: http2.OutgoingHttpHeaders = {},
+): Promise<GrpcAnswer> {
   const session = http2.connect(`http://${loopback}:${port}`);
   session.on('error', () => undefined);
   closers.push(() => session.destroy());
@@ -57,6 +61,7 @@ async function grpcCall({ port }: { port: number }, path = '/shop.Cart/Get'): Pr
     ':path': path,
     'content-type': 'application/grpc',
     te: 'trailers',
+    ...more,
   });
   stream.end(Buffer.from([0, 0, 0, 0, 0]));
   return await new Promise((resolve, reject) => {
@@ -229,6 +234,18 @@ describe('a delay', () => {
     await until('it is gone', () => pair.caller.outbound.inFlight() === 0);
     expect(pair.caller.log[0]).toMatchObject({ flag: 'CC', route: 'the route', status: 0 });
     pair.caller.advance(2 * hour);
+    expect(pair.received.count).toBe(0);
+  });
+
+  it('counts towards the time of a gRPC caller', async () => {
+    const pair = await pairWith({ fault: { delay: { ms: 3_000, percent: 100 } } });
+    const answer = grpcCall(pair, '/shop.Cart/Get', { 'grpc-timeout': '1S' });
+    await until('it is held', () => pair.caller.outbound.inFlight() === 1);
+    pair.caller.advance(3_000);
+    expect((await answer).headers).toMatchObject({
+      'grpc-status': '4',
+      'tsmesh-error': 'deadline-passed',
+    });
     expect(pair.received.count).toBe(0);
   });
 
