@@ -5,6 +5,7 @@ import { benchAuthorization } from './bench/authorization.ts';
 import { benchBalancing } from './bench/balancing.ts';
 import { benchBalancingLive } from './bench/balancing-live.ts';
 import { benchChurn } from './bench/churn.ts';
+import { benchFaults } from './bench/faults.ts';
 import { benchIdle } from './bench/idle.ts';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   operator: benchOperator,
   issuance: benchIssuance,
   idle: benchIdle,
+  faults: benchFaults,
   services: benchServices,
 };
 
@@ -50,6 +52,7 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   operator the operator's cost idle and with 100 sidecars, and their start to connected
   issuance certificates per second, in this process
   idle     memory of connections that say nothing, 1,000 and 10,000 of each kind
+  faults   one bad endpoint of five, and outages of all, with the sample policy and without
   services CPU and memory of a sidecar that knows 10 services, and 5,000
 ${peersUsage}
   tsmesh beside Envoy, HAProxy and nginx, two of each with mTLS between them, on loopback

@@ -93,7 +93,7 @@ describe('one endpoint of five', () => {
       expect(failed(await requests(caller, 50))).toEqual([]);
       spoil(bad, fault);
       // What else is known of it keeps requests away from it: that alone is not to be what saves them.
-      const forget = (): void => void caller.advance(60_000);
+      const forget = (): void => caller.advance(60_000);
       await succeedUntil('it is left out', caller, () => {
         forget();
         return mesh.countOut(caller) === 1;

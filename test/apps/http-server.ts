@@ -1,6 +1,7 @@
 // The HTTP/1.1 test server: echoes, delays, fails and breaks off on request.
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { behaviours, createFaultyApp } from './faulty.ts';
 import type { Who } from './who.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => unknown;
@@ -33,6 +34,7 @@ export function listen(port: number, routes: Record<string, Handler>): () => Pro
 
 export function serveHttp(who: Who, port: number): () => Promise<void> {
   const failures = new Map<string, number>();
+  const faulty = createFaultyApp();
   return listen(port, {
     '/': async (request, response) => sendJson(response, 200, await echo(who, request)),
     '/healthz': (_request, response) => sendJson(response, 200, { ...who, healthy: true }),
@@ -53,6 +55,13 @@ export function serveHttp(who: Who, port: number): () => Promise<void> {
       const size = Number(url.searchParams.get('n') ?? 0);
       response.writeHead(200, { 'content-length': String(size) });
       response.end(Buffer.alloc(size, 'x'));
+    },
+    '/work': (request, response) => faulty.handle(request, response),
+    // From now on that is how it does its work.
+    '/become': (_request, response, url) => {
+      const wanted = url.pathname.split('/')[2];
+      faulty.behaviour = behaviours.find((one) => one === wanted) ?? faulty.behaviour;
+      sendJson(response, 200, { behaviour: faulty.behaviour, received: faulty.received });
     },
     '/reset': (request) => request.socket.destroy(),
   });

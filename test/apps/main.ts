@@ -6,6 +6,7 @@ import { serveGrpc } from './grpc-server.ts';
 import { serveHttp } from './http-server.ts';
 import { holdGrpc, holdTcp } from './hold.ts';
 import { load } from './load.ts';
+import { openLoad } from './open-load.ts';
 import { endLoads } from './end-loads.ts';
 import { record } from './record.ts';
 import { runJob, serveCart, serveWeb } from './shop.ts';
@@ -16,7 +17,7 @@ import { whoAmI } from './who.ts';
 const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
-clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, watch URL, job, idle,
+clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, open-load URL, watch URL, job, idle,
          hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container), record URL, touch ADDRESS,…`;
 
 const { values: options, positionals } = parseArgs({
@@ -104,6 +105,10 @@ async function runClient(role: string): Promise<void> {
       return record(target, Number(options.rate), print);
     case 'touch':
       return print({ opened: await touch(target.split(',')) });
+    case 'open-load': {
+      const [rate, seconds] = [Number(options.rate), Number(options.seconds)];
+      return print(await openLoad(target, { rate, seconds, timeoutMs }));
+    }
     case 'end-loads':
       return print({ ended: endLoads(process.pid) });
     case 'hold-tcp':
