@@ -1,5 +1,6 @@
 // What is kept of an exchange that came to its end: its counts and its line in the access log. It decides nothing.
 
+import { destinationName } from '../api/resources.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { countError } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
@@ -42,7 +43,7 @@ function log(context: ExchangeContext, plan: ForwardPlan, end: Ending, durationM
     context,
     { head, route, status, mtls, error: end.error ?? end.note },
     {
-      endpoint: endpoint === null ? '' : `${endpoint.address}:${endpoint.port}`,
+      endpoint: endpoint === null ? '' : destinationName(endpoint.address, endpoint.port),
       grpcStatus,
       requestId,
       durationMs,

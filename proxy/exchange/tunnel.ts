@@ -1,6 +1,7 @@
 // One opaque connection through the sidecar, from the first byte on: relays, counts and logs it. How its
 // upstream was chosen and opened is settled before.
 
+import { destinationName } from '../api/resources.ts';
 import { errorSpec } from '../errors.ts';
 import { Relay } from '../net/relay.ts';
 import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
@@ -47,7 +48,7 @@ export class Tunnel {
     this.startedMs = context.deps.io.clock.nowMs();
     this.observer = owner.observer ?? null;
     const { remoteAddress = '', remotePort = 0 } = links.upstream.raw;
-    this.endpoint = `${remoteAddress}:${remotePort}`;
+    this.endpoint = destinationName(remoteAddress, remotePort);
     context.series.connection(this.mtls);
     const joined = { a: links.downstream, b: links.upstream };
     const { observer } = owner;
