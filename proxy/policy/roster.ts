@@ -20,7 +20,7 @@ export class Roster {
   constructor(endpoints: readonly EndpointHandle[], slowStartMs: number) {
     this.endpoints = endpoints;
     this.slowStartMs = slowStartMs;
-    this.every = Math.max(1, endpoints.length >> 4);
+    this.every = Math.max(1, endpoints.length >> 3);
   }
 
   /** Before each choice that reads the sums. */

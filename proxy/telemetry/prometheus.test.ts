@@ -45,6 +45,14 @@ describe('the metrics text', () => {
     );
   });
 
+  it('counts by destination how often a zone was left', () => {
+    const counters = createCounters();
+    counters.series('outbound', 'cart').spillover();
+    expect(prometheusText(counters, state)).toContain(
+      'tsmesh_zone_spillovers_total{direction="outbound",destination="cart"} 1',
+    );
+  });
+
   it('tells refusals and remarks by policy and rule', () => {
     const counters = createCounters();
     const series = counters.series('inbound', '8080');
