@@ -20,6 +20,8 @@ export interface OpenDeps {
   random: () => number;
   /** As a policy says; absent: the one with the least to do. */
   choose?: ((tried: readonly EndpointHandle[], nowMs: number) => EndpointHandle | null) | undefined;
+  /** Of each attempt; absent or null: the one of net/dial. */
+  connectTimeoutMs?: number | null;
   /** An endpoint proved another identity, and another endpoint is tried. */
   onMismatch?: (detail: string) => void;
 }
@@ -75,7 +77,8 @@ export class OpenUpstream {
     this.tried.push(endpoint);
     joinLoad(endpoint.load, nowMs);
     this.dialled = endpoint;
-    this.dial = new Dial({ address, port, mesh }, io, {
+    const timeoutMs = this.deps.connectTimeoutMs ?? null;
+    this.dial = new Dial({ address, port, mesh, timeoutMs }, io, {
       onConnected: (link) => {
         this.dial = null;
         this.dialled = null;

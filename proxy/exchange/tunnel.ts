@@ -22,6 +22,8 @@ export interface TunnelObserver {
 
 export interface TunnelOwner {
   readonly observer?: TunnelObserver;
+  /** How long nothing may move either way, and which destination says so; absent: as long as it may. */
+  readonly idle?: { timeoutMs: number; by: string };
   onTunnelDone(tunnel: Tunnel): void;
 }
 
@@ -51,10 +53,13 @@ export class Tunnel {
     this.endpoint = destinationName(remoteAddress, remotePort);
     context.series.connection(this.mtls);
     const joined = { a: links.downstream, b: links.upstream };
-    const { observer } = owner;
+    const { observer, idle } = owner;
     const mayBeRefused = context.direction === 'outbound' && links.upstream.peer !== null;
     this.relay = new Relay(joined, first, context.deps.io, {
       ...(mayBeRefused ? { guard: (bytes: Buffer) => this.isOfApp(bytes) } : {}),
+      ...(idle === undefined
+        ? {}
+        : { idle: { timeoutMs: idle.timeoutMs, onIdle: () => this.onIdle(idle) } }),
       ...(observer === undefined ? {} : { watch: (bytes: Buffer) => observer.sees(bytes) }),
       onDone: (sent, received, broken) => {
         context.series.bytes(sent, received);
@@ -75,6 +80,10 @@ export class Tunnel {
   refuse(reply: LocalReply): void {
     this.refusal = reply;
     this.destroy();
+  }
+
+  private onIdle({ timeoutMs, by }: { timeoutMs: number; by: string }): void {
+    this.refuse({ code: 'idle-timeout', detail: `${by}: ${timeoutMs} ms` });
   }
 
   /** False: the peer's sidecar refused the connection, and says why. */

@@ -15,6 +15,8 @@ export interface DialTarget {
   port: number;
   /** Null: plaintext. */
   mesh: { identity: Identity; expected: SpiffeId; alpn: string } | null;
+  /** Absent or null: 5 s. */
+  timeoutMs?: number | null;
 }
 
 export interface DialListener {
@@ -23,7 +25,7 @@ export interface DialListener {
 }
 
 /** TCP and TLS handshake together. A pod that answers takes milliseconds. */
-const connectTimeoutMs = 5_000;
+export const connectTimeoutMs = 5_000;
 
 export class Dial extends Deadline {
   private readonly target: DialTarget;
@@ -31,6 +33,7 @@ export class Dial extends Deadline {
   private readonly listener: DialListener;
   private readonly raw: Socket;
   private tls: TLSSocket | null = null;
+  private readonly timeoutMs: number;
   private done = false;
 
   constructor(target: DialTarget, io: Io, listener: DialListener) {
@@ -38,6 +41,7 @@ export class Dial extends Deadline {
     this.target = target;
     this.io = io;
     this.listener = listener;
+    this.timeoutMs = target.timeoutMs ?? connectTimeoutMs;
     const options = {
       host: target.address,
       port: target.port,
@@ -52,7 +56,7 @@ export class Dial extends Deadline {
     this.raw.once('connect', () => this.onConnect());
     this.raw.on('error', (error) => this.onError(error));
     this.raw.on('close', () => this.fail('connect-failed', 'closed'));
-    io.wheel.schedule(this, io.clock.nowMs() + connectTimeoutMs);
+    io.wheel.schedule(this, io.clock.nowMs() + this.timeoutMs);
   }
 
   /** No more interest; the listener is not called. */
@@ -63,7 +67,7 @@ export class Dial extends Deadline {
   }
 
   onDeadline(): void {
-    this.fail('connect-timeout', `${this.where()} within ${connectTimeoutMs} ms`);
+    this.fail('connect-timeout', `${this.where()} within ${this.timeoutMs} ms`);
   }
 
   private onConnect(): void {

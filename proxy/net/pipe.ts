@@ -3,6 +3,7 @@
 
 import type { Socket } from 'node:net';
 import type { Flushable } from './flusher.ts';
+import type { IdleWatch } from './idle-watch.ts';
 import type { Io, Link } from './link.ts';
 
 export class Pipe implements Flushable {
@@ -12,6 +13,8 @@ export class Pipe implements Flushable {
   guard: ((first: Buffer) => boolean) | null = null;
   /** Is shown what is handed on, which it must not keep, until it has seen enough (false). */
   watch: ((bytes: Buffer) => boolean) | null = null;
+  /** Is told that something moved; null: nobody asks. */
+  idle: IdleWatch | null = null;
   private readonly source: Socket;
   private readonly sink: Socket;
   private readonly io: Io;
@@ -38,6 +41,7 @@ export class Pipe implements Flushable {
   put(bytes: Buffer): void {
     if (this.guard !== null && !this.isLetThrough(bytes)) return;
     if (this.watch !== null) this.show(bytes);
+    this.idle?.note();
     this.bytes += bytes.length;
     this.write(bytes);
   }
@@ -69,6 +73,7 @@ export class Pipe implements Flushable {
   private onBytes(bytes: Buffer): boolean {
     if (this.guard !== null && !this.isLetThrough(bytes)) return true;
     if (this.watch !== null) this.show(bytes);
+    this.idle?.note();
     this.bytes += bytes.length;
     if (this.takesAtOnce && !this.writing && this.stagedBytes === 0) this.write(bytes);
     else this.stage(bytes);

@@ -1,6 +1,7 @@
 // Joins two links byte for byte: half-close, back-pressure and resets go through; nothing is changed.
 // Each direction is a Pipe of its own; what ends both is decided here.
 
+import { IdleWatch } from './idle-watch.ts';
 import { resetLink, type Io, type Link } from './link.ts';
 import { Pipe } from './pipe.ts';
 
@@ -11,6 +12,8 @@ export interface RelayListener {
   guard?(first: Buffer): boolean;
   /** Where there is one: is shown what goes from `a` to `b` until it has seen enough (false). */
   watch?(bytes: Buffer): boolean;
+  /** Where there is one: nothing moved either way for so long; then both links are reset. */
+  idle?: { timeoutMs: number; onIdle: () => void };
 }
 
 export class Relay {
@@ -22,6 +25,7 @@ export class Relay {
   private readonly listener: RelayListener;
   private open = 2;
   private broken = false;
+  private readonly idle: IdleWatch | null;
 
   /** `first` was read from `a` already and goes to `b` before all else. */
   constructor(links: { a: Link; b: Link }, first: Buffer | null, io: Io, listener: RelayListener) {
@@ -33,6 +37,10 @@ export class Relay {
     this.back = new Pipe(b, a, io);
     if (listener.guard !== undefined) this.back.guard = (bytes) => listener.guard!(bytes);
     if (listener.watch !== undefined) this.there.watch = (bytes) => listener.watch!(bytes);
+    const { idle } = listener;
+    this.idle = idle === undefined ? null : new IdleWatch(io, idle.timeoutMs, idle.onIdle);
+    this.there.idle = this.idle;
+    this.back.idle = this.idle;
     if (first !== null && first.length > 0) this.there.put(first);
     this.follow(a);
     this.follow(b);
@@ -70,6 +78,7 @@ export class Relay {
       resetLink(other);
     }
     if (this.open > 0) return;
+    this.idle?.stop();
     this.listener.onDone(this.there.bytes, this.back.bytes, this.broken);
   }
 }

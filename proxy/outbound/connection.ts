@@ -162,6 +162,7 @@ export class OutboundConnection implements Waiter {
           identity,
           random: this.deps.random,
           choose: plan.choose,
+          connectTimeoutMs: destination?.connectTimeoutMs ?? null,
           onMismatch: (detail) => logMismatch(context, detail),
         },
         endpoints: plan.endpoints,
@@ -171,7 +172,7 @@ export class OutboundConnection implements Waiter {
         onHttp: (detected, first) => {
           if (destination !== undefined) this.serve(context, destination, detected, first);
         },
-        onTunnel: (upstream, first) => this.connect(context, upstream, first),
+        onTunnel: (upstream, first) => this.connect(context, { upstream, first, destination }),
         onFailed: (code, detail) => {
           logRefusedConnection(context, code, detail);
           this.destroy();
@@ -218,10 +219,16 @@ export class OutboundConnection implements Waiter {
     if (this.owner.draining) this.downstream.drain();
   }
 
-  private connect(context: ExchangeContext, upstream: Link, first: Buffer | null): void {
+  private connect(
+    context: ExchangeContext,
+    to: { upstream: Link; first: Buffer | null; destination: PreparedDestination | undefined },
+  ): void {
     this.race = null;
+    const { upstream, first, destination } = to;
+    const timeoutMs = destination?.tcpIdleTimeoutMs ?? null;
     this.tunnel = new Tunnel(context, { downstream: this.link, upstream }, first, {
       onTunnelDone: () => this.end(),
+      ...(timeoutMs === null ? {} : { idle: { timeoutMs, by: destination!.host } }),
       ...(this.observer === null ? {} : { observer: this.observer }),
     });
   }

@@ -3,7 +3,7 @@
 
 import type { ClientSession } from '../codec/session.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import { Dial, type DialTarget } from '../net/dial.ts';
+import { connectTimeoutMs, Dial, type DialTarget } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
 import { isExpired, resetLink } from '../net/link.ts';
 import type { DestinationUse } from '../policy/limits.ts';
@@ -15,6 +15,8 @@ import { Redial, type DialFailure } from './redial.ts';
 export interface StreamTaker {
   /** What waiting and a connection made for it count against; absent or null: nothing. */
   readonly use?: DestinationUse | null;
+  /** How long it waits for a connection, if not as long as an attempt to make one may take anyway. */
+  readonly connectTimeoutMs?: number | null;
   /** Only a connection that carried nothing yet will do, where one can be made. */
   readonly fresh?: boolean;
   /** Open one stream on it now. */
@@ -201,7 +203,7 @@ export class Peer {
       }
       const payer = this.payer();
       if (payer === undefined) break;
-      this.dial(target, payer.use ?? null);
+      this.dial(target, payer);
     }
     // Whoever may not have a connection of its own waits for that of another, where there is one.
     if (this.waiting.length > 0 && !this.connected)
@@ -216,8 +218,11 @@ export class Peer {
     return undefined;
   }
 
-  private dial(target: DialTarget, use: DestinationUse | null): void {
-    const dial: Dial = new Dial(target, this.deps.io, {
+  /** Who waits less leaves sooner; it goes on for others. */
+  private dial(target: DialTarget, payer: StreamTaker): void {
+    const use = payer.use ?? null;
+    const timeoutMs = Math.max(connectTimeoutMs, payer.connectTimeoutMs ?? 0);
+    const dial: Dial = new Dial({ ...target, timeoutMs }, this.deps.io, {
       onConnected: (link) => {
         this.dials.delete(dial);
         this.redial.succeeded();
