@@ -50,6 +50,7 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   /** Made because a policy asked for it: counts against the budget. */
   readonly byPolicy: boolean;
   readonly fresh: boolean;
+  connectTimeoutMs: number | null = null;
   connection: PooledConnection | null = null;
   stream: ClientStream | null = null;
   startedMs = 0;
@@ -86,7 +87,9 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   }
 
   /** How long it waits for a connection at most. */
-  boundWait(io: Io, connectTimeoutMs: number): void {
+  boundWait(io: Io): void {
+    const { connectTimeoutMs } = this;
+    if (connectTimeoutMs === null) return;
     this.waitEndsMs = this.startedMs + connectTimeoutMs;
     io.wheel.schedule(this, this.waitEndsMs);
   }

@@ -256,6 +256,7 @@ export class Exchange
       return;
     }
     const attempt = new Attempt(this, endpoint, repeat);
+    attempt.connectTimeoutMs = plan.connectTimeoutMs;
     attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
     this.endpoint = endpoint;
@@ -431,8 +432,7 @@ export class Exchange
 
   /** For a connection it waits as its own destination says, whoever else shares the attempt to make one. */
   private boundWait(attempt: Attempt): void {
-    const { connectTimeoutMs } = this.plan;
-    if (connectTimeoutMs !== null) attempt.boundWait(this.context.deps.io, connectTimeoutMs);
+    attempt.boundWait(this.context.deps.io);
     this.startTryTimeout(attempt);
   }
 
