@@ -11,6 +11,7 @@ import type {
 import type { ProxyErrorCode } from '../errors.ts';
 import { isExpired, type Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import type { Outcome } from '../policy/retry.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
@@ -50,6 +51,7 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   /** Made because a policy asked for it: counts against the budget. */
   readonly byPolicy: boolean;
   readonly fresh: boolean;
+  use: DestinationUse | null = null;
   connectTimeoutMs: number | null = null;
   connection: PooledConnection | null = null;
   stream: ClientStream | null = null;
@@ -139,7 +141,9 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   }
 
   onUnavailable(code: ProxyErrorCode, detail: string): void {
-    this.fail({ outcome: { type: 'connect', code }, code, detail });
+    const outcome: Outcome =
+      code === 'destination-limit' ? { type: 'limited' } : { type: 'connect', code };
+    this.fail({ outcome, code, detail });
   }
 
   onHead(head: ResponseHead, end: boolean): void {

@@ -9,6 +9,7 @@ import { Exchange } from './exchange.ts';
 import { answerHere, Discard } from './answer-here.ts';
 import { logUnreadable } from './connection-log.ts';
 import { DelayedRequest, type Resumed } from './delayed.ts';
+import { planOverLimit } from './limits.ts';
 import type { LocalReply } from './local-reply.ts';
 import { startMirrors } from './mirror.ts';
 import type { DelayedPlan, Plan } from './plan.ts';
@@ -78,7 +79,8 @@ export class Downstream implements ConnectionOwner {
     head: RequestHead,
     end: boolean,
   ): StreamListener<RequestHead> {
-    const plan = this.owner.plan(head);
+    const planned = this.owner.plan(head);
+    const plan = planned.type === 'forward' ? (planOverLimit(planned) ?? planned) : planned;
     switch (plan.type) {
       case 'forward': {
         const exchange = new Exchange(this.context, plan, stream, end);
@@ -100,8 +102,9 @@ export class Downstream implements ConnectionOwner {
     }
   }
 
-  private resume(resumed: Resumed, next: DelayedPlan['next']): StreamListener<RequestHead> {
+  private resume(resumed: Resumed, planned: DelayedPlan['next']): StreamListener<RequestHead> {
     const { stream, head, end, startedMs, note } = resumed;
+    const next = planned.type === 'forward' ? (planOverLimit(planned) ?? planned) : planned;
     const { context } = this;
     if (next.type === 'forward') {
       const exchange = new Exchange(context, next, stream, end);

@@ -15,7 +15,8 @@ import { errorSpec } from '../errors.ts';
 import { replaceCors } from '../policy/cors.ts';
 import type { BalanceAsk } from '../policy/balancer.ts';
 import { changeFields } from '../policy/header-change.ts';
-import { awaitAnswer, chooseEndpoint, forgetAnswer } from '../policy/load.ts';
+import { awaitAnswer, forgetAnswer } from '../policy/load.ts';
+import type { LimitName } from '../policy/limits.ts';
 import { joinLoad, leaveLoad } from '../policy/load.ts';
 import { beginProbe, endProbe } from '../policy/outlier.ts';
 import { beginRetry, endRetry, payBack } from '../policy/retry-budget.ts';
@@ -23,11 +24,12 @@ import { isRetriable, type Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
-import { chooseBalanced, withBalanceCookies } from './balance.ts';
+import { withBalanceCookies } from './balance.ts';
 import { logMismatch } from './connection-log.ts';
 import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
 import { causeOfFailure, causeOfReset } from './causes.ts';
 import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
+import { endpointFor, limitReply } from './limits.ts';
 import { denialOf } from './denial.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
 import { grpcTrailers, replyOfPeer, sendLocalReply, withCors } from './local-reply.ts';
@@ -43,7 +45,7 @@ import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 
 const first: Repeat = { byPolicy: false, pauseMs: 0, fresh: false, moves: false };
 /** Of refusals by policy (errors.ts), where gRPC says them. */
-const grpcDenials: ReadonlySet<number> = new Set([3, 7]);
+const grpcDenials: ReadonlySet<number> = new Set([3, 7, 8]);
 
 export class Exchange
   extends RequestTime
@@ -198,8 +200,7 @@ export class Exchange
     if (this.plan.grpc) {
       this.grpcStatus = grpcStatusOf(fields);
       const { context, plan, status, grpcStatus } = this;
-      if (this.attempt !== null)
-        hearEnd(context, plan, this.attempt, { status, grpcStatus });
+      if (this.attempt !== null) hearEnd(context, plan, this.attempt, { status, grpcStatus });
     }
     if (!this.fromPeer) stripMeshFields(fields, false);
     else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
@@ -217,6 +218,10 @@ export class Exchange
     const { type } = failure.outcome;
     const { context, plan, startedMs } = this;
     const code = causeOfFailure({ context, plan, startedMs }, attempt, failure);
+    if (type === 'limited') {
+      this.giveUp(limitReply(plan.use!, failure.detail as LimitName), 'internal');
+      return;
+    }
     // What the caller's own deadline ended says nothing about the endpoint.
     if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
       blameEndpoint(context, plan, attempt);
@@ -247,15 +252,13 @@ export class Exchange
     // A further attempt goes by what is known now: endpoints may have come and gone since.
     const endpoints = this.attempts === 0 ? plan.endpoints : this.endpointsNow();
     const tried = this.repeats?.tried ?? noneTried;
-    const endpoint =
-      plan.balance == null
-        ? chooseEndpoint(endpoints, tried, context.deps.random, nowMs)
-        : chooseBalanced(context, plan, tried, nowMs);
-    if (endpoint === null) {
-      this.giveUp({ code: 'no-endpoints', detail: plan.route }, 'internal');
+    const endpoint = endpointFor(context, { plan, endpoints, tried }, nowMs);
+    if ('code' in endpoint) {
+      this.giveUp(endpoint, 'internal');
       return;
     }
     const attempt = new Attempt(this, endpoint, repeat);
+    attempt.use = plan.use;
     attempt.connectTimeoutMs = plan.connectTimeoutMs;
     attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
@@ -338,7 +341,12 @@ export class Exchange
   }
 
   private mayDeny({ status }: ResponseHead, end: boolean): boolean {
-    return status === 403 || status === 400 || (end && grpcDenials.has(this.grpcStatus));
+    return (
+      status === 403 ||
+      status === 429 ||
+      status === 400 ||
+      (end && grpcDenials.has(this.grpcStatus))
+    );
   }
 
   private hearDenial(fields: Fields): void {

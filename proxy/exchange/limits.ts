@@ -4,6 +4,7 @@
 import { isBusy, type DestinationUse, type LimitName } from '../policy/limits.ts';
 import { chooseEndpoint } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import { chooseBalanced } from './balance.ts';
 import type { ExchangeContext } from './context.ts';
 import { withCors, type LocalReply } from './local-reply.ts';
 import type { AnsweredPlan, ForwardPlan } from './plan.ts';
@@ -29,17 +30,38 @@ export function planOverLimit({
   return { type: 'refuse', route, reply, grpc };
 }
 
-/**
- * Where no further connection may be opened: the one chosen if there is one to it, or another that has one; null: none has.
- */
-export function connectedInstead(
+/** What the next attempt has to choose from. */
+interface Choice {
+  plan: ForwardPlan;
+  endpoints: readonly EndpointHandle[];
+  tried: readonly EndpointHandle[];
+}
+
+/** The endpoint of the next attempt, or what is answered because there is none. */
+export function endpointFor(
+  context: ExchangeContext,
+  choice: Choice,
+  nowMs: number,
+): EndpointHandle | LocalReply {
+  const { plan, endpoints, tried } = choice;
+  const chosen =
+    plan.balance == null
+      ? chooseEndpoint(endpoints, tried, context.deps.random, nowMs)
+      : chooseBalanced(context, plan, tried, nowMs);
+  if (chosen === null) return { code: 'no-endpoints', detail: plan.route };
+  const { use } = plan;
+  if (use === null || !use.isFull) return chosen;
+  return connectedInstead(context, choice, chosen, nowMs) ?? limitReply(use, 'maxConnections');
+}
+
+/** Where no further connection may be opened: the one chosen if there is one to it, or another that has one. */
+function connectedInstead(
   { deps }: ExchangeContext,
-  { plan, endpoints }: { plan: ForwardPlan; endpoints: readonly EndpointHandle[] },
+  { plan, endpoints, tried }: Choice,
   chosen: EndpointHandle,
-  tried: readonly EndpointHandle[],
+  nowMs: number,
 ): EndpointHandle | null {
   const isConnected = (one: EndpointHandle): boolean => deps.pool.connected(one, plan.plain);
   if (isConnected(chosen)) return chosen;
-  const connected = endpoints.filter(isConnected);
-  return chooseEndpoint(connected, tried, deps.random, deps.io.clock.nowMs());
+  return chooseEndpoint(endpoints.filter(isConnected), tried, deps.random, nowMs);
 }

@@ -14,7 +14,9 @@ export type Outcome =
   | { type: 'unprocessed' }
   /** Ended without an answer. `reused`: on a connection that had carried requests before. */
   | { type: 'reset'; reused: boolean }
-  | { type: 'timeout' };
+  | { type: 'timeout' }
+  /** A limit of the destination stood in the way: whichever endpoint was asked next, it would again. */
+  | { type: 'limited' };
 
 /** RFC 9110 §9.2.2. */
 const idempotent: ReadonlySet<string> = new Set([
@@ -40,6 +42,7 @@ function isSafeToRepeat(outcome: Outcome, method: string): boolean {
       return outcome.reused && idempotent.has(method);
     case 'answer':
     case 'timeout':
+    case 'limited':
       return false;
   }
 }
@@ -94,6 +97,8 @@ export function isRetriable(policy: PreparedRetry | null, outcome: Outcome): boo
     case 'reset':
     case 'timeout':
       return noAnswer(policy);
+    case 'limited':
+      return false;
     case 'answer':
       return answerIsRetriable(policy, outcome);
   }
