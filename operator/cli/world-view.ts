@@ -57,7 +57,13 @@ export function clusterOf(
     changedPods: [...filePods, ...replacedPods(livePods, filePods)],
     changedServices: new Set(fileServices.map(keyOf)),
   });
-  const model = createModel({ clock: { ...clock, after: () => ({ cancel: () => undefined }) } });
+  const model = createModel({
+    clock: {
+      nowMs: () => clock.nowMs(),
+      wallTimeMs: () => clock.wallTimeMs(),
+      after: () => ({ cancel: () => undefined }),
+    },
+  });
   const put = (kind: Kind, objects: readonly KubeObject[]): void => {
     for (const object of objects) model.upsert(kind, object);
   };

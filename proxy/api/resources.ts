@@ -118,7 +118,7 @@ export interface RetryPolicy {
   /** First pause; doubles each time, with full jitter, up to `maxBackoffMs`. */
   backoffMs: number;
   maxBackoffMs: number;
-  /** Retries in flight at most this share of requests in flight (percent), but `minConcurrent` always. */
+  /** Retries under way or not paid for by good answers: at most this share of requests in flight (percent), or `minConcurrent` where that is more. */
   budgetPercent: number;
   budgetMinConcurrent: number;
 }
