@@ -23,7 +23,7 @@ const rate = 25;
 const minuteMs = 60_000;
 
 /** How an app ends: at once on SIGTERM; the same after a pause of its own; never by itself. */
-const apps: EchoOptions[] = [
+const endings: EchoOptions[] = [
   { name: 'abrupt' },
   { name: 'pausing', container: { lifecycle: { preStop: { sleep: { seconds: 1 } } } } },
   {
@@ -32,6 +32,7 @@ const apps: EchoOptions[] = [
     pod: { terminationGracePeriodSeconds: 6 },
   },
 ];
+const apps = endings.slice(0, sizeOf('endings'));
 const names = apps.map(({ name }) => name);
 
 /** Requests that are answered at once and late, on kept connections and on new ones. */

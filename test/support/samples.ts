@@ -23,7 +23,12 @@ export const samples = {
     sample: 4,
     whole: 66,
   },
-  rollouts: { what: 'rolling restarts of three Deployments under load', sample: 2, whole: 10 },
+  endings: {
+    what: 'ways in which an app ends (at once, after a pause, never) under rollouts',
+    sample: 1,
+    whole: 3,
+  },
+  rollouts: { what: 'rolling restarts of Deployments under load', sample: 1, whole: 10 },
   scaledPods: {
     what: 'pods that a Deployment is scaled to and back under load',
     sample: 4,
