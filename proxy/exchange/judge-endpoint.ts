@@ -103,6 +103,18 @@ export function judgeEndpoint(
   else tellEjection(told, endpoint, change, nowMs);
 }
 
+/** Opaque connections: one that was opened is a good answer, one that could not be is none. */
+export function judgedConnections(
+  context: ExchangeContext,
+  { outlier, use }: Pick<Judged, 'outlier'> & { use: DestinationUse },
+  endpoints: readonly EndpointHandle[],
+) {
+  const judged = { outlier, endpoints, use };
+  const onResult = (endpoint: EndpointHandle, opened: boolean): void =>
+    judgeEndpoint(context, judged, { endpoint, latencyMs: -1 }, opened ? 'good' : 'gateway-error');
+  return { use, onResult };
+}
+
 function watch({ deps, series, destination }: ExchangeContext, use: DestinationUse): void {
   const held = use.watch instanceof OutlierWatch ? use.watch : null;
   const one = held ?? new OutlierWatch(deps, use, { series, destination });

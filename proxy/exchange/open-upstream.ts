@@ -6,8 +6,11 @@ import type { ProxyErrorCode } from '../errors.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import { Dial } from '../net/dial.ts';
 import type { Io, Link } from '../net/link.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import { chooseEndpoint, fail, joinLoad, leaveLoad } from '../policy/load.ts';
+import { beginProbe, endProbe } from '../policy/outlier.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
+import { limitReply } from './limits.ts';
 
 export interface OpenListener {
   onOpen(link: Link, endpoint: EndpointHandle): void;
@@ -22,6 +25,10 @@ export interface OpenDeps {
   choose?: ((tried: readonly EndpointHandle[], nowMs: number) => EndpointHandle | null) | undefined;
   /** Of each attempt; absent or null: the one of net/dial. */
   connectTimeoutMs?: number | null;
+  /** What connections count against; absent or null: nothing. */
+  use?: DestinationUse | null;
+  /** A connection to it was opened, or could not be. */
+  onResult?: (endpoint: EndpointHandle, opened: boolean) => void;
   /** An endpoint proved another identity, and another endpoint is tried. */
   onMismatch?: (detail: string) => void;
 }
@@ -35,6 +42,8 @@ export class OpenUpstream {
   private dial: Dial | null = null;
   /** Counted as in use while it is dialled. */
   private dialled: EndpointHandle | null = null;
+  /** It was left out, and this connection finds out whether it is well again. */
+  private probes = false;
   private readonly tried: EndpointHandle[] = [];
 
   constructor(deps: OpenDeps, endpoints: readonly EndpointHandle[], listener: OpenListener) {
@@ -51,7 +60,16 @@ export class OpenUpstream {
   cancel(): void {
     this.dial?.cancel();
     this.dial = null;
-    if (this.dialled !== null) leaveLoad(this.dialled.load);
+    if (this.dialled === null) return;
+    this.leave(this.dialled);
+    this.deps.use?.endConnection();
+  }
+
+  /** It is not dialled any more. */
+  private leave({ load }: EndpointHandle): void {
+    leaveLoad(load);
+    if (this.probes) endProbe(load);
+    this.probes = false;
     this.dialled = null;
   }
 
@@ -71,19 +89,39 @@ export class OpenUpstream {
       this.listener.onFailed('no-identity', '');
       return;
     }
+    const use = this.deps.use ?? null;
+    if (use?.takeConnection() === false) {
+      this.listener.onFailed('destination-limit', limitReply(use, 'maxConnections').detail);
+      return;
+    }
+    this.dial = this.dialTo(endpoint, own, nowMs);
+  }
+
+  private dialTo(
+    endpoint: EndpointHandle,
+    own: ReturnType<IdentityStore['current']>,
+    nowMs: number,
+  ): Dial {
     const { address, port, identity: expected } = endpoint;
+    const { io, use } = this.deps;
     const mesh =
       expected === null || own === null ? null : { identity: own, expected, alpn: alpn.tcp };
     this.tried.push(endpoint);
     joinLoad(endpoint.load, nowMs);
     this.dialled = endpoint;
+    this.probes = beginProbe(endpoint.load, nowMs);
     const timeoutMs = this.deps.connectTimeoutMs ?? null;
-    this.dial = new Dial({ address, port, mesh, timeoutMs }, io, {
+    return new Dial({ address, port, mesh, timeoutMs }, io, {
       onConnected: (link) => {
         this.dial = null;
-        this.dialled = null;
         // A connection counts as a request does, as long as it is open.
-        link.raw.once('close', () => leaveLoad(endpoint.load));
+        joinLoad(endpoint.load, nowMs);
+        this.leave(endpoint);
+        link.raw.once('close', () => {
+          leaveLoad(endpoint.load);
+          use?.endConnection();
+        });
+        this.deps.onResult?.(endpoint, true);
         this.listener.onOpen(link, endpoint);
       },
       onFailed: (code, detail) => this.onFailed(endpoint, code, detail),
@@ -92,8 +130,9 @@ export class OpenUpstream {
 
   private onFailed(endpoint: EndpointHandle, code: ProxyErrorCode, detail: string): void {
     this.dial = null;
-    this.dialled = null;
-    leaveLoad(endpoint.load);
+    this.leave(endpoint);
+    this.deps.use?.endConnection();
+    this.deps.onResult?.(endpoint, false);
     fail(endpoint.load, this.deps.io.clock.nowMs(), false);
     if (this.tried.length >= maxAttempts || this.endpoints.length < 2) {
       this.listener.onFailed(code, detail);

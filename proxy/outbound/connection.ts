@@ -1,6 +1,7 @@
 // One connection of the pod's app: finds out where it goes and what it speaks, then hands it to HTTP, to
 // a tunnel, or refuses it. It carries no bytes itself.
 
+import { judgedConnections } from '../exchange/judge-endpoint.ts';
 import type { Socket } from 'node:net';
 import { ports } from '../api/constants.ts';
 import { destinationName } from '../api/resources.ts';
@@ -163,6 +164,9 @@ export class OutboundConnection implements Waiter {
           random: this.deps.random,
           choose: plan.choose,
           connectTimeoutMs: destination?.connectTimeoutMs ?? null,
+          ...(destination === undefined
+            ? {}
+            : judgedConnections(context, destination, plan.endpoints)),
           onMismatch: (detail) => logMismatch(context, detail),
         },
         endpoints: plan.endpoints,

@@ -95,7 +95,9 @@ describe('limits of a destination', () => {
   });
 
   it('name the TrafficPolicy that says so', () => {
-    const policies = [{ kind: 'TrafficPolicy' as const, namespace: 'shop', name: 'cart' }];
+    const policies = [
+      { kind: 'TrafficPolicy' as const, namespace: 'shop', name: 'cart', generation: 1 },
+    ];
     const limits = { ...none, maxPendingRequests: 0 };
     expect(prepareLimits(limits, '', policies)).toEqual({
       policy: 'TrafficPolicy shop/cart',
