@@ -62,6 +62,7 @@ export function createCore(config: Config, deps: AppDeps): Core {
   const state = createTrafficState({
     clock,
     ownAddresses: new Set(ownAddresses(config)),
+    share: { index: 0, threads: config.concurrency },
     accessLogOutput: deps.accessLogOutput,
     afterTurn: deps.afterTurn,
     registry: () => registryNow(link.discovery, clock),

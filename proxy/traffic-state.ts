@@ -4,7 +4,7 @@
 import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
 import type { Clock } from './net/clock.ts';
 import { createResolver, type Registry, type Resolver } from './outbound/resolver.ts';
-import { createStore, type Store } from './state/store.ts';
+import { createStore, type Store, type ThreadShare } from './state/store.ts';
 import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
 import { createCounters, type Counters } from './telemetry/counters.ts';
 
@@ -19,6 +19,8 @@ export interface TrafficState {
 export interface TrafficStateDeps {
   clock: Clock;
   ownAddresses: ReadonlySet<string>;
+  /** Of the threads that carry traffic: each gives its part of what the pod takes. */
+  share: ThreadShare;
   accessLogOutput: AccessLogOutput;
   /** Runs once this turn of the event loop is over. */
   afterTurn: (run: () => void) => void;
@@ -31,7 +33,7 @@ export interface TrafficStateDeps {
 
 export function createTrafficState(deps: TrafficStateDeps): TrafficState {
   const { clock, registry, onWanted, onUnwanted, forget } = deps;
-  const store = createStore(deps.ownAddresses);
+  const store = createStore(deps.ownAddresses, deps.share);
   const accessLog = createAccessLog({
     output: deps.accessLogOutput,
     wallTimeMs: () => clock.wallTimeMs(),

@@ -11,7 +11,7 @@ import { Tunnel } from '../exchange/tunnel.ts';
 import type { Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { callerOf, plainAddress } from '../policy/authorization/caller.ts';
-import type { EndpointHandle } from '../state/prepared.ts';
+import type { EndpointHandle, PreparedWorkload } from '../state/prepared.ts';
 import { admit, judge, type Arrival } from './authorize.ts';
 import type { InboundDeps } from './deps.ts';
 import {
@@ -22,6 +22,7 @@ import {
   refusalOf,
   type InboundFacts,
 } from './plan.ts';
+import { limitConnection, limitRequest } from './rate-limit.ts';
 
 export interface CarriedOwner {
   readonly active: { requests: number };
@@ -93,6 +94,13 @@ export class Carried {
     if (this.owner.draining) this.drain();
   }
 
+  /** More connections came from this peer than a policy allows; null: it may go on. Asked once. */
+  limitOfPeer(): LocalReply | null {
+    const limits = this.deps.store.snapshot().workload?.rateLimits.connections ?? null;
+    if (limits === null) return null;
+    return limitConnection(limits, this.arrival, true, this.deps.io.clock.nowMs());
+  }
+
   /** What is opaque may not start, and why; null: it may. */
   refusalOfTunnel(): LocalReply | null {
     return this.refusalOf(null, judge);
@@ -135,10 +143,18 @@ export class Carried {
     const { port } = this.arrival.target;
     if (workload === null) return refuse(head, notReady(port));
     const plan = planInbound(facts, portOf(workload, port), head, this.deps.nextRequestId);
-    if (!workload.authorizer.active || plan.type !== 'forward') return plan;
-    // As the app is to get it: what claimed to be the mesh's was stripped before rules look at fields.
-    const refusal = admit(workload.authorizer, this.arrival, plan.head, this.context);
+    if (plan.type !== 'forward') return plan;
+    const refusal = this.refusalByPolicy(workload, plan.head);
     return refusal === null ? plan : { type: 'refuse', route: '', reply: refusal, grpc: plan.grpc };
+  }
+
+  /** `head` as the app is to get it: what claimed to be the mesh's was stripped before rules look at fields. */
+  private refusalByPolicy(workload: PreparedWorkload, head: RequestHead): LocalReply | null {
+    const { authorizer, rateLimits } = workload;
+    const { arrival, context, deps } = this;
+    const refusal = authorizer.active ? admit(authorizer, arrival, head, context) : null;
+    if (refusal !== null || rateLimits.requests === null) return refusal;
+    return limitRequest(rateLimits.requests, arrival, head, deps.io.clock.nowMs());
   }
 
   private refusalOf(request: RequestHead | null, ask: typeof admit): LocalReply | null {

@@ -16,12 +16,13 @@ import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts'
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
 import { Deadline } from '../net/timer-wheel.ts';
-import { plainAddress } from '../policy/authorization/caller.ts';
+import { callerOf, plainAddress } from '../policy/authorization/caller.ts';
 import { Carried, type CarriedOwner } from './carried.ts';
 import { defaultDetectMs, handshakeMs, type InboundDeps } from './deps.ts';
 import { detectLate, detectWithin, firstSight } from './first-bytes.ts';
 import { Handshake } from './handshake.ts';
 import { portOf, refusalOf } from './plan.ts';
+import { limitConnection } from './rate-limit.ts';
 import { silentMs, wayOfPeer, wayOfPlain, type Way } from './way.ts';
 
 export interface InboundOwner extends CarriedOwner {
@@ -71,7 +72,22 @@ export class InboundConnection extends Deadline {
       this.drop('not-ready', `port ${target.port}`);
       return;
     }
-    this.lookAtFirstBytes(port);
+    const limit = this.limitOfAll();
+    if (limit === null) this.lookAtFirstBytes(port);
+    else this.refuse(limit);
+  }
+
+  /** Whoever it is: before anything is read, so that a flood costs no handshakes. */
+  private limitOfAll(): LocalReply | null {
+    const { store, io } = this.deps;
+    const limits = store.snapshot().workload?.rateLimits.connections ?? null;
+    if (limits === null) return null;
+    const { address, port } = this.target;
+    const arrival = {
+      caller: callerOf('', this.raw.remoteAddress ?? ''),
+      target: { address: plainAddress(address), port },
+    };
+    return limitConnection(limits, arrival, false, io.clock.nowMs());
   }
 
   /** No new requests; open ones finish. */
@@ -199,7 +215,9 @@ export class InboundConnection extends Deadline {
     this.shaking = null;
     this.link = link;
     const carried = this.carry();
-    if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), null, null);
+    const limit = carried.limitOfPeer();
+    if (limit !== null) this.refuse(limit);
+    else if (peer.alpn === alpn.http) carried.serve(this.deps.sessions.meshServer(), null, null);
     else this.carryOpaque(carried);
   }
 
@@ -221,6 +239,11 @@ export class InboundConnection extends Deadline {
     }
     if (first.length > 0) this.raw.unshift(first);
     const carried = this.carry();
+    const limit = carried.limitOfPeer();
+    if (limit !== null) {
+      this.refuse(limit);
+      return;
+    }
     const refusal = carried.refusalOfTunnel();
     this.begin(carried, wayOfPlain(port, refusal, silent), refusal);
   }

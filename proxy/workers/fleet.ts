@@ -126,7 +126,8 @@ export class Fleet {
         resolve();
       });
       const resources = store.resources();
-      const same = { ownAddresses, outbound, inbound, resources, identity: this.identity };
+      const threads = this.members.length + 1;
+      const same = { threads, ownAddresses, outbound, inbound, resources, identity: this.identity };
       for (const { index, port } of this.members) {
         const settings = { index, ...same, logLevel: logger.level(), registry: registry() };
         port.post({ type: 'start', round, settings });

@@ -22,6 +22,8 @@ export type RegistryLink = { type: 'none' } | { type: 'open' } | { type: 'lost';
 export interface WorkerSettings {
   /** From 1; the main thread, which carries traffic as well, is 0. */
   index: number;
+  /** How many carry traffic, the main one included. */
+  threads: number;
   ownAddresses: string[];
   /** With the ports that the main thread got. */
   outbound: ListenerConfig[];

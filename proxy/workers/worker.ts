@@ -67,6 +67,7 @@ class Worker {
     this.state = createTrafficState({
       clock,
       ownAddresses: new Set(settings.ownAddresses),
+      share: { index: settings.index, threads: settings.threads },
       accessLogOutput,
       afterTurn,
       registry: () => this.registryNow(),
