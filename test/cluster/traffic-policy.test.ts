@@ -1,6 +1,6 @@
 // TrafficPolicy: a split, a timeout, a retry; and that `Programmed` is never early.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { echo, http, runLoad } from '../support/calls.ts';
+import { echo, grpc, http, runLoad } from '../support/calls.ts';
 import { apply, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
 import { condition, program, resource } from '../support/policies.ts';
@@ -100,6 +100,78 @@ describe('TrafficPolicy', () => {
       version: 'v1',
       path: '/api/x',
     });
+  });
+
+  it('routes by its caller, by gRPC method, and answers or fails by itself', async () => {
+    const ours = { source: { labels: { app: 'client' }, namespaces: [namespace] } };
+    await program('TrafficPolicy', namespace, 'server', {
+      service: { name: 'server' },
+      subsets,
+      routes: [
+        { matches: [{ path: { prefix: '/gone' } }], directResponse: { status: 410, body: 'gone' } },
+        { matches: [{ path: { exact: '/fail' } }], fault: { abort: { status: 418 } } },
+        {
+          matches: [{ grpc: { method: 'Unary' } }],
+          fault: { abort: { grpcCode: 'RESOURCE_EXHAUSTED' } },
+        },
+        {
+          matches: [
+            { source: { namespaces: ['elsewhere'] } },
+            { source: { labels: { app: 'x' } } },
+          ],
+          directResponse: { status: 500 },
+        },
+        { matches: [{ ...ours, path: { prefix: '/ours' } }], backends: [{ subset: 'v2' }] },
+        { backends: [{ subset: 'v1' }] },
+      ],
+    });
+    expect(await http(client, 'http://server/gone/1')).toMatchObject({ status: 410, body: 'gone' });
+    const failed = await http(client, 'http://server/fail');
+    expect(failed.status).toBe(418);
+    expect(failed.body).toContain(`TrafficPolicy ${namespace}/server, route 1`);
+    expect((await grpc(client, 'server:9090', 'Unary', 'hello')).grpcStatus).toBe('8');
+    expect((await grpc(client, 'server:9090', 'ServerStream', 'hello')).grpcStatus).toBe('0');
+    expect((await echo(client, 'http://server/ours')).version).toBe('v2');
+    expect((await echo(client, 'http://server/theirs')).version).toBe('v1');
+  });
+
+  it('keeps requests of one value at one pod', async () => {
+    await program('TrafficPolicy', namespace, 'server', {
+      service: { name: 'server' },
+      loadBalancing: {
+        method: 'ConsistentHash',
+        consistentHash: { by: [{ header: 'x-user' }] },
+      },
+    });
+    for (const user of ['a', 'b', 'c']) {
+      const one = ['--requests', '50', '--concurrency', '1', '--header', `x-user: ${user}`];
+      const load = await runLoad(client, 'http://server/healthz', ...one);
+      expect(load).toMatchObject({ requests: 50, failed: 0 });
+      expect(Object.keys(load.byVersion)).toHaveLength(1);
+    }
+  });
+
+  it('limits rates at the pods of the Service, from the very request after Programmed', async () => {
+    await program('TrafficPolicy', namespace, 'server', {
+      ...split(1, 0),
+      rateLimits: [
+        {
+          name: 'few',
+          requests: 1,
+          interval: '1h',
+          burst: 2,
+          matches: [{ path: { exact: '/few' } }],
+        },
+      ],
+    });
+    const few = [];
+    for (let i = 0; i < 3; i += 1) few.push(await http(client, 'http://server/few'));
+    expect(few.map(({ status }) => status)).toEqual([200, 200, 429]);
+    expect(Number(few[2]!.headers['retry-after'])).toBeGreaterThan(1000);
+    expect(few[2]!.body).toContain(`TrafficPolicy ${namespace}/server, rate limit few`);
+    expect((await http(client, 'http://server/many')).status).toBe(200);
+    await program('TrafficPolicy', namespace, 'server', split(1, 0));
+    expect((await http(client, 'http://server/few')).status).toBe(200);
   });
 
   it('tells of references that lead nowhere, and is mended when they appear', async () => {
