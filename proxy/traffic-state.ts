@@ -7,12 +7,14 @@ import { createResolver, type Registry, type Resolver } from './outbound/resolve
 import { createStore, type Store, type ThreadShare } from './state/store.ts';
 import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
 import { createCounters, type Counters } from './telemetry/counters.ts';
+import { createTap, type Tap } from './telemetry/tap.ts';
 
 export interface TrafficState {
   store: Store;
   holder: IdentityHolder;
   counters: Counters;
   accessLog: AccessLog;
+  tap: Tap;
   resolver: Resolver;
 }
 
@@ -34,10 +36,12 @@ export interface TrafficStateDeps {
 export function createTrafficState(deps: TrafficStateDeps): TrafficState {
   const { clock, registry, onWanted, onUnwanted, forget } = deps;
   const store = createStore(deps.ownAddresses, deps.share);
+  const tap = createTap(clock);
   const accessLog = createAccessLog({
     output: deps.accessLogOutput,
     wallTimeMs: () => clock.wallTimeMs(),
     afterTurn: deps.afterTurn,
+    tap,
   });
   store.onSwap(({ workload }) => accessLog.setMode(workload?.accessLog ?? 'off'));
   const resolver = createResolver({
@@ -48,7 +52,7 @@ export function createTrafficState(deps: TrafficStateDeps): TrafficState {
     onUnwanted,
   });
   const counters = createCounters();
-  return { store, holder: createIdentityHolder(), counters, accessLog, resolver };
+  return { store, holder: createIdentityHolder(), counters, accessLog, tap, resolver };
 }
 
 /** Start, or a change of stream: as long as an unknown destination is held. */

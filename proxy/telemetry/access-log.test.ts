@@ -23,7 +23,7 @@ const entry: AccessEntry = {
   detail: '',
 };
 
-function fixture() {
+function fixture(tap = { active: false, take: (_entry: AccessEntry): void => {} }) {
   const written: string[] = [];
   const turns: (() => void)[] = [];
   const output = { full: false, drained: (): void => {} };
@@ -37,6 +37,7 @@ function fixture() {
     },
     wallTimeMs: () => 0,
     afterTurn: (run) => void turns.push(run),
+    tap,
   });
   const turn = (): void => turns.splice(0).forEach((run) => run());
   return { log, written, output, turn };

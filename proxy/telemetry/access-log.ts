@@ -3,6 +3,7 @@
 
 import type { WorkloadResource } from '../api/resources.ts';
 import type { Direction } from './counters.ts';
+import type { Tap } from './tap.ts';
 
 export type AccessLogMode = WorkloadResource['accessLog'];
 
@@ -70,6 +71,8 @@ export interface AccessLogDeps {
   wallTimeMs(): number;
   /** Runs once this turn of the event loop is over. */
   afterTurn(run: () => void): void;
+  /** Who watches live gets entries that the log does not want. */
+  tap: Pick<Tap, 'active' | 'take'>;
 }
 
 export function createAccessLog(deps: AccessLogDeps): AccessLog {
@@ -78,6 +81,8 @@ export function createAccessLog(deps: AccessLogDeps): AccessLog {
   let scheduled = false;
   let blocked = false;
   let lost = 0;
+  /** What the last question was answered for the log itself. */
+  let logged = true;
 
   function flush(): void {
     scheduled = false;
@@ -93,8 +98,15 @@ export function createAccessLog(deps: AccessLogDeps): AccessLog {
   }
 
   return {
-    wants: (failed) => mode === 'all' || (failed && mode === 'errors'),
+    wants(failed) {
+      logged = mode === 'all' || (failed && mode === 'errors');
+      return logged || deps.tap.active;
+    },
     write(entry) {
+      if (deps.tap.active) {
+        deps.tap.take(entry);
+        if (!logged) return;
+      }
       if (pending.length >= maxPendingChars) {
         lost += 1;
         return;
