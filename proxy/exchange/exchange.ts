@@ -12,30 +12,31 @@ import type {
   StreamListener,
 } from '../codec/session.ts';
 import { errorSpec } from '../errors.ts';
-import { replaceCors } from '../policy/cors.ts';
-import type { BalanceAsk } from '../policy/balancer.ts';
-import { changeFields } from '../policy/header-change.ts';
-import { awaitAnswer, forgetAnswer } from '../policy/load.ts';
 import type { LimitName } from '../policy/limits.ts';
-import { joinLoad, leaveLoad } from '../policy/load.ts';
-import { beginProbe, endProbe } from '../policy/outlier.ts';
-import { beginRetry, endRetry, payBack } from '../policy/retry-budget.ts';
+import { payBack } from '../policy/retry-budget.ts';
 import { isRetriable, type Outcome } from '../policy/retry.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
+import {
+  asPassed,
+  denialByPeer,
+  mayDeny,
+  mayTell,
+  saysDenied,
+  withoutMarks,
+} from './answer-head.ts';
+import { countAwaited, enterCounts, leaveCounts } from './attempt-counts.ts';
 import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
-import { withBalanceCookies } from './balance.ts';
 import { logMismatch } from './connection-log.ts';
 import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
 import { causeOfFailure, causeOfReset } from './causes.ts';
 import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
 import { endpointFor, limitReply } from './limits.ts';
-import { denialOf } from './denial.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
-import { grpcTrailers, replyOfPeer, sendLocalReply, withCors } from './local-reply.ts';
+import { grpcTrailers, sendLocalReply, withCors } from './local-reply.ts';
 import type { LocalReply } from './local-reply.ts';
 import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
-import { withoutDeclined, withoutUnreached } from './mesh-fields.ts';
+import { withoutDeclined } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { recordExchange } from './record.ts';
 import { noneTried, Repeats, type NoRepeat, type Repeat } from './repeats.ts';
@@ -44,8 +45,6 @@ import { RequestTime, type TimeUp } from './request-time.ts';
 import { asksForTunnel, declinesUpgrade, isTunnel } from './tunnel-heads.ts';
 
 const first: Repeat = { byPolicy: false, pauseMs: 0, fresh: false, moves: false };
-/** Of refusals by policy (errors.ts), where gRPC says them. */
-const grpcDenials: ReadonlySet<number> = new Set([3, 7, 8]);
 
 export class Exchange
   extends RequestTime
@@ -203,7 +202,7 @@ export class Exchange
       if (this.attempt !== null) hearEnd(context, plan, this.attempt, { status, grpcStatus });
     }
     if (!this.fromPeer) stripMeshFields(fields, false);
-    else if (grpcDenials.has(this.grpcStatus)) this.hearDenial(fields);
+    else if (saysDenied(this.grpcStatus)) this.deniedByPeer ??= denialByPeer(fields);
     this.stream.sendTrailers(fields, neverIndexed);
     this.onAnswerEnd();
   }
@@ -245,7 +244,7 @@ export class Exchange
   // Attempts.
 
   private tryNext(repeat: Repeat): void {
-    const { byPolicy, pauseMs } = repeat;
+    const { pauseMs } = repeat;
     const { plan, context } = this;
     const { io } = context.deps;
     const nowMs = io.clock.nowMs();
@@ -260,11 +259,9 @@ export class Exchange
     const attempt = new Attempt(this, endpoint, repeat);
     attempt.use = plan.use;
     attempt.connectTimeoutMs = plan.connectTimeoutMs;
-    attempt.probes = beginProbe(endpoint.load, nowMs);
     this.attempt = attempt;
     this.endpoint = endpoint;
-    joinLoad(endpoint.load, nowMs);
-    if (byPolicy) beginRetry(plan.budget);
+    enterCounts(attempt, plan.budget, nowMs);
     if (pauseMs === 0) {
       this.run(attempt);
       return;
@@ -283,8 +280,7 @@ export class Exchange
     const { deps } = this.context;
     this.attempts += 1;
     attempt.startedMs = deps.io.clock.nowMs();
-    attempt.awaited = true;
-    awaitAnswer(attempt.endpoint.load, attempt.startedMs);
+    countAwaited(attempt);
     deps.pool.request(attempt.endpoint, this.plan.plain, attempt);
     if (attempt.connection === null && !attempt.over) this.boundWait(attempt);
   }
@@ -302,21 +298,13 @@ export class Exchange
     if (attempt.slot >= 0) context.deps.io.wheel.cancel(attempt);
     if (attempt.connection === null)
       context.deps.pool.cancel(attempt.endpoint, plan.plain, attempt);
-    if (!this.finished) this.leave(attempt);
+    if (!this.finished) leaveCounts(attempt, plan.budget);
     return attempt;
-  }
-
-  private leave(attempt: Attempt): void {
-    leaveLoad(attempt.endpoint.load);
-    if (attempt.awaited) forgetAnswer(attempt.endpoint.load);
-    attempt.awaited = false;
-    if (attempt.probes) endProbe(attempt.endpoint.load);
-    if (attempt.byPolicy) endRetry(this.plan.budget);
   }
 
   /** An answer that is not the one to give: another attempt is made, and this one read out if it is short. */
   private isRepeatedInstead(attempt: Attempt, head: ResponseHead, end: boolean): boolean {
-    const unreached = this.sentOverMtls && this.mayTell(head, end) && tellsUnreached(head);
+    const unreached = this.sentOverMtls && mayTell(this.plan, head, end) && tellsUnreached(head);
     if (!unreached && this.plan.retry === null) return false;
     const { grpcStatus } = this;
     const outcome: Outcome = unreached
@@ -333,25 +321,6 @@ export class Exchange
     else attempt.abandon('cancelled');
     this.tryAgain(repeat, attempt);
     return true;
-  }
-
-  /** Whether an answer can be one of a sidecar's own: those are looked at more closely. */
-  private mayTell({ status }: ResponseHead, end: boolean): boolean {
-    return status === 503 || (end && this.plan.grpc);
-  }
-
-  private mayDeny({ status }: ResponseHead, end: boolean): boolean {
-    return (
-      status === 403 ||
-      status === 429 ||
-      status === 400 ||
-      (end && grpcDenials.has(this.grpcStatus))
-    );
-  }
-
-  private hearDenial(fields: Fields): void {
-    const by = denialOf(fields);
-    if (by !== null) this.deniedByPeer = replyOfPeer(by);
   }
 
   /** The answer comes from a sidecar that proved who it is: what it says of itself may stay. */
@@ -391,23 +360,12 @@ export class Exchange
     this.body.forget();
     if (isTunnel(plan.head, head.status)) this.endRouteTime();
     if (!this.fromPeer) stripMeshFields(head.fields, false);
-    else if (this.mayDeny(head, end)) this.hearDenial(head.fields);
-    let passed = head;
-    if (plan.responseHeaders !== null)
-      passed = { ...head, fields: changeFields(head.fields, plan.responseHeaders) };
-    if (plan.cors !== null) passed = { ...passed, fields: replaceCors(passed.fields, plan.cors) };
-    if (plan.balance != null) passed = this.withCookies(plan.balance, passed);
+    else if (mayDeny(head, end, this.grpcStatus)) this.deniedByPeer ??= denialByPeer(head.fields);
+    let passed = asPassed(this.context, plan, this.endpoint, head);
     if (declinesUpgrade(plan.head, head.status) && this.isForPeer) passed = withDeclined(passed);
-    if (this.mayTell(head, end)) passed = withoutUnreached(passed);
+    passed = withoutMarks(plan, passed, end);
     if (!this.stream.sendHead(passed, end)) this.refuseAnswer();
     else if (end) this.onAnswerEnd();
-  }
-
-  private withCookies(balance: BalanceAsk, head: ResponseHead): ResponseHead {
-    const { endpoint, plan, context } = this;
-    if (endpoint === null) return head;
-    const from = { endpoint, endpointsName: plan.endpointsName };
-    return withBalanceCookies(context.deps, balance, from, head);
   }
 
   /** The caller is a sidecar, and not an app whose bytes one carried as opaque. */
@@ -480,7 +438,7 @@ export class Exchange
     const { context, plan, status, grpcStatus } = this;
     this.finished = true;
     this.stopTime();
-    if (this.attempt !== null) this.leave(this.attempt);
+    if (this.attempt !== null) leaveCounts(this.attempt, plan.budget);
     plan.budget.inFlight -= 1;
     if (plan.budget.owed > 0 && error === null && plan.retry !== null)
       if (!isRetriable(plan.retry, { type: 'answer', status, grpcStatus }))
