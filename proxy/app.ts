@@ -3,11 +3,19 @@
 
 import type { AddressInfo } from 'node:net';
 import { startAdminServer, type AdminServer } from './admin/server.ts';
+import { createTaps } from './admin/tap.ts';
 import { createCore, ownAddresses, version, type AppDeps, type Core } from './app-core.ts';
 import type { Config, ListenerConfig } from './config.ts';
 import { createDataPath, type DataPath } from './data-path.ts';
 import type { DiscoveryClient } from './discovery/client.ts';
-import { connectionView, mergedCounters, mergedOutside, startFleet, sumOf } from './fleet-parts.ts';
+import {
+  connectionView,
+  mergedCounters,
+  mergedOutside,
+  startFleet,
+  sumOf,
+  tapOfAll,
+} from './fleet-parts.ts';
 import { createAppMetrics } from './lifecycle/app-metrics.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
 import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
@@ -181,6 +189,7 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
       identity: core.holder,
       logger: core.deps.logger,
       workers: core.fleet,
+      taps: createTaps(tapOfAll(core.tap, core.fleet), core.deps.clock),
       status: () => ({
         version,
         pending: core.readiness.pending(),

@@ -7,7 +7,9 @@ import type { DataPath } from './data-path.ts';
 import type { DiscoveryClient, DiscoveryDeps } from './discovery/client.ts';
 import type { Clock } from './net/clock.ts';
 import type { Counters, Direction } from './telemetry/counters.ts';
+import type { TapSource } from './admin/tap.ts';
 import type { Logger } from './telemetry/logger.ts';
+import type { Tap } from './telemetry/tap.ts';
 import type { TrafficState } from './traffic-state.ts';
 import { Fleet, type WorkerPort } from './workers/fleet.ts';
 import { mergeOutside, type OutsideFigures } from './telemetry/outside.ts';
@@ -83,6 +85,17 @@ export function discoveryThrough(
     gather: (then) => void fleet.reports().then(then),
     applyElsewhere: (push, then) => fleet.apply(push, then),
     onConnection: () => fleet.registryChanged(),
+  };
+}
+
+/** What is watched is watched in all threads. */
+export function tapOfAll(own: Tap, fleet: Fleet | null): TapSource {
+  if (fleet === null) return own;
+  return {
+    open(wish, listener) {
+      const stops = [own.open(wish, listener), fleet.tap(wish, listener)];
+      return () => stops.forEach((stop) => stop());
+    },
   };
 }
 

@@ -102,7 +102,8 @@ async function runAdmin(args: readonly string[]): Promise<void> {
   const path =
     process.env[environment.configFile] === undefined ? paths.admin : readConfig().adminPath;
   if (path === null) throw new Error('the local file names no admin socket');
-  if (!(await callAdmin(path, args, process.stdout))) process.exitCode = 1;
+  const streams = { input: process.stdin, output: process.stdout };
+  if (!(await callAdmin(path, args, streams))) process.exitCode = 1;
 }
 
 function describeStartError({ code, message }: NodeJS.ErrnoException): string {

@@ -2,19 +2,32 @@
 // sidecar of this pod answers; the image holds no curl.
 
 import { request } from 'node:http';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-/** True where the sidecar answered with success. `args`: `[METHOD] PATH`, GET and / by default. */
+/**
+ * True where the sidecar answered with success. `args`: `[--attached] [METHOD] PATH`, GET and / by default. `--attached` ends when
+ * the input does: a container's runtime does not end what it was told to run when the one who watches it goes.
+ */
 export async function callAdmin(
   socketPath: string,
   args: readonly string[],
-  output: Writable,
+  { input, output }: { input: Readable; output: Writable },
 ): Promise<boolean> {
-  const [method, path] = args.length > 1 ? args : ['GET', args[0] ?? '/'];
+  const attached = args[0] === '--attached';
+  const asked = attached ? args.slice(1) : args;
+  const [method, path] = asked.length > 1 ? asked : ['GET', asked[0] ?? '/'];
   const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
     request({ socketPath, method, path }, resolve).on('error', reject).end();
   });
-  await pipeline(response, output, { end: false });
+  const gone = new AbortController();
+  if (attached) input.once('end', () => gone.abort()).resume();
+  try {
+    await pipeline(response, output, { end: false, signal: gone.signal });
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    input.pause();
+  }
   return response.statusCode === 200;
 }

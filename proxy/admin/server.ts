@@ -10,6 +10,7 @@ import type { IdentityStore } from '../identity/store.ts';
 import type { Store } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { recordCpuProfile } from './profile.ts';
+import type { createTaps } from './tap.ts';
 
 export interface AdminDeps {
   path: string;
@@ -22,6 +23,8 @@ export interface AdminDeps {
   connections(): unknown;
   /** Null where the main thread is the only one. */
   workers: Workers | null;
+  /** Live requests, as long as the reader stays. */
+  taps: ReturnType<typeof createTaps>;
 }
 
 /** The threads beside the main one, numbered from 1. Null: there is no such worker. */
@@ -56,6 +59,7 @@ const handlers: Record<string, Handler> = {
   'GET /identity': (deps) => identityView(deps.identity),
   'GET /log-level': (deps) => ({ level: deps.logger.level() }),
   'PUT /log-level': (deps, call) => changeLevel(deps, call),
+  'GET /tap': (deps, call) => watch(deps, call),
   'POST /profile/cpu': (deps, call) => cpuProfile(deps, call),
   'POST /profile/heap': (deps, call) => heapSnapshot(deps, call),
 };
@@ -164,6 +168,11 @@ function identityView(store: IdentityStore): unknown {
     rootsNotAfter: time(rootsNotAfterMs),
     rootsPem: identity.rootsPem,
   };
+}
+
+function watch({ taps }: AdminDeps, { query, response }: Call): undefined {
+  const refused = taps(query, response);
+  if (refused !== null) sendJson(response, refused.status, { error: refused.error });
 }
 
 function changeLevel(deps: AdminDeps, { query, response }: Call): unknown {

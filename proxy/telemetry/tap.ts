@@ -82,6 +82,7 @@ class Watch {
   }
 
   end(): void {
+    if (this.leftOut > 0) this.tell('');
     this.ended = true;
   }
 

@@ -330,3 +330,20 @@ describe('a worker', () => {
     expect(fleet.heapSnapshot(0)).toBeNull();
   });
 });
+
+describe('what is watched', () => {
+  it('is watched in every worker, and nowhere once nobody does', async () => {
+    const { fleet, workers } = await started();
+    const heard: unknown[] = [];
+    const wish = { filter: {} as never, linesPerSecond: 5 };
+    const stop = fleet.tap(wish, (line, leftOut) => heard.push([line, leftOut]));
+    const { id } = workers[0].last('tap')!;
+    expect(workers[1].last('tap')).toEqual({ type: 'tap', id, wish });
+    workers[1].say({ type: 'tapped', id, line: '{}', leftOut: 3 });
+    workers[0].say({ type: 'tapped', id: id + 1, line: 'of another', leftOut: 0 });
+    stop();
+    workers[0].say({ type: 'tapped', id, line: 'late', leftOut: 0 });
+    expect(heard).toEqual([['{}', 3]]);
+    for (const worker of workers) expect(worker.last('tap')).toMatchObject({ id, wish: null });
+  });
+});

@@ -10,6 +10,7 @@ import type { Clock } from '../net/clock.ts';
 import type { Store } from '../state/store.ts';
 import type { Direction } from '../telemetry/counters.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { TapListener, TapWish } from '../telemetry/tap.ts';
 import { createHoldings, type Holdings } from './holdings.ts';
 import type {
   Answer,
@@ -86,6 +87,8 @@ export class Fleet {
   private readonly holdings: Holdings;
   /** Until the start only: a key that is held would stand in a heap snapshot. */
   private identity: SharedIdentity | null = null;
+  private readonly taps = new Map<number, TapListener>();
+  private lastTap = 0;
   private startSent = false;
   private ending = false;
   private token = 0;
@@ -174,6 +177,17 @@ export class Fleet {
   /** Destinations that workers wait for. */
   asked(): string[] {
     return this.holdings.asked();
+  }
+
+  /** What passes in the workers; returns the way to stop. */
+  tap(wish: TapWish, listener: TapListener): () => void {
+    const id = (this.lastTap += 1);
+    this.taps.set(id, listener);
+    this.broadcast({ type: 'tap', id, wish });
+    return () => {
+      this.taps.delete(id);
+      this.broadcast({ type: 'tap', id, wish: null });
+    };
   }
 
   drain(): void {
@@ -293,6 +307,8 @@ export class Fleet {
         return this.onWanted(member, message.name);
       case 'unwanted':
         return this.onUnwanted(member, message.names);
+      case 'tapped':
+        return this.taps.get(message.id)?.(message.line, message.leftOut);
       case 'figures':
         member.figures = message.figures;
         member.token = message.token;

@@ -9,6 +9,7 @@ import type { LogLevel } from '../errors.ts';
 import type { CheckedIdentity, IdentityMaterial } from '../identity/certificate.ts';
 import type { Direction, MirrorResult } from '../telemetry/counters.ts';
 import type { OutsideFigures } from '../telemetry/outside.ts';
+import type { TapWish } from '../telemetry/tap.ts';
 
 /** A checked identity as files: each thread makes its own TLS context of it. */
 export interface SharedIdentity {
@@ -43,6 +44,8 @@ export type ToWorker =
   | { type: 'log-level'; level: LogLevel }
   | { type: 'report'; round: number }
   | { type: 'profile'; round: number; seconds: number }
+  /** Null: nobody watches by this number any more. */
+  | { type: 'tap'; id: number; wish: TapWish | null }
   | { type: 'drain'; token: number }
   | { type: 'refuse'; token: number }
   | { type: 'close'; round: number; graceMs: number };
@@ -89,5 +92,7 @@ export type FromWorker =
   | { type: 'wanted'; name: string }
   /** Destinations that this worker has forgotten. */
   | { type: 'unwanted'; names: string[] }
+  /** As a TapListener hears it. */
+  | { type: 'tapped'; id: number; line: string; leftOut: number }
   /** While draining; `token` of the last `drain` or `refuse` that was obeyed before it was counted. */
   | { type: 'figures'; token: number; figures: Figures };

@@ -8,6 +8,7 @@ import type { Clock, Timer } from '../net/clock.ts';
 import type { ReadOriginalDestination } from '../net/original-destination.ts';
 import type { AccessLogOutput } from '../telemetry/access-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { TapWish } from '../telemetry/tap.ts';
 import { createTrafficState, registryState, type TrafficState } from '../traffic-state.ts';
 import { bothDirections } from './merge.ts';
 import type {
@@ -60,6 +61,8 @@ class Worker {
   private data: DataPath | null = null;
   private token = 0;
   private figuresTimer: Timer | null = null;
+  /** By number: how to stop. */
+  private readonly taps = new Map<number, () => void>();
 
   constructor(deps: WorkerDeps, settings: WorkerSettings) {
     this.deps = deps;
@@ -115,6 +118,8 @@ class Worker {
         return this.answer(message.round, { report: this.report() });
       case 'profile':
         return this.profile(message.round, message.seconds);
+      case 'tap':
+        return this.watch(message.id, message.wish);
       case 'drain':
         this.data?.drainInbound();
         return this.publish(message.token);
@@ -174,6 +179,16 @@ class Worker {
       (profile) => this.answer(round, { profile }),
       (error: Error) => this.answer(round, { profile: { error: error.message } }),
     );
+  }
+
+  private watch(id: number, wish: TapWish | null): void {
+    this.taps.get(id)?.();
+    this.taps.delete(id);
+    if (wish === null) return;
+    const stop = this.state.tap.open(wish, (line, leftOut) =>
+      this.deps.send({ type: 'tapped', id, line, leftOut }),
+    );
+    this.taps.set(id, stop);
   }
 
   private publish(token: number): void {

@@ -354,7 +354,8 @@ async function admin(path: string, method = 'GET'): Promise<string> {
   const out = join(directory, 'out');
   const { createWriteStream } = await import('node:fs');
   const file = createWriteStream(out);
-  await callAdmin(join(directory, 'admin.sock'), [method, path], file);
+  const streams = { input: process.stdin, output: file };
+  await callAdmin(join(directory, 'admin.sock'), [method, path], streams);
   await new Promise<void>((resolve) => file.end(resolve));
   return readFileSync(out, 'utf8');
 }
