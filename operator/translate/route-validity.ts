@@ -21,6 +21,8 @@ import { isRetryCondition } from './retry.ts';
 
 /** Of a whole request. */
 export const requestRange = ['0s', '24h'] as const;
+/** Visible ASCII without query and fragment. */
+const sentPath = /^\/[!"$->@-~]*$/;
 const grpcName = /^[A-Za-z_][A-Za-z0-9_.]*$/;
 
 export function routeFaults(path: string, route: RouteSpec): Fault[] {
@@ -34,6 +36,8 @@ export function routeFaults(path: string, route: RouteSpec): Fault[] {
       percentFaults(`${path}.mirrors[${i}].percent`, one.percent),
     ),
     ...trouble(`${path}.fault`, route.fault),
+    ...targetFaults(`${path}.rewrite.path`, route.rewrite?.path),
+    ...redirectFaults(`${path}.redirect`, route.redirect),
     ...answerFaults(path, route),
     ...conflictFaults(path, route),
   ];
@@ -134,6 +138,30 @@ function trouble(path: string, fault: RouteSpec['fault']): Fault[] {
     ...grpcCodeFaults(`${path}.abort.grpcCode`, abort?.grpcCode),
     ...percentFaults(`${path}.abort.percent`, abort?.percent),
   ];
+}
+
+type Target = NonNullable<RouteSpec['rewrite']>['path'];
+
+/** What is written into a request or an answer must not end its line, nor begin a query. */
+function targetFaults(path: string, spec: Target | undefined): Fault[] {
+  if (spec === undefined) return [];
+  return (['prefix', 'full'] as const).flatMap((name) =>
+    spec[name] === undefined || sentPath.test(spec[name])
+      ? []
+      : [{ path: `${path}.${name}`, message: "must begin with '/' and be written as it is sent" }],
+  );
+}
+
+function redirectFaults(path: string, spec: RouteSpec['redirect']): Fault[] {
+  if (spec === undefined) return [];
+  const faults = targetFaults(`${path}.path`, spec.path);
+  const { scheme, host, port, path: target } = spec;
+  const moves = [scheme, host, port, target].some((part) => part !== undefined);
+  // 303 makes a GET of a POST, and so leads elsewhere.
+  if (!moves && spec.status !== 303) {
+    faults.push({ path, message: 'sends the client to where it came from' });
+  }
+  return faults;
 }
 
 function answerFaults(path: string, { directResponse: answer, cors }: RouteSpec): Fault[] {

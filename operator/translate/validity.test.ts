@@ -91,10 +91,20 @@ describe('a TrafficPolicy', () => {
     ['directResponse.status', { directResponse: { status: 101 } }],
     ['cors.allowCredentials', { cors: { allowOrigins: ['*'], allowCredentials: true } }],
     ['cors.maxAge', { cors: { allowOrigins: ['*'], maxAge: '25h' } }],
-    ['', { redirect: {}, backends: [{}] }],
-    ['', { redirect: {}, directResponse: { status: 200 } }],
+    ['', { redirect: { port: 99 }, backends: [{}] }],
+    ['', { redirect: { port: 99 }, directResponse: { status: 200 } }],
+    ['redirect', { redirect: { status: 301 } }],
+    ['redirect.path.full', { redirect: { path: { full: '/a\r\nset-cookie: b' } } }],
+    ['redirect.path.prefix', { redirect: { path: { prefix: '/a?b' } } }],
+    ['rewrite.path.full', { rewrite: { path: { full: '/a HTTP/1.1\r\nx: y' } } }],
+    ['rewrite.path.prefix', { rewrite: { path: { prefix: '/ä' } } }],
+    ['mirrors[0]', { mirrors: [{ service: 'cart' }] }],
+    [
+      'mirrors[1]',
+      { backends: [{ subset: 'a' }], mirrors: [{ service: 'cart' }, { subset: 'a' }] },
+    ],
     ['mirrors', { directResponse: { status: 200 }, mirrors: [{ service: 'copy' }] }],
-    ['fault', { redirect: {}, fault: { abort: { status: 500 } } }],
+    ['fault', { redirect: { port: 99 }, fault: { abort: { status: 500 } } }],
   ] satisfies [string, RouteSpec][])('is told of a fault of a route at %s', (path, route) => {
     expect(pathsOf({ routes: [route] })).toEqual([`spec.routes[0]${path && '.'}${path}`]);
   });

@@ -2,11 +2,13 @@
 // cannot say, and what it would say to an object that came past it. An invalid policy has no effect. Pure.
 
 import type {
+  BackendSpec,
   HashSourceSpec,
   LoadBalancingSpec,
   MeshSpec,
   OutlierDetectionSpec,
   RateLimitSpec,
+  RouteSpec,
   TrafficPolicySpec,
 } from '../resources/tsmesh.ts';
 import { choiceFaults, doubleFaults, durationFaults, integerFaults } from './field-checks.ts';
@@ -37,6 +39,7 @@ export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
       rateLimits.map(({ name }) => name),
     ),
     ...routes.flatMap((route, i) => routeFaults(`spec.routes[${i}]`, route)),
+    ...routes.flatMap((route, i) => doubledFaults(`spec.routes[${i}].mirrors`, route, spec)),
     ...doubleFaults('spec.routes', names),
   ];
 }
@@ -50,6 +53,19 @@ export function meshFaults(spec: MeshSpec): Fault[] {
     ...durationFaults('spec.defaults.timeout', defaults?.timeout, requestRange),
     ...retryFaults('spec.defaults.retries', defaults?.retries),
   ];
+}
+
+/** A copy to where the request goes anyway would be handled twice. */
+function doubledFaults(path: string, route: RouteSpec, policy: TrafficPolicySpec): Fault[] {
+  const { mirrors = [], backends = [{}] } = route;
+  const nameOf = ({ service, port, subset }: BackendSpec): string =>
+    [service ?? policy.service.name, port ?? policy.service.port, subset].join();
+  const taken = backends.filter(({ weight }) => weight !== 0).map(nameOf);
+  return mirrors.flatMap((mirror, i) =>
+    taken.includes(nameOf(mirror))
+      ? [{ path: `${path}[${i}]`, message: 'is where the request goes: it would be handled twice' }]
+      : [],
+  );
 }
 
 function balancingFaults(path: string, spec: LoadBalancingSpec | undefined): Fault[] {

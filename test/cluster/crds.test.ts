@@ -284,6 +284,24 @@ describe('the CRDs', () => {
         'need a request that is sent on',
       ],
       [
+        'a rewrite that would end the line of the request',
+        route({ rewrite: { path: { full: '/a HTTP/1.1\r\nx: y' } } }),
+        'spec.routes[0].rewrite.path.full',
+        /written as it is sent/,
+      ],
+      [
+        'a redirect that would end the line of its field',
+        route({ redirect: { path: { full: '/a\r\nset-cookie: b=c' } } }),
+        'spec.routes[0].redirect.path.full',
+        /written as it is sent/,
+      ],
+      [
+        'a redirect to where the client came from',
+        route({ redirect: { status: 301 } }),
+        'spec.routes[0].redirect',
+        /scheme, host, port or path/,
+      ],
+      [
         'a mirror of no declared subset',
         route({ mirrors: [{ subset: 'v9' }] }),
         'spec.routes',

@@ -1206,8 +1206,8 @@ export const crdSchemas: Record<string, object> = {
               "maxLength": 512,
               "x-kubernetes-validations": [
                {
-                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-                "message": "must begin with '/' and have no query, such as /api"
+                "rule": "self.matches('^/[!\"$->@-~]*$')",
+                "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
                }
               ]
              },
@@ -1217,8 +1217,8 @@ export const crdSchemas: Record<string, object> = {
               "maxLength": 512,
               "x-kubernetes-validations": [
                {
-                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-                "message": "must begin with '/' and have no query, such as /api"
+                "rule": "self.matches('^/[!\"$->@-~]*$')",
+                "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
                }
               ]
              },
@@ -1879,8 +1879,8 @@ export const crdSchemas: Record<string, object> = {
              "maxLength": 512,
              "x-kubernetes-validations": [
               {
-               "rule": "self.startsWith('/')",
-               "message": "must begin with '/', such as /v2"
+               "rule": "self.matches('^/[!\"$->@-~]*$')",
+               "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /v2"
               }
              ]
             },
@@ -1890,8 +1890,8 @@ export const crdSchemas: Record<string, object> = {
              "maxLength": 512,
              "x-kubernetes-validations": [
               {
-               "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-               "message": "must begin with '/' and have no query, such as /api"
+               "rule": "self.matches('^/[!\"$->@-~]*$')",
+               "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
               }
              ]
             }
@@ -1954,8 +1954,8 @@ export const crdSchemas: Record<string, object> = {
              "maxLength": 512,
              "x-kubernetes-validations": [
               {
-               "rule": "self.startsWith('/')",
-               "message": "must begin with '/', such as /v2"
+               "rule": "self.matches('^/[!\"$->@-~]*$')",
+               "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /v2"
               }
              ]
             },
@@ -1965,8 +1965,8 @@ export const crdSchemas: Record<string, object> = {
              "maxLength": 512,
              "x-kubernetes-validations": [
               {
-               "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-               "message": "must begin with '/' and have no query, such as /api"
+               "rule": "self.matches('^/[!\"$->@-~]*$')",
+               "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
               }
              ]
             }
@@ -1990,6 +1990,12 @@ export const crdSchemas: Record<string, object> = {
            ]
           }
          },
+         "x-kubernetes-validations": [
+          {
+           "rule": "has(self.scheme) || has(self.host) || has(self.port) || has(self.path) || (has(self.status) && self.status == 303)",
+           "message": "must have scheme, host, port or path, or the status 303: else the client is sent to where it came from"
+          }
+         ],
          "additionalProperties": false
         },
         "directResponse": {
@@ -2873,8 +2879,8 @@ export const crdSchemas: Record<string, object> = {
               "maxLength": 512,
               "x-kubernetes-validations": [
                {
-                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-                "message": "must begin with '/' and have no query, such as /api"
+                "rule": "self.matches('^/[!\"$->@-~]*$')",
+                "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
                }
               ]
              },
@@ -2884,8 +2890,8 @@ export const crdSchemas: Record<string, object> = {
               "maxLength": 512,
               "x-kubernetes-validations": [
                {
-                "rule": "self.startsWith('/') && !self.contains('?') && !self.contains('#')",
-                "message": "must begin with '/' and have no query, such as /api"
+                "rule": "self.matches('^/[!\"$->@-~]*$')",
+                "message": "must begin with '/', have no query, and be written as it is sent (a space as %20, ä as %C3%A4), such as /api"
                }
               ]
              },
