@@ -105,6 +105,12 @@ describe('references of a TrafficPolicy', () => {
       'spec.routes[0].backends[0].port: Service shop/other has no port 80, but 90',
     ],
     [
+      'the called port of a backend that names none',
+      { ...cart, routes: [{ mirrors: [{ service: 'other' }] }] },
+      'BackendNotFound',
+      'spec.routes[0].mirrors[0].service: Service shop/other has no port 80, by which it is called where none is named here, but 90',
+    ],
+    [
       'a subset',
       { ...cart, routes: [{ backends: [{ subset: 'v3' }] }] },
       'SubsetNotFound',
@@ -112,6 +118,18 @@ describe('references of a TrafficPolicy', () => {
     ],
   ])('say which is missing: %s', (_, spec, reason, message) => {
     expect(resolve(spec)).toMatchObject({ status: 'False', reason, message });
+  });
+
+  it('are said, and hold, where a backend lacks only some of the ports that callers come by', () => {
+    const policy = trafficPolicyOf('p', 1, { ...cart, routes: [{ backends: [{ service: 'b' }] }] });
+    const view = viewOf([
+      ['TrafficPolicy', policy],
+      serviceOf('cart', [80, 90]),
+      serviceOf('b', [80]),
+    ]);
+    const { status, message } = resolveReferences(view, policy);
+    expect(status).toBe('True');
+    expect(message).toContain('Service shop/b has no port 90, by which it is called');
   });
 
   it('say all that is missing at once', () => {

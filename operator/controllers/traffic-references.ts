@@ -94,11 +94,31 @@ function backendProblems({ view, policy, namespace }: Asked, backend: BackendSpe
   if (backend.port !== undefined) {
     const at = { path: `${path}.port`, reason: 'BackendNotFound' } as const;
     problems.push(...portProblems(at, service, key, backend.port));
+  } else if (backend.service !== undefined) {
+    const own = view.services.get(objectKey(namespace, policy.spec.service.name));
+    problems.push(...calledPortProblems(`${path}.service`, policy, { own, service, key }));
   }
   if (backend.subset !== undefined) {
     problems.push(...subsetProblems(view, policy, { service: key, name: backend.subset, path }));
   }
   return problems;
+}
+
+/** Without a port of its own a backend is called by the port that the client called. */
+function calledPortProblems(
+  path: string,
+  policy: TrafficPolicy,
+  { own, service, key }: { own: Service | undefined; service: Service; key: string },
+): Problem[] {
+  const { port } = policy.spec.service;
+  const called = port !== undefined ? [port] : own === undefined ? [] : portsOf(own);
+  const known = portsOf(service);
+  const lacking = called.filter((one) => !known.includes(one));
+  if (lacking.length === 0) return [];
+  // Those that lack some may be meant for calls by the others.
+  const reason = lacking.length === called.length ? 'BackendNotFound' : null;
+  const message = `Service ${key} has no port ${lacking.join(', ')}, by which it is called where none is named here, but ${known.join(', ')}`;
+  return [{ path, reason, message }];
 }
 
 function subsetProblems(
@@ -152,9 +172,13 @@ function portProblems(
   key: string,
   port: number,
 ): Problem[] {
-  const known = tcpPorts(service).map((one) => one.port);
+  const known = portsOf(service);
   if (known.includes(port)) return [];
   return [{ ...at, message: `Service ${key} has no port ${port}, but ${known.join(', ')}` }];
+}
+
+function portsOf(service: Service): number[] {
+  return tcpPorts(service).map((one) => one.port);
 }
 
 function isExternalName({ spec }: Service): boolean {
