@@ -8,12 +8,13 @@ import { completionOf } from './commands/completion.ts';
 import { describe } from './commands/describe.ts';
 import { explain } from './commands/explain.ts';
 import { status } from './commands/status.ts';
+import { tap } from './commands/tap.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
 import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const asking: readonly Command[] = [check, status, describe, explain, bugReport];
+const asking: readonly Command[] = [check, status, describe, explain, tap, bugReport];
 const commands: readonly Command[] = [...asking, completionOf(asking)];
 
 /** `argv` without the program's name. Never rejects. */

@@ -10,7 +10,7 @@ export interface PodPort {
 }
 
 /** What client-node gives back: a WebSocket. */
-interface Channel {
+export interface Channel {
   close(): void;
   on(event: 'close', listener: () => void): unknown;
 }
@@ -58,7 +58,7 @@ function taker(take: (bytes: Buffer) => void): Writable {
 }
 
 /** A WebSocket's error event hides the answer of the server in its message. */
-function causeOf(error: unknown): string {
+export function causeOf(error: unknown): string {
   const { message } = error as { message?: unknown };
   return typeof message === 'string' && message !== '' ? message : 'the API server gave no reason';
 }

@@ -7,6 +7,7 @@ import type { ApiClient } from '../resources/api-client.ts';
 import type { Clock } from '../resources/clock.ts';
 import { errorText } from '../resources/logger.ts';
 import { createApiClient } from './api.ts';
+import { execInPod, type PodCommand, type RunningCommand } from './exec.ts';
 import { forwardToPod, type PodPort } from './port-forward.ts';
 import { transportFor, type KubeRequest, type KubeResponse } from './transport.ts';
 
@@ -20,6 +21,8 @@ export interface UserClient {
   send(request: KubeRequest): Promise<KubeResponse>;
   /** A byte stream to a port of a pod; rejects in words. */
   forward(to: PodPort): Promise<Duplex>;
+  /** Runs in a container of a pod; rejects in words. */
+  exec(command: PodCommand): Promise<RunningCommand>;
   close(): void;
 }
 
@@ -49,6 +52,7 @@ export function createUserClient(options: UserClientOptions): UserClient {
     namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
     send: (request) => transport.send(request),
     forward: (to) => forwardToPod(config, to),
+    exec: (command) => execInPod(config, command),
     close: () => transport.close(),
   };
 }

@@ -2,21 +2,13 @@
 // asked for. What it does not take is dropped and counted: traffic never waits for a reader.
 
 import type { ServerResponse } from 'node:http';
+import type { TapNote } from '../api/tap.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 import { LineBudget, type TapFilter, type TapListener, type TapWish } from '../telemetry/tap.ts';
 
 /** Of all threads. */
 export interface TapSource {
   open(wish: TapWish, listener: TapListener): () => void;
-}
-
-/** What stands between the lines of requests, each second and at the end. */
-export interface TapNote {
-  tap: {
-    /** Requests that passed the filter and are not shown, since the note before. */
-    leftOut: number;
-    ended?: 'time' | 'lines';
-  };
 }
 
 interface TapAsked {

@@ -38,6 +38,9 @@ export const paths = {
   admin: '/var/lib/tsmesh/admin.sock',
 } as const;
 
+/** In the sidecar's image, which holds no shell: asks the admin socket. */
+export const adminProgram = ['/usr/bin/node', '/app/main.mjs', 'admin'] as const;
+
 /** Keys of an identity Secret (all PEM): leaf with intermediates, PKCS#8 key, trusted roots. */
 export const identityKeys = { chain: 'tls.crt', key: 'tls.key', roots: 'ca.crt' } as const;
 export const identitySecretType = 'tsmesh.dev/identity';

@@ -1,6 +1,7 @@
 // Live requests for whoever watches: entries of the access log, whatever its mode, that pass a watcher's filter, so many a second
 // at most. Who watches and how it gets there is admin/tap.ts. While nobody does, traffic pays for one boolean.
 
+import type { TapLine } from '../api/tap.ts';
 import type { Clock } from '../net/clock.ts';
 import type { AccessEntry } from './access-log.ts';
 import type { Direction } from './counters.ts';
@@ -126,7 +127,8 @@ export function createTap(clock: Clock): Tap {
 }
 
 function lineOf(entry: AccessEntry, wallTimeMs: number): string {
-  return JSON.stringify({ time: new Date(wallTimeMs).toISOString(), ...entry });
+  const line: TapLine = { time: new Date(wallTimeMs).toISOString(), ...entry };
+  return JSON.stringify(line);
 }
 
 export function passes(filter: TapFilter, entry: AccessEntry): boolean {

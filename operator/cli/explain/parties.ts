@@ -104,9 +104,9 @@ function accountParty(view: View, { namespace, name }: Named): CallerParty {
 }
 
 /** The living; a pod by its name before a workload of that name. */
-function podsNamed(view: View, wanted: Named): PodEntry[] {
+export function podsNamed({ pods }: Pick<View, 'pods'>, wanted: Named): PodEntry[] {
   const { kind, namespace, name, workloadKind } = wanted;
-  const all = [...view.pods.values()].filter(
+  const all = [...pods.values()].filter(
     (pod) => pod.namespace === namespace && pod.alive && !pod.terminating,
   );
   if (kind === 'serviceaccount') return all.filter((pod) => pod.serviceAccount === name);

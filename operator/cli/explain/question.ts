@@ -95,7 +95,7 @@ function splitPort(text: string): { name: string; port: string | null } {
 }
 
 /** `web`, `shop/web`, `deployment/web`, `shop/deployment/web`. */
-function readName(option: string, text: string, namespace: string): Named {
+export function readName(option: string, text: string, namespace: string): Named {
   const parts = text.split('/');
   const wrong =
     parts.length > 3 || parts.some((part) => !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(part));
