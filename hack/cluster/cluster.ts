@@ -60,12 +60,12 @@ export interface Cluster {
   readonly loadImage: (tar: string) => Promise<void>;
 }
 
-/** The running cluster of this machine, made now if there is none that is healthy and up to date. */
-export async function ensureCluster(): Promise<Cluster> {
+/** The running cluster with this number, made now if there is none that is healthy and up to date. */
+export async function ensureCluster(index = clusterIndex()): Promise<Cluster> {
   requireRoot();
   await ensurePackages();
   const binaries = await ensureBinaries();
-  const settings = clusterSettings(clusterIndex());
+  const settings = clusterSettings(index);
   return await withLock(lockPath(settings), LOCK_TIMEOUT_MS, async () => {
     const recipe = recipeOf(settings, binaries);
     const record = readRecord(settings);
@@ -80,25 +80,25 @@ export async function ensureCluster(): Promise<Cluster> {
 }
 
 /** The cluster if it runs and is healthy; it is not made. */
-export async function runningCluster(): Promise<Cluster | undefined> {
-  const settings = clusterSettings(clusterIndex());
+export async function runningCluster(index = clusterIndex()): Promise<Cluster | undefined> {
+  const settings = clusterSettings(index);
   const record = readRecord(settings);
   if (record === undefined || !(await isHealthy(settings, record, record.recipe))) return undefined;
   return handle(settings, record);
 }
 
 /** Ends the cluster and removes every trace of it but the cache. */
-export async function removeCluster(): Promise<void> {
+export async function removeCluster(index = clusterIndex()): Promise<void> {
   requireRoot();
-  const settings = clusterSettings(clusterIndex());
+  const settings = clusterSettings(index);
   await withLock(lockPath(settings), LOCK_TIMEOUT_MS, () =>
     step('cluster: removing processes, namespaces, mounts and state', () => remove(settings)),
   );
 }
 
 /** Ends the cluster at once, whatever else is going on: for a command that is being interrupted. */
-export async function abandonCluster(): Promise<void> {
-  const settings = clusterSettings(clusterIndex());
+export async function abandonCluster(index = clusterIndex()): Promise<void> {
+  const settings = clusterSettings(index);
   await remove(settings);
   rmSync(lockPath(settings), { force: true });
 }

@@ -16,9 +16,9 @@ interface PodList {
   }[];
 }
 
-/** Into dist/logs; the operator's last words also to standard error. */
-export async function dumpCluster(cluster: Cluster): Promise<void> {
-  const folder = join(repository, 'dist/logs/cluster');
+/** Into this folder of dist/logs; the operator's last words also to standard error. */
+export async function dumpCluster(cluster: Cluster, name: string): Promise<void> {
+  const folder = join(repository, 'dist/logs', name);
   mkdirSync(folder, { recursive: true });
   const kubectl = async (...args: string[]): Promise<string> => {
     const flags = ['--kubeconfig', cluster.kubeconfig, '--request-timeout=20s'];

@@ -5,7 +5,7 @@ import { repository } from '../lib/paths.ts';
 
 /**
  * These touch their own namespaces only. What is not named here restarts, replaces or counts what all share (the
- * operator, the API server, the Mesh, the CA), and runs alone.
+ * operator, the API server, the Mesh, the CA), and has a cluster to itself.
  */
 const sideBySide: ReadonlySet<string> = new Set([
   'authorization.test.ts',

@@ -1,21 +1,28 @@
 // Runs one Jest project and counts its tests from Jest's own JSON. A test that was skipped counts as
 // failed: it says nothing. A file that could not run counts as one failed test.
 import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { run } from '../lib/command.ts';
 import { repository } from '../lib/paths.ts';
 import { say, step } from '../lib/steps.ts';
 import type { Counts, Tally } from './tally.ts';
 
-export interface JestOptions {
+export interface VerifyOptions {
+  /** Clusters that were made for the tests stay. */
+  readonly keep: boolean;
   /** A pattern of file paths. */
   readonly only: string | undefined;
   /** Tests may read TSMESH_FULL to run whole suites instead of samples. */
   readonly full: boolean;
+}
+
+export interface JestOptions extends VerifyOptions {
   /** These files only, which are none that `only` leaves out. */
   readonly files?: readonly string[];
   /** The files do not share what they change. */
   readonly sideBySide?: boolean;
+  /** The number of the cluster that they run on. */
+  readonly cluster?: number;
 }
 
 interface JestResult {
@@ -32,19 +39,24 @@ export async function runJest(
   tally: Tally,
   options: JestOptions,
 ): Promise<boolean> {
-  const name = options.files === undefined ? project : nameOf(project, options);
-  const counts = await step(`${name} tests`, () => execute(project, options));
-  say(`  ${name} tests: ${counts.passed} passed, ${counts.failed} failed`);
-  tally.add(`${name} tests`, counts);
+  const name = `${nameOf(project, options)} tests`;
+  const counts = await step(name, () => execute(project, options));
+  say(`  ${name}: ${counts.passed} passed, ${counts.failed} failed`);
+  tally.add(name, counts);
   return counts.failed === 0;
 }
 
-function nameOf(project: string, { sideBySide }: JestOptions): string {
-  return `${project} (${sideBySide === true ? 'side by side' : 'one by one'})`;
+function nameOf(project: string, { files, sideBySide }: JestOptions): string {
+  if (files === undefined) return project;
+  return sideBySide === true ? `${project} (side by side)` : files.map(baseName).join(', ');
+}
+
+function baseName(path: string): string {
+  return basename(path, '.test.ts');
 }
 
 async function execute(project: string, options: JestOptions): Promise<Counts> {
-  const output = join(repository, `dist/logs/jest-${project}.json`);
+  const output = join(repository, `dist/logs/jest-${logName(project, options)}.json`);
   rmSync(output, { force: true });
   const args = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
   args.push('--selectProjects', project, '--json', '--outputFile', output);
@@ -57,7 +69,10 @@ async function execute(project: string, options: JestOptions): Promise<Counts> {
   else if (options.only !== undefined) args.push('--testPathPatterns', options.only);
   const result = await run('node', args, {
     cwd: repository,
-    env: options.full ? { TSMESH_FULL: '1' } : {},
+    env: {
+      ...(options.full ? { TSMESH_FULL: '1' } : {}),
+      ...(options.cluster === undefined ? {} : { TSMESH_CLUSTER: String(options.cluster) }),
+    },
     onErrorLine: (line) => {
       // Unit tests are many files and seconds; the others are few and minutes.
       const told = project === 'unit' ? /^FAIL / : /^(PASS|FAIL) /;
@@ -69,6 +84,12 @@ async function execute(project: string, options: JestOptions): Promise<Counts> {
   process.stderr.write(`${result.stderr}\n`);
   // Jest's failure without a failed test: no test found, or Jest itself did not run.
   return counts.failed > 0 ? counts : { passed: counts.passed, failed: 1 };
+}
+
+/** Files that run alone have a log each. */
+function logName(project: string, { files, sideBySide }: JestOptions): string {
+  const alone = files !== undefined && sideBySide !== true;
+  return alone ? `${project}-${files.map(baseName).join('-')}` : project;
 }
 
 function read(path: string): Counts {
