@@ -121,6 +121,18 @@ describe('a rate limit', () => {
     expect(await statuses(pair, 1, { path: '/slow', method: 'POST' })).toEqual([200]);
   });
 
+  it('is not got round by another spelling of the path', async () => {
+    const pair = await pairFor();
+    limited(pair, limit({ burst: 1, matches: [{ path: { prefix: '/slow' } }] }));
+    const spelled = ['/slow', '/%73low', '//slow/a', '/x/../slow', '/slow;a=1', '/slow%2Fa?b'];
+    for (const path of [...spelled, `/${'%2F;'.repeat(2000)}`])
+      expect([path, await statuses(pair, 1, { path })]).toEqual([
+        path,
+        [path === '/slow' ? 200 : 429],
+      ]);
+    expect(await statuses(pair, 2, { path: '/%78/slow' })).toEqual([200, 200]);
+  });
+
   it('counts each value of a header for itself, and requests without it together', async () => {
     const pair = await pairFor();
     limited(pair, limit({ burst: 1, per: [{ header: 'x-tenant' }] }));

@@ -4,14 +4,16 @@
 import { hash } from 'node:crypto';
 import type { RequestHead } from '../codec/session.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
-import { headerValue, matchHolds, pathOf } from '../policy/route-match.ts';
-import type { PreparedRateLimit } from '../state/prepared.ts';
+import { pathReadings, plainPathEnd } from '../policy/authorization/path-readings.ts';
+import { headerValue, pathOf, restHolds } from '../policy/route-match.ts';
+import type { PreparedMatch, PreparedRateLimit } from '../state/prepared.ts';
 import type { Arrival } from './authorize.ts';
 
 /** Longer values stand as their digest: what callers choose takes no more memory than that. */
 const maxValueChars = 128;
 /** Between the values of one key; no field value holds it. */
 const separator = '\n';
+const noReadings: readonly string[] = [];
 
 /** Null: it may go on. `retry-after` is in whole seconds, rounded up (RFC 9110 §10.2.3). */
 export function limitRequest(
@@ -20,9 +22,23 @@ export function limitRequest(
   head: RequestHead,
   nowMs: number,
 ): LocalReply | null {
-  const path = pathOf(head.path);
-  const concerned = limits.filter((limit) => isAt(limit, arrival) && holds(limit, head, path));
+  const concerned = limitsOf(limits, arrival.target.port, head);
   return limited(concerned, (limit) => keyOf(limit, arrival, head), nowMs);
+}
+
+/** Those that a request counts in. */
+export function limitsOf(
+  limits: readonly PreparedRateLimit[],
+  port: number,
+  head: RequestHead,
+): PreparedRateLimit[] {
+  const path = pathOf(head.path);
+  const odd = oddReadings(head.path);
+  const holds = (match: PreparedMatch): boolean =>
+    pathHolds(match, path, odd) && restHolds(match, head, path, null);
+  return limits.filter(
+    (limit) => isAt(limit, port) && (limit.matches.length === 0 || limit.matches.some(holds)),
+  );
 }
 
 /**
@@ -36,7 +52,7 @@ export function limitConnection(
   nowMs: number,
 ): LocalReply | null {
   const concerned = limits.filter(
-    (limit) => isAt(limit, arrival) && asksForIdentity(limit) === known,
+    (limit) => isAt(limit, arrival.target.port) && asksForIdentity(limit) === known,
   );
   return limited(concerned, (limit) => keyOf(limit, arrival, null), nowMs);
 }
@@ -64,12 +80,24 @@ function replyOf({ policy, rule }: PreparedRateLimit, waitMs: number): LocalRepl
   };
 }
 
-function isAt({ ports }: PreparedRateLimit, { target }: Arrival): boolean {
-  return ports === null || ports.has(target.port);
+export function isAt({ ports }: PreparedRateLimit, port: number): boolean {
+  return ports === null || ports.has(port);
 }
 
-function holds({ matches }: PreparedRateLimit, head: RequestHead, path: string): boolean {
-  return matches.length === 0 || matches.some((match) => matchHolds(match, head, path, null));
+/** What an app may take an odd path for; null: too much to tell. */
+function oddReadings(target: string): readonly string[] | null {
+  if (plainPathEnd(target) >= 0) return noReadings;
+  const { texts } = pathReadings(target);
+  return texts.length === 0 ? null : texts;
+}
+
+/** For any reading: to write a path in another way must be no way round a limit. */
+function pathHolds(
+  { path: match }: PreparedMatch,
+  path: string,
+  odd: readonly string[] | null,
+): boolean {
+  return match === null || odd === null || match(path) || odd.some((reading) => match(reading));
 }
 
 function asksForIdentity({ per }: PreparedRateLimit): boolean {
