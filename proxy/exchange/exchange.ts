@@ -59,6 +59,8 @@ export class Exchange
   private attempts = 0;
   /** Null: nothing was tried again yet. */
   private repeats: Repeats | null = null;
+  /** The client was told to send its body. */
+  private continued = false;
   /** The final head went to the client. */
   private answered = false;
   private answerHead: ResponseHead | null = null;
@@ -166,6 +168,11 @@ export class Exchange
 
   onInterim(head: ResponseHead): void {
     this.noteActivity();
+    if (head.status === 100) {
+      // The app of a further try asks for a body that is here already.
+      if (this.continued) return;
+      this.continued = true;
+    }
     if (!this.fromPeer) stripMeshFields(head.fields, false);
     this.stream.sendHead(head, false);
   }
