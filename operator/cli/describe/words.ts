@@ -58,10 +58,18 @@ function answerWords({ redirect, directResponse }: HttpRoute): string[] {
   if (directResponse !== undefined)
     return [`answered by the sidecar with ${directResponse.status}`];
   if (redirect === null) return [];
-  const { scheme, host, port, path } = redirect;
-  const target = path === null || 'prefix' in path ? (path?.prefix ?? null) : path.full;
-  const where = [scheme, host, port, target].filter((part) => part !== null).join(' ');
-  return [`redirected with ${redirect.status}${where === '' ? '' : ` to ${where}`}`];
+  return [`redirected with ${redirect.status} to ${locationWords(redirect)}`];
+}
+
+/** `https://shop.example:8443/new/…`; <host> and <path> stay as they are. */
+function locationWords({ scheme, host, port, path }: NonNullable<HttpRoute['redirect']>): string {
+  const origin = [
+    scheme === null ? '' : `${scheme}://`,
+    host ?? (scheme === null && port === null ? '' : '<host>'),
+    port === null ? '' : `:${port}`,
+  ].join('');
+  if (path === null) return `${origin}<path>`;
+  return origin + ('full' in path ? path.full : pathWords(path));
 }
 
 function backendWords({ backends, redirect, directResponse }: HttpRoute, own: string): string[] {
