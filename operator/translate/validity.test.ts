@@ -109,6 +109,15 @@ describe('a TrafficPolicy', () => {
     expect(pathsOf({ routes: [route] })).toEqual([`spec.routes[0]${path && '.'}${path}`]);
   });
 
+  it('may have many expressions, and not so many that asking them holds a caller up', () => {
+    const routes = (count: number): RouteSpec[] =>
+      Array.from({ length: count }, (_, i) => ({
+        matches: [{ path: { regex: `/${i}/[a-z]{100}` }, headers: [{ name: 'x', regex: '.*' }] }],
+      }));
+    expect(pathsOf({ routes: routes(40) })).toEqual([]);
+    expect(pathsOf({ routes: routes(60) })).toEqual(['spec']);
+  });
+
   it.each([
     ['connectTimeout', { connectTimeout: '0s' }],
     ['tcpIdleTimeout', { tcpIdleTimeout: 'never' }],

@@ -11,6 +11,7 @@ import type {
   RouteSpec,
   TrafficPolicySpec,
 } from '../resources/tsmesh.ts';
+import { maxPatternSteps, patternSteps } from '../../proxy/api/pattern-steps.ts';
 import { choiceFaults, doubleFaults, durationFaults, integerFaults } from './field-checks.ts';
 import type { Fault } from './field-checks.ts';
 import { matchFaults, requestRange, retryFaults, routeFaults } from './route-validity.ts';
@@ -18,10 +19,14 @@ import { matchFaults, requestRange, retryFaults, routeFaults } from './route-val
 const cookieRange = ['0s', '8760h'] as const;
 const compared = { minimumEndpoints: [2, 1000], requestVolume: [1, 1_000_000] } as const;
 const amount = [1, 10_000_000] as const;
+const maxStepsTogether = 5000;
 
 export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
   const { limits, routes = [], rateLimits = [] } = spec;
   const names = routes.map(({ name }) => name);
+  // Before each is compiled: that would take too long as well.
+  const tooMuch = patternsFaults(routes, rateLimits);
+  if (tooMuch.length > 0) return tooMuch;
   return [
     ...durationFaults('spec.timeout', spec.timeout, requestRange),
     ...durationFaults('spec.idleTimeout', spec.idleTimeout, requestRange),
@@ -53,6 +58,21 @@ export function meshFaults(spec: MeshSpec): Fault[] {
     ...durationFaults('spec.defaults.timeout', defaults?.timeout, requestRange),
     ...retryFaults('spec.defaults.retries', defaults?.retries),
   ];
+}
+
+/** All of them together may be asked about one request, in the sidecar of a caller who did not write them. */
+function patternsFaults(routes: readonly RouteSpec[], limits: readonly RateLimitSpec[]): Fault[] {
+  const patterns = [...routes, ...limits].flatMap(({ matches = [] }) =>
+    matches.flatMap(({ path, headers = [], queryParams = [] }) =>
+      [path, ...headers, ...queryParams].map((one) => one?.regex ?? ''),
+    ),
+  );
+  // One that takes too many alone is refused for that, without being compiled.
+  const steps = patterns.map(patternSteps).filter((one) => one <= maxPatternSteps);
+  const all = steps.reduce((sum, one) => sum + one, 0);
+  if (all <= maxStepsTogether) return [];
+  const message = `its regular expressions take ${all} steps for a character together, more than ${maxStepsTogether}: use fewer, or shorter repetitions`;
+  return [{ path: 'spec', message }];
 }
 
 /** A copy to where the request goes anyway would be handled twice. */

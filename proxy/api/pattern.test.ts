@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { compilePattern, patternFault } from './pattern.ts';
+import { patternSteps } from './pattern-steps.ts';
 
 describe('a regular expression of a policy', () => {
   it('has to match the whole text', () => {
@@ -30,6 +31,30 @@ describe('a regular expression of a policy', () => {
     );
     expect(patternFault('a{2000}')).toContain('invalid repeat count');
     expect(() => compilePattern('[z-a]')).toThrow('invalid character class range');
+  });
+
+  it('is refused before it is compiled where it would repeat too much', () => {
+    const many = Array.from({ length: 20 }, () => '(\\pL{0,30}){0,30}').join('|');
+    expect(patternFault(`(${many})*`)).toContain('more than 1000');
+    expect(patternFault('[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}|[a-z0-9-]{1,63}')).toBeNull();
+  });
+
+  it.each([
+    ['/items/[0-9]+', 9],
+    ['a{3}b', 4],
+    ['(ab){10}', 30],
+    ['((a{10}){10}|b)*', 114],
+    ['[^]{9}a]{2,5}', 5],
+    ['[[:alpha:]{3}]{2,}', 2],
+    ['\\pL{7}\\x{41}{2}\\p{Greek}', 10],
+    ['\\Q{5}\\E{2}', 6],
+    ['(?i:a)(?P<name>b){3}', 8],
+    ['a{b}\\', 4],
+    [')', 1],
+    ['x{1000}', 1000],
+    ['x{2000}', 1],
+  ])('%s takes %i steps', (regex, steps) => {
+    expect(patternSteps(regex)).toBe(steps);
   });
 
   it.each(['a(?=b)', 'a(?!b)', '(?<=a)b', '(?<!a)b', '(a)\\1'])(

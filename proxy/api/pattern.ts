@@ -2,6 +2,7 @@
 // sidecar could not use. Pure.
 
 import { RE2JS } from 're2js';
+import { maxPatternSteps, patternSteps } from './pattern-steps.ts';
 
 /**
  * A regular expression of RE2's syntax, matched in time linear to the text: what a client sends can never
@@ -17,6 +18,10 @@ export function compilePattern(regex: string): (text: string) => boolean {
 
 /** Why the text is no regular expression of RE2's syntax, for its author; null if it is one. */
 export function patternFault(regex: string): string | null {
+  const steps = patternSteps(regex);
+  if (steps > maxPatternSteps) {
+    return `"${regex}" takes ${steps} steps for a character, more than ${maxPatternSteps}: let repetitions such as {0,1000} be shorter, or use * and +`;
+  }
   try {
     RE2JS.compile(regex);
     return null;
