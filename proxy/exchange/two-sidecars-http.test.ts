@@ -194,61 +194,6 @@ describe('HTTP/1.1 through two sidecars', () => {
     expect(answer.trailers).toEqual({ 'x-sum': '42' });
   });
 
-  it('passes 100 Continue and early hints on', async () => {
-    const pair = await pairFor(ok);
-    pair.app.on('checkContinue', (request: http.IncomingMessage, response: http.ServerResponse) => {
-      response.writeContinue();
-      request.resume();
-      request.on('end', () => response.end('continued'));
-    });
-    const seen: string[] = [];
-    const body = await new Promise<string>((resolve, reject) => {
-      const request = http.request({
-        port: port(pair),
-        host: '127.0.0.1',
-        method: 'POST',
-        headers: { expect: '100-continue', 'content-length': 3 },
-      });
-      request.on('continue', () => {
-        seen.push('continue');
-        request.end('abc');
-      });
-      request.on('error', reject);
-      request.on('response', (response) => {
-        response.on('data', (chunk: Buffer) => resolve(chunk.toString()));
-      });
-      request.flushHeaders();
-    });
-    expect(seen).toEqual(['continue']);
-    expect(body).toBe('continued');
-  });
-
-  it('passes 100 Continue on once, however many tries it takes', async () => {
-    let tries = 0;
-    const pair = await pairFor((request, response) => {
-      tries += 1;
-      response.statusCode = tries < 3 ? 503 : 200;
-      request.resume().on('end', () => response.end());
-    });
-    pair.route({ routes: [route({ retry: retry({ on: ['5xx'] }) })] });
-    let text = '';
-    const socket = net.connect(port(pair), '127.0.0.1', () =>
-      socket.write(
-        'PUT / HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n',
-      ),
-    );
-    closers.push(() => socket.destroy());
-    socket.on('data', (chunk: Buffer) => {
-      if (text === '') socket.write('abc');
-      text += chunk.toString();
-    });
-    await until('it is answered', () => text.includes(' 200 OK'));
-    expect([tries, text.match(/^HTTP.*$/gm)]).toEqual([
-      3,
-      ['HTTP/1.1 100 Continue', 'HTTP/1.1 200 OK'],
-    ]);
-  });
-
   it('carries an upgraded connection', async () => {
     const pair = await pairFor(ok);
     pair.app.on('upgrade', (request: http.IncomingMessage, socket: net.Socket) => {
