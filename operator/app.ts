@@ -150,6 +150,7 @@ class App implements Operator {
         leading: this.leading(),
       }),
       sidecars: () => this.#insight.sidecars(),
+      holdings: () => this.#insight.holdings(),
       wallTimeMs: () => clock.wallTimeMs(),
       nowMs: () => clock.nowMs(),
     });

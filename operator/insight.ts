@@ -6,11 +6,13 @@ import type { OperatorIdentity } from './ca/operator-identity.ts';
 import { trustOf } from './ca/trust.ts';
 import type { MeshInsight } from './controllers/context.ts';
 import { keepWhileConnecting } from './controllers/verdicts.ts';
+import type { HoldingRow } from './console/api.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
 import type { ObjectKey } from './model/view.ts';
 import type { Clock } from './resources/clock.ts';
 import { expiringCertificates } from './telemetry/expiring.ts';
 import { followersOf } from './telemetry/followers.ts';
+import { indexOfStreams } from './telemetry/streams.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
 import { sidecarRows, type SidecarRow } from './telemetry/sidecars.ts';
@@ -31,6 +33,7 @@ export interface InsightDeps {
 export interface Insight extends MeshInsight {
   /** For the console. */
   sidecars(): SidecarRow[];
+  holdings(): HoldingRow[];
   /** View or streams are others than before. */
   invalidate(): void;
 }
@@ -84,6 +87,14 @@ export function createInsight(deps: InsightDeps): Insight {
         streams: deps.discovery()?.streams() ?? [],
         inSync: current().inSync,
       }),
+    holdings: () =>
+      [...indexOfStreams(deps.discovery()?.streams() ?? []).values()].map(
+        ({ pod, subscriptions }) => ({
+          namespace: pod.namespace,
+          pod: pod.name,
+          destinations: [...subscriptions],
+        }),
+      ),
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();
       const streams = deps.discovery()?.streams() ?? [];

@@ -6,15 +6,28 @@ import { bugReport } from './commands/bug-report.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
 import { describe } from './commands/describe.ts';
+import { diff } from './commands/diff.ts';
 import { explain } from './commands/explain.ts';
+import { graph } from './commands/graph.ts';
 import { status } from './commands/status.ts';
 import { tap } from './commands/tap.ts';
+import { top } from './commands/top.ts';
 import { CliError, exitCodes, type ExitCode } from './errors.ts';
 import { styleOf } from './style.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { World } from './world.ts';
 
-const asking: readonly Command[] = [check, status, describe, explain, tap, bugReport];
+const asking: readonly Command[] = [
+  check,
+  status,
+  describe,
+  explain,
+  diff,
+  top,
+  graph,
+  tap,
+  bugReport,
+];
 const commands: readonly Command[] = [...asking, completionOf(asking)];
 
 /** `argv` without the program's name. Never rejects. */

@@ -48,8 +48,14 @@ async function readJson<T>(
     const { status, body } = await getOver(stream, path);
     if (status === 200) return JSON.parse(body) as T;
     const { error = body } = JSON.parse(body) as { error?: string };
+    if (status === 404 && error === 'no such path')
+      throw new CliError(
+        'OldOperator',
+        `the operator does not know ${path}: it is older than this`,
+      );
     throw new Error(error);
   } catch (error) {
+    if (error instanceof CliError) throw error;
     throw new CliError(
       'NoOperator',
       `cannot ask pod ${systemNamespace}/${pod}: ${errorText(error)}`,

@@ -30,6 +30,10 @@ export const cliErrors = {
     exitCode: exitCodes.noCluster,
     hint: 'is tsmesh installed there, and may you create pods/portforward and get leases in tsmesh-system? (ClusterRole tsmesh-console)',
   },
+  OldOperator: {
+    exitCode: exitCodes.noCluster,
+    hint: 'upgrade the operator, or use the tool of its version (tsmesh check says which)',
+  },
   Forbidden: {
     exitCode: exitCodes.noCluster,
     hint: 'ask for the right to read it, or ask from files with -f',

@@ -57,7 +57,7 @@ function namespacesOf(calls: readonly Call[]): string[] {
 }
 
 /** Throws a CliError of code BadInput with every fault of every file. */
-async function readManifests(
+export async function readManifests(
   paths: readonly string[],
   namespace: string,
   world: World,

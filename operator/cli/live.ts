@@ -20,6 +20,9 @@ export interface OpenCluster {
   namespace: string;
   /** Rejects with a CliError of code NoCluster or Forbidden. */
   read(namespaces: readonly string[]): Promise<{ objects: LiveObjects; notes: string[] }>;
+  /** Of every namespace; of those named where the right is missing for all, which a note says. */
+  readAll(namespaces: readonly string[]): Promise<{ objects: LiveObjects; notes: string[] }>;
+  client: UserClient;
   close(): void;
 }
 
@@ -35,6 +38,8 @@ export function openCluster(choice: ClusterChoice, world: World): OpenCluster {
   return {
     namespace: client.namespace,
     read: (namespaces) => readCluster(client, namespaces),
+    readAll: (namespaces) => readWholeCluster(client, namespaces),
+    client,
     close: () => client.close(),
   };
 }
@@ -78,6 +83,26 @@ async function readCluster(
   const noMesh = found[0]!.objects.length === 0;
   if (noMesh) notes.push('there is no Mesh default: its defaults are assumed');
   return { objects, notes };
+}
+
+async function readWholeCluster(
+  client: UserClient,
+  namespaces: readonly string[],
+): Promise<{ objects: LiveObjects; notes: string[] }> {
+  const mesh = await getOne(client, 'Mesh', 'default');
+  try {
+    const kinds = ['Namespace', ...listedKinds, ...policyKinds] as const;
+    const found = await Promise.all(kinds.map((kind) => listIn(client, kind, '')));
+    return {
+      objects: new Map([mesh, ...found].map(({ kind, objects }) => [kind, objects])),
+      notes: [],
+    };
+  } catch (error) {
+    if (!(error instanceof CliError) || error.code !== 'Forbidden') throw error;
+    const { objects, notes } = await readCluster(client, namespaces);
+    const said = `only of ${namespaces.join(', ')}: the right is missing to list all namespaces`;
+    return { objects, notes: [...notes, said] };
+  }
 }
 
 async function getOne(client: UserClient, kind: Kind, name: string): Promise<Found> {

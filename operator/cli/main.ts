@@ -13,6 +13,7 @@ const world: World = {
   err: (line) => void process.stderr.write(`${line}\n`),
   readStdin: () => text(stdin),
   colour: stdout.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
+  terminal: stdout.isTTY ? { rows: () => stdout.rows } : null,
   clock: systemClock,
   random: Math.random,
   program: basename(argv[1] ?? '').startsWith('kubectl-') ? 'kubectl tsmesh' : 'tsmesh',

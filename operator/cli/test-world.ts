@@ -18,6 +18,7 @@ export async function run(args: readonly string[], world: Partial<World> = {}): 
     err: (text) => void err.push(text),
     readStdin: async () => '',
     colour: false,
+    terminal: null,
     clock: new ManualClock(),
     random: Math.random,
     program: 'tsmesh',

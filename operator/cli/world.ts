@@ -11,6 +11,8 @@ export interface World {
   readStdin(): Promise<string>;
   /** Whether answers may be coloured. */
   readonly colour: boolean;
+  /** Where answers go to a screen: its height at this moment. */
+  readonly terminal: { rows(): number } | null;
   readonly clock: Clock;
   readonly random: () => number;
   /** Name that the user called, `tsmesh` or `kubectl tsmesh`. */

@@ -9,6 +9,20 @@ export interface ConsoleIdentity {
   leading: boolean;
 }
 
+/** What a connected sidecar asked for. */
+export interface HoldingRow {
+  namespace: string;
+  pod: string;
+  /** `10.96.0.7:80`. */
+  destinations: string[];
+}
+
+/** `GET /api/holdings`. */
+export interface HoldingsAnswer {
+  operator: ConsoleIdentity;
+  sidecars: HoldingRow[];
+}
+
 /** `GET /api/sidecars`. */
 export interface SidecarsAnswer {
   operator: ConsoleIdentity;

@@ -15,6 +15,7 @@ async function start(): Promise<number> {
   server = createConsoleServer({
     identity: () => ({ replica: 'operator-1', version: '1.2.3', leading }),
     sidecars: () => [],
+    holdings: () => [],
     wallTimeMs: () => 7,
     nowMs: () => 0,
   });

@@ -4,11 +4,12 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardConnections } from '../../proxy/api/connection-guard.ts';
-import type { ConsoleIdentity, SidecarsAnswer } from './api.ts';
+import type { ConsoleIdentity, HoldingsAnswer, SidecarsAnswer } from './api.ts';
 
 export interface ConsoleSources {
   identity(): ConsoleIdentity;
   sidecars(): SidecarsAnswer['sidecars'];
+  holdings(): HoldingsAnswer['sidecars'];
   wallTimeMs(): number;
   nowMs(): number;
 }
@@ -74,6 +75,11 @@ function answer(sources: ConsoleSources, request: http.IncomingMessage): Answer 
         atMs: sources.wallTimeMs(),
         sidecars: sources.sidecars(),
       };
+      return { status: 200, body };
+    }
+    case '/api/holdings': {
+      if (!operator.leading) return notLeading(operator);
+      const body: HoldingsAnswer = { operator, sidecars: sources.holdings() };
       return { status: 200, body };
     }
     default:

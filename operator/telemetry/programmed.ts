@@ -98,9 +98,9 @@ function noteStream(
 }
 
 /** The Workload, the Destinations subscribed to and the Endpoints they refer to. */
-function desiredOf(
-  stream: StreamState,
-  pod: PodEntry,
+export function desiredOf(
+  stream: Pick<StreamState, 'subscriptions'>,
+  pod: Pick<PodEntry, 'key' | 'namespace'>,
   translations: Translations,
 ): Map<ResourceKey, Versioned> {
   const desired = new Map<ResourceKey, Versioned>();

@@ -135,6 +135,18 @@ function serviceNames(view: View, namespace: string): string[] {
   return (view.servicesByNamespace.get(namespace) ?? []).map(({ metadata }) => metadata.name);
 }
 
+/** As sidecars in the Service's own namespace get it. */
+export function describePorts(view: View, service: Service): PortDescription[] {
+  const { clusterIPs, clusterIP = '' } = service.spec;
+  const address = (clusterIPs ?? [clusterIP]).find((one) => one !== '' && one !== 'None') ?? null;
+  return tcpPorts(service).map((port) => portOf(view, service, { ...port, address }));
+}
+
+/** Of one pod, or of pods at which the same holds. */
+export function describePods(view: View, pods: readonly PodEntry[]): PodDescription {
+  return podDescription(view, pods);
+}
+
 function podsBehind(view: View, service: Service): PodEntry[] {
   return [...view.pods.values()].filter(
     (pod) => pod.alive && !pod.terminating && servicesOfPod(view, pod).includes(service),

@@ -61,7 +61,7 @@ function podLines(pod: PodDescription, style: Style): string[] {
 }
 
 /** `STRICT at every port (Mesh default)`; ports that differ stand apart. */
-function modeWords(ports: PodDescription['ports']): string {
+export function modeWords(ports: PodDescription['ports']): string {
   const groups = Map.groupBy(ports, ({ mode, decidedBy }) => `${mode} (${decidedBy})`);
   const parts = [...groups].map(([what, some]) => {
     const numbers = some.map(({ port }) => (port === 'other' ? 'all others' : port));

@@ -75,12 +75,20 @@ function meshedNamespace(name: string): Namespace {
   return { metadata: { name, annotations: { 'tsmesh.dev/inject': 'enabled' } } };
 }
 
-function podsOf({ kind, object }: FileObject): Pod[] {
-  if (kind === 'Pod') return [withAccount(object as Pod)];
-  if (!workloadKinds.includes(kind)) return [];
-  const { name, namespace } = object.metadata;
+/** What the pods of a workload are made of; null for other kinds. */
+export function templateOf({ kind, object }: FileObject): PodTemplate | null {
+  if (!workloadKinds.includes(kind)) return null;
   const { template, jobTemplate } = (object as Workload).spec;
-  const { metadata = {}, spec } = template ?? jobTemplate!.spec.template;
+  return template ?? jobTemplate!.spec.template;
+}
+
+function podsOf(file: FileObject): Pod[] {
+  const { kind, object } = file;
+  if (kind === 'Pod') return [withAccount(object as Pod)];
+  const made = templateOf(file);
+  if (made === null) return [];
+  const { name, namespace } = object.metadata;
+  const { metadata = {}, spec } = made;
   const owner = { apiVersion: object.apiVersion ?? '', kind, name, uid: '', controller: true };
   // One pod stands for all copies. Its name is no name of Kubernetes, so that it meets no other.
   const own = { name: `${kind}:${name}`, namespace: namespace ?? '', ownerReferences: [owner] };
