@@ -301,14 +301,6 @@ const inbound = {
     hint: 'see the policy named here, and the log of that sidecar',
     level: 'info',
   },
-  'mtls-disabled': {
-    httpStatus: 403,
-    grpcStatus: grpc.permissionDenied,
-    flag: 'MD',
-    message: 'this port accepts no mutual TLS from the mesh',
-    hint: 'the mode is DISABLE in the policy named here; the caller has not heard of it yet',
-    level: 'info',
-  },
   'not-ready': {
     httpStatus: 503,
     grpcStatus: grpc.unavailable,
@@ -407,14 +399,6 @@ const limits = {
     message: 'the client went away before the answer was complete',
     hint: 'the client may have a shorter timeout than the app takes',
     level: 'debug',
-  },
-  internal: {
-    httpStatus: 500,
-    grpcStatus: grpc.internal,
-    flag: 'IE',
-    message: 'the sidecar failed',
-    hint: 'this is a defect of tsmesh; please report it with the sidecar log',
-    level: 'error',
   },
 } as const satisfies Record<string, ErrorSpec>;
 

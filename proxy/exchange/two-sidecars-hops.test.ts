@@ -70,7 +70,8 @@ interface GrpcApp {
 function grpcApp(port: () => number | null): GrpcApp {
   const heardMs: number[] = [];
   const server = http2.createServer();
-  server.on('stream', (stream, { 'grpc-timeout': timeout }) => {
+  server.on('stream', (opened, { 'grpc-timeout': timeout }) => {
+    const stream = opened as http2.ServerHttp2Stream;
     stream.on('error', () => undefined);
     heardMs.push(millisecondsOf(String(timeout)));
     const next = port();

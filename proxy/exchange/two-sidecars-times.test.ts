@@ -156,7 +156,8 @@ describe('an idle timeout', () => {
     ['in the trailers of an answer that has begun', true],
   ])('tells gRPC DEADLINE_EXCEEDED %s', async (_, begun) => {
     const app = http2.createServer();
-    app.on('stream', (stream) => {
+    app.on('stream', (opened) => {
+      const stream = opened as http2.ServerHttp2Stream;
       stream.on('error', () => undefined);
       if (!begun) return;
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
