@@ -97,7 +97,11 @@ async function startServer() {
   return { port, sockets, answer };
 }
 
-function peerTo(port: number, limits: { maxConnections: number; maxWaiting: number }) {
+function peerTo(
+  port: number,
+  limits: { maxConnections: number; maxWaiting: number },
+  idleLimit = new IdleLimit(),
+) {
   let empty = 0;
   const peer = new Peer(
     {
@@ -105,7 +109,7 @@ function peerTo(port: number, limits: { maxConnections: number; maxWaiting: numb
       limits,
       target: () => ({ address: '127.0.0.1', port, mesh: null }),
       newSession: () => createH1ClientSession(),
-      idleLimit: new IdleLimit(),
+      idleLimit,
       current: () => true,
       onLeaving: () => undefined,
       onEmpty: () => void (empty += 1),
@@ -192,6 +196,26 @@ describe('the connections to one HTTP/1.1 endpoint', () => {
     const second = ask(peer);
     await until('a new one is there', () => sockets.length === 2);
     await until('it is served', () => second.connection !== null);
+  });
+
+  it('carry one request each where the server ends them at once, also in the turn in which an answer ends', async () => {
+    const { port, sockets, answer } = await startServer();
+    const idleLimit = new IdleLimit();
+    idleLimit.ended(1, systemClock.nowMs());
+    const { peer } = peerTo(port, { maxConnections: 4, maxWaiting: 4 }, idleLimit);
+    const first = ask(peer);
+    await until('the first is there', () => sockets.length === 1);
+    // Before the end of the turn, in which it is noted that the connection is idle now.
+    let second: Taker | null = null;
+    first.onHead = (response) => {
+      first.status = response.status;
+      second = ask(peer);
+    };
+    await until('it is connected', () => first.connection !== null);
+    answer(0);
+    await until('the second is there', () => sockets.length === 2);
+    expect(first.status).toBe(200);
+    expect(second!.connection === first.connection).toBe(false);
   });
 
   it('tell their streams when they break', async () => {

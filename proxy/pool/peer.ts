@@ -167,11 +167,14 @@ export class Peer {
   }
 
   /** Its server will not end it before a request arrives. */
-  private isRecent({ idleSinceMs }: PooledConnection): boolean {
+  private isRecent({ idleSinceMs, opened }: PooledConnection): boolean {
     const { idleLimit, io } = this.deps;
-    if (idleLimit === null || idleSinceMs < 0) return true;
+    if (idleLimit === null) return true;
     const { safeMs } = idleLimit;
-    return safeMs === Number.POSITIVE_INFINITY || io.clock.nowMs() - idleSinceMs <= safeMs;
+    if (safeMs === Number.POSITIVE_INFINITY) return true;
+    // Its answer was read in this very turn: it is not noted yet that it is idle.
+    const idleMs = idleSinceMs < 0 ? 0 : io.clock.nowMs() - idleSinceMs;
+    return opened === 0 || idleMs <= safeMs;
   }
 
   /** One at a time: its end, which costs no request, tells whether what is known still holds. */
@@ -187,7 +190,7 @@ export class Peer {
   private hand(connection: PooledConnection, taker: StreamTaker): void {
     const nowMs = this.deps.io.clock.nowMs();
     connection.lastUsedMs = nowMs;
-    if (connection.idleSinceMs >= 0) connection.idledMs = nowMs - connection.idleSinceMs;
+    connection.idledMs = connection.idleSinceMs < 0 ? 0 : nowMs - connection.idleSinceMs;
     connection.idleSinceMs = -1;
     taker.onConnection(connection);
   }
