@@ -13,6 +13,7 @@ const sideBySide: ReadonlySet<string> = new Set([
   'crds.test.ts',
   'explain.test.ts',
   'isolation.test.ts',
+  'keep-alive.test.ts',
   'mixed-endpoints.test.ts',
   'rotation-under-load.test.ts',
   'service-kinds.test.ts',

@@ -5,6 +5,7 @@ import { grpcCall, httpCall, tcpCall, watch } from './client.ts';
 import { serveGrpc } from './grpc-server.ts';
 import { serveHttp } from './http-server.ts';
 import { holdGrpc, holdTcp } from './hold.ts';
+import { askAtTheEdge, askWhatCameTwice, startHastyApp } from './hasty.ts';
 import { load } from './load.ts';
 import { openLoad } from './open-load.ts';
 import { endLoads } from './end-loads.ts';
@@ -16,9 +17,11 @@ import { whoAmI } from './who.ts';
 
 const usage = `usage: app ROLE [options]
 servers: echo (HTTP 8080, gRPC 9090, TCP that greets 7000, TCP that waits 7001)
+         hasty PORT=MS,… (closes idle connections)
          web, cart, quote, bank (the shop; ports 8080, 8080, 9090, 7000)
 clients: http URL, grpc HOST:PORT METHOD TEXT, tcp HOST:PORT, load URL, open-load URL, watch URL, job, idle,
-         hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container), record URL, touch ADDRESS,…`;
+         hold-tcp HOST:PORT, hold-grpc HOST:PORT, end-loads (of this container), record URL, touch ADDRESS,…,
+         at-edge URL NAME (of a hasty app; --idle MS)`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -32,6 +35,7 @@ const { values: options, positionals } = parseArgs({
     requests: { type: 'string', default: '0' },
     concurrency: { type: 'string', default: '4' },
     rate: { type: 'string', default: '0' },
+    idle: { type: 'string', default: '0' },
     grace: { type: 'boolean', default: false },
     stay: { type: 'boolean', default: false },
     close: { type: 'boolean', default: false },
@@ -60,6 +64,12 @@ async function serveRole(role: string): Promise<void> {
       serveTcp(who, { port: 7001, greets: false });
       return exitOnTerm(async () => void (await Promise.all(closers.map((close) => close()))));
     }
+    case 'hasty':
+      for (const one of (positionals[1] ?? '').split(',')) {
+        const [port = '', idleMs = ''] = one.split('=');
+        await startHastyApp(Number(idleMs), { host: '0.0.0.0', port: Number(port) });
+      }
+      return exitOnTerm(() => Promise.resolve());
     case 'web':
       return exitOnTerm(serveWeb(who, 8080));
     case 'cart':
@@ -108,6 +118,12 @@ async function runClient(role: string): Promise<void> {
     case 'open-load': {
       const [rate, seconds] = [Number(options.rate), Number(options.seconds)];
       return print(await openLoad(target, { rate, seconds, timeoutMs }));
+    }
+    case 'at-edge': {
+      const round = { origin: target, name: positionals[2] ?? '', idleMs: Number(options.idle) };
+      const count = Number(options.requests);
+      const statuses = await askAtTheEdge({ ...round, method: options.method, count });
+      return print({ statuses, twice: await askWhatCameTwice(round) });
     }
     case 'end-loads':
       return print({ ended: endLoads(process.pid) });

@@ -13,6 +13,11 @@ export const samples = {
     sample: 2,
     whole: 60,
   },
+  keepAliveRounds: {
+    what: 'rounds of 20 requests at the end of an app’s idle time',
+    sample: 4,
+    whole: 40,
+  },
   largeBodyMebibytes: {
     what: 'MiB in each large body of the HTTP semantics',
     sample: 64,
