@@ -1,6 +1,6 @@
 // What copies hold while their mirror cannot be reached: a pool that never answers, so that no kernel buffer hides it.
 import { describe, expect, it } from '@jest/globals';
-import type { RequestHead, StreamListener } from '../codec/session.ts';
+import type { RequestHead, ResponseHead, StreamListener } from '../codec/session.ts';
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
@@ -8,6 +8,7 @@ import { createTestClock } from '../net/test-clock.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import { newLoad } from '../policy/load.ts';
 import type { StreamTaker } from '../pool/peer.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { createCounters } from '../telemetry/counters.ts';
 import { contextOf, type StreamSource } from './context.ts';
@@ -59,7 +60,7 @@ function stage() {
     accessLog: {
       wants: () => false,
       write: () => undefined,
-      setMode: () => undefined,
+      set: () => undefined,
       dropped: () => 0,
       flush: () => undefined,
     },
@@ -69,8 +70,6 @@ function stage() {
         workload: null,
         destinations: new Map(),
         endpoints,
-        versions: new Map(),
-        policies: new Map(),
       }),
     },
     mirrors: gate,
@@ -135,6 +134,19 @@ describe('copies', () => {
     expect(original()).toBe(600 * 64 * 1024);
     expect(result().dropped).toBeGreaterThan(30);
     expect(result().dropped).toBeLessThan(60);
+  });
+
+  it('leave no count behind where their mirror does not take their head', () => {
+    const { begin, gate, waiting, result, load } = stage();
+    begin(true);
+    const [taker] = waiting;
+    const open = (_: RequestHead, __: boolean, listener: StreamListener<ResponseHead>) => {
+      listener.onReset('too-large');
+      return {};
+    };
+    taker!.onConnection({ link: { peer: null }, open } as unknown as PooledConnection);
+    expect([gate.copies.size, waiting.size, load.inFlight, load.waiting]).toEqual([0, 0, 0, 0]);
+    expect(result()).toEqual({ answered: 0, failed: 1, dropped: 0 });
   });
 
   it('are 1,024 at a time at most, and patient for a while only', () => {

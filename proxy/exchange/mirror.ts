@@ -185,10 +185,12 @@ export class MirrorCopy extends Deadline implements StreamListener<ResponseHead>
     const marked = markedHead(plan.head, this.context.destination);
     const overMtls = connection.link.peer !== null;
     const head = overMtls ? withMeshFields(marked, plan.tellHttp2) : marked;
-    const stream = connection.open(head, this.endedWithHead, this);
-    this.stream = stream;
     this.awaited = true;
     awaitAnswer(this.endpoint.load, this.context.deps.io.clock.nowMs());
+    const stream = connection.open(head, this.endedWithHead, this);
+    // A head that is too large for its mirror is not sent.
+    if (this.over) return;
+    this.stream = stream;
     const { held } = this;
     this.held = [];
     this.heldBytes = 0;
