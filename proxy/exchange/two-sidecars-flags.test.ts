@@ -275,12 +275,16 @@ const scenes = {
 } satisfies Record<Exclude<ProxyErrorCode, keyof typeof elsewhere>, Scene>;
 
 describe('the log of the sidecar that says it', () => {
-  it.each(Object.entries(scenes))('has the flag of %s', async (code, scene) => {
-    const { log } = await scene();
-    const { flag } = proxyErrors[code as ProxyErrorCode];
-    await until(`the flag ${flag} is logged`, () => log.length > 0);
-    expect(log.map((entry) => entry.flag)).toEqual([flag]);
-  }, 30_000);
+  it.each(Object.entries(scenes))(
+    'has the flag of %s',
+    async (code, scene) => {
+      const { log } = await scene();
+      const { flag } = proxyErrors[code as ProxyErrorCode];
+      await until(`the flag ${flag} is logged`, () => log.length > 0);
+      expect(log.map((entry) => entry.flag)).toEqual([flag]);
+    },
+    30_000,
+  );
 
   it.each(Object.entries(elsewhere))('has the flag of %s (%s)', (code, name) => {
     const test = readFileSync(new URL(`${name}.test.ts`, import.meta.url), 'utf8');
