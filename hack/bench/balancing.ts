@@ -79,7 +79,7 @@ function costRows(): string[] {
   const asks = Array.from({ length: 1024 }, (_, i) => ({ hash: hashText(`key-${i}`), token: '' }));
   const made = methods.map((method) => {
     const options = { method, loadPercent: 125 };
-    const chooser = createChooser(new Roster(endpoints, 0), options, { last: null });
+    const chooser = createChooser(new Roster(endpoints, 0), options, { last: null, ring: null });
     const choose = (i: number, nowMs: number) => chooser.choose(asks[i & 1023]!, [], random, nowMs);
     return [method, choose] as const;
   });

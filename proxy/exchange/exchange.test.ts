@@ -117,8 +117,6 @@ class Stage {
     workload: null,
     destinations: new Map(),
     endpoints: new Map(),
-    versions: new Map(),
-    policies: new Map(),
   };
   reused = false;
   sent = 0;

@@ -5,7 +5,7 @@ import { destinationName } from '../api/resources.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import type { Clock, Timer } from '../net/clock.ts';
 import type { Store } from '../state/store.ts';
-import type { PreparedDestination, PreparedWorkload } from '../state/prepared.ts';
+import type { PreparedDestination, PreparedWorkload, Snapshot } from '../state/prepared.ts';
 
 /** Who can be asked. `none`: there is no operator (local file), what is not held is not in the mesh. */
 export type Registry = 'connected' | 'disconnected' | 'none';
@@ -76,6 +76,8 @@ class DestinationResolver implements Resolver {
   /** Destinations without connection, least recently used first. */
   private readonly idle = new Set<string>();
   private waiting = 0;
+  /** Of the last swap: most change no destination. */
+  private seen: Snapshot['destinations'] | null = null;
 
   constructor(deps: ResolverDeps) {
     this.deps = deps;
@@ -173,7 +175,10 @@ class DestinationResolver implements Resolver {
   private onSwap(): void {
     const { workload, destinations } = this.deps.store.snapshot();
     // What was pushed without having been asked for counts as used lately, so that it is bounded too.
-    for (const name of destinations.keys()) if (!this.inUse.has(name)) this.idle.add(name);
+    if (destinations !== this.seen) {
+      for (const name of destinations.keys()) if (!this.inUse.has(name)) this.idle.add(name);
+      this.seen = destinations;
+    }
     if (workload === null) return;
     for (const pending of this.pending.values()) {
       const destination = destinations.get(pending.name);

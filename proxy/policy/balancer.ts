@@ -38,6 +38,18 @@ interface Region {
   readonly chooser: Chooser;
 }
 
+/** What outlives the set: a set that changes in one endpoint is not made ready from nothing. */
+interface Kept {
+  readonly turns: Turns;
+  readonly nearTurns: Turns;
+  readonly tokens: WeakMap<EndpointHandle, string>;
+}
+
+function newKept(): Kept {
+  const newTurns = (): Turns => ({ last: null, ring: null });
+  return { turns: newTurns(), nearTurns: newTurns(), tokens: new WeakMap() };
+}
+
 export class Balancer {
   readonly set: EndpointSet;
   readonly zone: string;
@@ -48,7 +60,8 @@ export class Balancer {
   private readonly tokens: ReadonlyMap<string, EndpointHandle> | null;
   private readonly slowStart: boolean;
 
-  constructor(policy: PreparedBalancing, set: EndpointSet, zone: string, turns: Turns) {
+  constructor(policy: PreparedBalancing, set: EndpointSet, zone: string, kept: Kept) {
+    const { turns, nearTurns, tokens } = kept;
     this.set = set;
     this.zone = zone;
     this.slowStart = policy.slowStartMs > 0;
@@ -58,10 +71,9 @@ export class Balancer {
     };
     this.all = region(set.endpoints, turns);
     const near = policy.zones ? inZone(set, zone) : null;
-    this.near = near === null ? null : region(near, { last: turns.last });
+    this.near = near === null ? null : region(near, nearTurns);
     this.nearOnes = new Set(near);
-    this.tokens =
-      policy.affinity === null ? null : new Map(set.endpoints.map((one) => [tokenOf(one), one]));
+    this.tokens = policy.affinity === null ? null : tokensOf(set.endpoints, tokens);
   }
 
   /** Null: the set is empty. */
@@ -116,6 +128,19 @@ export function inZone({ endpoints, hints }: EndpointSet, zone: string): Endpoin
   return near.length === 0 || near.length === endpoints.length ? null : near;
 }
 
+function tokensOf(
+  endpoints: readonly EndpointHandle[],
+  known: WeakMap<EndpointHandle, string>,
+): Map<string, EndpointHandle> {
+  const tokens = new Map<string, EndpointHandle>();
+  for (const one of endpoints) {
+    const token = known.get(one) ?? tokenOf(one);
+    known.set(one, token);
+    tokens.set(token, one);
+  }
+  return tokens;
+}
+
 /** Names an endpoint to whoever has the set, and says no address to others. The same in every sidecar. */
 export function tokenOf(one: EndpointHandle): string {
   return createHash('sha256')
@@ -129,7 +154,7 @@ export class Balancers {
   readonly policy: PreparedBalancing;
   /** For requests that bring nothing to the choice. */
   readonly plain: BalanceAsk;
-  private readonly made = new Map<string, { balancer: Balancer; turns: Turns }>();
+  private readonly made = new Map<string, { balancer: Balancer; kept: Kept }>();
 
   constructor(policy: PreparedBalancing) {
     this.policy = policy;
@@ -140,9 +165,9 @@ export class Balancers {
     const held = this.made.get(set.name);
     if (held !== undefined && held.balancer.set === set && held.balancer.zone === zone)
       return held.balancer;
-    const turns = held?.turns ?? { last: null };
-    const balancer = new Balancer(this.policy, set, zone, turns);
-    this.made.set(set.name, { balancer, turns });
+    const kept = held?.kept ?? newKept();
+    const balancer = new Balancer(this.policy, set, zone, kept);
+    this.made.set(set.name, { balancer, kept });
     return balancer;
   }
 

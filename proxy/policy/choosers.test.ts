@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { BalancingMethod } from '../api/resources.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
-import { createChooser, type Chooser } from './choosers.ts';
+import { createChooser, type Chooser, type Turns } from './choosers.ts';
 import { hashText } from './hash.ts';
 import { joinLoad, leaveLoad, newLoad } from './load.ts';
 import { Roster } from './roster.ts';
@@ -20,7 +20,7 @@ const methods: BalancingMethod[] = ['least-request', 'round-robin', 'random', 'c
 function chooserOf(
   method: BalancingMethod,
   endpoints: EndpointHandle[],
-  turns: { last: EndpointHandle | null } = { last: null },
+  turns: Turns = { last: null, ring: null },
 ): Chooser {
   return createChooser(new Roster(endpoints, 0), { method, loadPercent: 125 }, turns);
 }
@@ -114,7 +114,7 @@ describe.each(['least-request', 'round-robin', 'random'] as const)('%s, slow sta
     young.load.warmFromMs = 0;
     young.load.warmUntilMs = 100_000;
     const roster = new Roster(endpoints, 100_000);
-    const chooser = createChooser(roster, { method, loadPercent: 125 }, { last: null });
+    const chooser = createChooser(roster, { method, loadPercent: 125 }, { last: null, ring: null });
     const early = chosen(chooser, endpoints, 4_000);
     expect(early[0]! / early[1]!).toBeGreaterThan(0.05);
     expect(early[0]! / early[1]!).toBeLessThan(0.2);
@@ -129,7 +129,7 @@ describe.each(['least-request', 'round-robin', 'random'] as const)('%s, slow sta
     const endpoints = endpointsOf(4);
     const roster = new Roster(endpoints, 100_000);
     roster.welcome(0);
-    const chooser = createChooser(roster, { method, loadPercent: 125 }, { last: null });
+    const chooser = createChooser(roster, { method, loadPercent: 125 }, { last: null, ring: null });
     for (const count of chosen(chooser, endpoints, 2_000)) {
       expect(count).toBeGreaterThan(400);
       expect(count).toBeLessThan(600);
@@ -148,7 +148,7 @@ describe('round robin', () => {
 
   it('goes on behind who was last when the list changes', () => {
     const endpoints = endpointsOf(4);
-    const turns = { last: null };
+    const turns = { last: null, ring: null };
     chooserOf('round-robin', endpoints, turns).choose(nothing, [], () => 0, 0);
     expect(turns.last).toBe(endpoints[1]);
     const changed = [...endpoints.slice(0, 3), ...endpointsOf(9).slice(7)];

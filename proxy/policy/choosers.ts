@@ -30,6 +30,8 @@ export interface Chooser {
 export interface Turns {
   /** Of round robin: who was last. */
   last: EndpointHandle | null;
+  /** Of consistent hashing: what the next ring is made from. */
+  ring: HashRing | null;
 }
 
 /** May be chosen: nothing is against it. */
@@ -190,6 +192,7 @@ export function createChooser(
     case 'random':
       return new RandomChoice(roster);
     case 'consistent-hash':
-      return new ConsistentHash(roster, buildRing(roster.endpoints), loadPercent);
+      turns.ring = buildRing(roster.endpoints, turns.ring);
+      return new ConsistentHash(roster, turns.ring, loadPercent);
   }
 }

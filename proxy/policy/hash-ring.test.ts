@@ -88,4 +88,24 @@ describe('the ring', () => {
     expect(buildRing([]).points).toHaveLength(0);
     expect(ownerOf(buildRing(endpointsOf(1)), 'any').podName).toBe('cart-5d9c7b-0');
   });
+
+  it('made from the one before is the one made from nothing', () => {
+    const some = fc.uniqueArray(fc.integer({ min: 0, max: 40 }), { maxLength: 20 });
+    fc.assert(
+      fc.property(some, some, (before, after) => {
+        const of = (list: number[]) => list.map((i) => endpoint(`pod-${i}`, `10.0.0.${i}`));
+        const next = of(after);
+        expect(buildRing(next, buildRing(of(before)))).toEqual(buildRing(next));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('keeps its points as they are where only addresses change', () => {
+    const before = buildRing([endpoint('cart-0', '10.0.0.1'), endpoint('cart-1', '10.0.0.2')]);
+    const moved = [endpoint('cart-0', '10.0.0.9'), endpoint('cart-1', '10.0.0.2')];
+    const after = buildRing(moved, before);
+    expect(after.points).toBe(before.points);
+    expect(after.endpoints).toEqual(moved);
+  });
 });

@@ -3,7 +3,7 @@
 
 import type { BalancingMethod, HashSource } from '../api/resources.ts';
 import { Balancers, type CookieOptions, type PreparedBalancing } from '../policy/balancer.ts';
-import type { EndpointSet, PreparedDestination, Snapshot } from './prepared.ts';
+import type { EndpointSet } from './prepared.ts';
 import {
   fail,
   integer,
@@ -107,17 +107,4 @@ export function keptBalancers(
 ): Balancers | null {
   if (next === null || before == null) return next;
   return JSON.stringify(next.policy) === JSON.stringify(before.policy) ? before : next;
-}
-
-/** Makes what choices among these sets need, before there is one. */
-export function readyBalancers(
-  { balancing, routes, tcp }: PreparedDestination,
-  { endpoints, workload }: Pick<Snapshot, 'endpoints' | 'workload'>,
-): void {
-  if (balancing === null) return;
-  const names = new Set<string>();
-  for (const { backends } of routes) for (const one of backends.list) names.add(one.endpoints);
-  for (const one of tcp.list) names.add(one.endpoints);
-  const sets = [...names].flatMap((one) => endpoints.get(one) ?? []);
-  balancing.prepare(sets, workload?.zone ?? '');
 }

@@ -32,19 +32,16 @@ import {
 } from './reader.ts';
 
 const protocols = ['auto', 'http1', 'http2', 'tcp'] as const;
+const types = ['Workload', 'Destination', 'Endpoints'] as const;
 const modes = ['STRICT', 'PERMISSIVE', 'DISABLE'] as const;
 
 /** What an endpoint is, without its moving figures. */
 export type EndpointFacts = Omit<EndpointHandle, 'load'>;
 
 export type Prepared =
-  | { type: 'Workload'; value: PreparedWorkload; policies: PolicyRef[] }
-  | {
-      type: 'Destination';
-      value: Omit<PreparedDestination, 'budget' | 'use'>;
-      policies: PolicyRef[];
-    }
-  | { type: 'Endpoints'; value: EndpointSet; policies: PolicyRef[] };
+  | { type: 'Workload'; value: PreparedWorkload }
+  | { type: 'Destination'; value: Omit<PreparedDestination, 'budget' | 'use'> }
+  | { type: 'Endpoints'; value: EndpointSet };
 
 /** What outlives a single resource: the one object of an endpoint, the one of the same policies. */
 export interface Held {
@@ -56,14 +53,14 @@ export interface Held {
 /** Throws a ShapeError. */
 export function prepare(resource: unknown, held: Held): Prepared {
   const from = object(resource, '');
-  const type = oneOf<Resource['type']>(from, 'type', '', ['Workload', 'Destination', 'Endpoints']);
+  const type = oneOf<Resource['type']>(from, 'type', '', types);
   switch (type) {
     case 'Workload':
-      return { type, value: prepareWorkload(from, held), policies: policiesOf(from) };
+      return { type, value: prepareWorkload(from, held) };
     case 'Destination':
-      return { type, value: prepareDestination(from), policies: policiesOf(from) };
+      return { type, value: prepareDestination(from) };
     case 'Endpoints':
-      return { type, value: prepareEndpoints(from, held), policies: [] };
+      return { type, value: prepareEndpoints(from, held) };
   }
 }
 
@@ -88,6 +85,7 @@ function prepareWorkload(from: JsonObject, { authorizer, rateLimits }: Held): Pr
   const inbound = object(from['inbound'], '/inbound');
   const outbound = object(from['outbound'], '/outbound');
   if (text(from, 'name', '') !== 'self') fail('/name', 'must be self');
+  policiesOf(from);
   const authorization = readAuthorization(from);
   return {
     trustDomain: text(from, 'trustDomain', ''),

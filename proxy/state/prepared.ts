@@ -8,10 +8,8 @@ import type {
   InboundPort,
   Mirror,
   OutlierDetection,
-  PolicyRef,
   Protocol,
   RateLimit,
-  ResourceKey,
   RetryCondition,
   WorkloadResource,
 } from '../api/resources.ts';
@@ -279,7 +277,4 @@ export interface Snapshot {
   readonly workload: PreparedWorkload | null;
   readonly destinations: ReadonlyMap<string, PreparedDestination>;
   readonly endpoints: ReadonlyMap<string, EndpointSet>;
-  /** Versions of what is held, good ones only. */
-  readonly versions: ReadonlyMap<ResourceKey, string>;
-  readonly policies: ReadonlyMap<ResourceKey, readonly PolicyRef[]>;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Resource } from '../api/resources.ts';
+import type { Balancing, Resource } from '../api/resources.ts';
 import { guarded, policy } from '../../test/support/authorization.ts';
 import { destination, endpoints, route, workload } from '../../test/support/sidecar.ts';
 import { createStore, type Store } from './store.ts';
@@ -15,7 +15,7 @@ describe('the store', () => {
   it('puts good resources in force in one swap and says which versions it holds', () => {
     const store = createStore();
     const swaps: number[] = [];
-    store.onSwap((snapshot) => swaps.push(snapshot.versions.size));
+    store.onSwap(({ destinations, endpoints: sets }) => swaps.push(destinations.size + sets.size));
     const errors = store.apply(
       [
         { version: 'w1', resource: workload() },
@@ -25,7 +25,7 @@ describe('the store', () => {
       [],
     );
     expect(errors).toEqual([]);
-    expect(swaps).toEqual([3]);
+    expect(swaps).toEqual([2]);
     expect(store.held()).toEqual({
       'Workload/self': 'w1',
       'Destination/10.96.0.7:80': 'd1',
@@ -266,5 +266,70 @@ describe('the store', () => {
     for (let i = 0; i < 2000; i += 1)
       put(store, endpoints({ ...app, address: `10.1.${i >> 8}.${i & 255}` }, null), String(i));
     expect(store.snapshot().endpoints.get('shop/app:80')!.endpoints).toHaveLength(1);
+  });
+});
+
+describe('a push of one endpoint', () => {
+  const set = (name: string, address: string) => endpoints({ ...app, address }, spiffe, name);
+  const versioned = (...resources: Resource[]) =>
+    resources.map((resource) => ({ version: '1', resource }));
+  const hashed: Balancing = {
+    method: 'consistent-hash',
+    hash: { by: [{ header: 'x-user' }], loadPercent: 125 },
+  };
+  const to = (name: string, backend: string) =>
+    destination({
+      name,
+      routes: [route({ backends: [{ endpoints: backend, weight: 1 }] })],
+      tcp: [{ endpoints: backend, weight: 1 }],
+      balancing: hashed,
+    });
+
+  function filled() {
+    const store = createStore();
+    const resources = [
+      to('10.96.0.7:80', 'shop/a:80'),
+      to('10.96.0.8:80', 'shop/b:80'),
+      set('shop/a:80', '10.0.0.7'),
+      set('shop/b:80', '10.0.0.8'),
+    ];
+    expect(store.apply(versioned(workload(), ...resources), [])).toEqual([]);
+    return store;
+  }
+
+  it('leaves everything else the same objects, and the snapshot before as it was', () => {
+    const store = filled();
+    const before = store.snapshot();
+    const old = before.endpoints.get('shop/a:80');
+    expect(store.apply(versioned(set('shop/a:80', '10.0.0.9')), [])).toEqual([]);
+    const after = store.snapshot();
+    expect(after.workload).toBe(before.workload);
+    expect(after.destinations).toBe(before.destinations);
+    expect(after.endpoints.get('shop/b:80')).toBe(before.endpoints.get('shop/b:80'));
+    expect(before.endpoints.get('shop/a:80')).toBe(old);
+    expect(after.endpoints.get('shop/a:80')).not.toBe(old);
+  });
+
+  it('makes ready what chooses among its set, and keeps what chooses among others', () => {
+    const store = filled();
+    const balancerOf = (name: string, backend: string) => {
+      const { destinations, endpoints: sets } = store.snapshot();
+      return destinations.get(name)!.balancing!.of(sets.get(backend)!, '');
+    };
+    const [a, b] = [
+      balancerOf('10.96.0.7:80', 'shop/a:80'),
+      balancerOf('10.96.0.8:80', 'shop/b:80'),
+    ];
+    store.apply(versioned(set('shop/a:80', '10.0.0.9')), []);
+    expect(balancerOf('10.96.0.7:80', 'shop/a:80')).not.toBe(a);
+    expect(balancerOf('10.96.0.8:80', 'shop/b:80')).toBe(b);
+  });
+
+  it('copies nothing where it says nothing of destinations or endpoints', () => {
+    const store = filled();
+    const before = store.snapshot();
+    store.apply(versioned(workload()), ['Endpoints/shop/unknown:80']);
+    expect(store.snapshot().endpoints).toBe(before.endpoints);
+    expect(store.snapshot().destinations).toBe(before.destinations);
   });
 });

@@ -3,14 +3,16 @@
 // It asks nobody for anything.
 
 import type { ResourceError, VersionedResource } from '../api/discovery.ts';
-import type { PolicyRef, ResourceKey } from '../api/resources.ts';
+import type { ResourceKey } from '../api/resources.ts';
 import { resourceKey } from '../api/resources.ts';
 import { createAuthorizers } from './authorizers.ts';
+import { createBalanced } from './balanced.ts';
+import { Draft } from './draft.ts';
 import { createHandles } from './handles.ts';
 import { keepToNode } from './node-local.ts';
 import { prepare, type Held, type Prepared } from './prepare.ts';
-import type { EndpointSet, PreparedDestination, PreparedWorkload, Snapshot } from './prepared.ts';
-import { keptBalancers, readyBalancers } from './prepare-balancing.ts';
+import type { Snapshot } from './prepared.ts';
+import { keptBalancers } from './prepare-balancing.ts';
 import { createRateLimits } from './prepare-protection.ts';
 import { ShapeError } from './reader.ts';
 import { DestinationUse } from '../policy/limits.ts';
@@ -34,22 +36,7 @@ export interface Store {
   onSwap(listener: (snapshot: Snapshot) => void): () => void;
 }
 
-const empty: Snapshot = {
-  workload: null,
-  destinations: new Map(),
-  endpoints: new Map(),
-  versions: new Map(),
-  policies: new Map(),
-};
-
-/** The next snapshot while it is made. */
-interface Draft {
-  workload: PreparedWorkload | null;
-  destinations: Map<string, PreparedDestination>;
-  endpoints: Map<string, EndpointSet>;
-  versions: Map<ResourceKey, string>;
-  policies: Map<ResourceKey, readonly PolicyRef[]>;
-}
+const empty: Snapshot = { workload: null, destinations: new Map(), endpoints: new Map() };
 
 /** Which of how many threads share the traffic of a sidecar. */
 export interface ThreadShare {
@@ -72,16 +59,14 @@ export function createStore(
     authorizer: createAuthorizers(),
     rateLimits: createRateLimits(index, threads),
   };
+  const balanced = createBalanced();
   const listeners = new Set<(snapshot: Snapshot) => void>();
 
   function take(draft: Draft, one: VersionedResource): ResourceError | null {
     const key = keyOf(one);
     try {
       if (key === null) throw new ShapeError('', 'has no type and name');
-      const prepared = prepare(one.resource, held);
-      put(draft, prepared);
-      draft.versions.set(key, one.version);
-      draft.policies.set(key, prepared.policies);
+      put(draft, prepare(one.resource, held));
       raw.set(key, one);
       return null;
     } catch (error) {
@@ -91,17 +76,18 @@ export function createStore(
   }
 
   function swap(draft: Draft): void {
-    keepToNode(draft.endpoints, draft.workload);
-    handles.sweep(draft.endpoints);
-    for (const one of draft.destinations.values()) readyBalancers(one, draft);
-    current = draft;
+    keepToNode(draft);
+    const next = draft.snapshot();
+    handles.sweep(next.endpoints);
+    balanced.ready(draft, current);
+    current = next;
     for (const listener of listeners) listener(current);
   }
 
   return {
     snapshot: () => current,
     apply(resources, removed) {
-      const draft = draftOf(current);
+      const draft = new Draft(current);
       for (const key of removed) remove(draft, raw, key);
       const errors: ResourceError[] = [];
       for (const one of resources) {
@@ -112,11 +98,15 @@ export function createStore(
       return errors;
     },
     forget(names) {
-      const draft = draftOf(current);
+      const draft = new Draft(current);
       for (const name of names) remove(draft, raw, `Destination/${name}`);
       swap(draft);
     },
-    held: () => Object.fromEntries(current.versions) as Record<ResourceKey, string>,
+    held: () =>
+      Object.fromEntries([...raw].map(([key, { version }]) => [key, version])) as Record<
+        ResourceKey,
+        string
+      >,
     resources: () => [...raw.values()],
     onSwap(listener) {
       listeners.add(listener);
@@ -131,16 +121,6 @@ function keyOf(one: VersionedResource): ResourceKey | null {
   return resourceKey(resource as Parameters<typeof resourceKey>[0]);
 }
 
-function draftOf(snapshot: Snapshot): Draft {
-  return {
-    workload: snapshot.workload,
-    destinations: new Map(snapshot.destinations),
-    endpoints: new Map(snapshot.endpoints),
-    versions: new Map(snapshot.versions),
-    policies: new Map(snapshot.policies),
-  };
-}
-
 function put(draft: Draft, prepared: Prepared): void {
   switch (prepared.type) {
     case 'Workload':
@@ -153,11 +133,11 @@ function put(draft: Draft, prepared: Prepared): void {
       const balancing = keptBalancers(value.balancing, before?.balancing);
       const use = before?.use ?? new DestinationUse(value.name);
       use.limits = value.limits;
-      draft.destinations.set(value.name, { ...value, balancing, budget, use });
+      draft.putDestination({ ...value, balancing, budget, use });
       return;
     }
     case 'Endpoints':
-      draft.endpoints.set(prepared.value.name, prepared.value);
+      draft.putEndpoints(prepared.value);
   }
 }
 
@@ -165,10 +145,8 @@ function remove(draft: Draft, raw: Map<ResourceKey, VersionedResource>, key: Res
   const slash = key.indexOf('/');
   const type = key.slice(0, slash);
   const name = key.slice(slash + 1);
-  if (type === 'Destination') draft.destinations.delete(name);
-  else if (type === 'Endpoints') draft.endpoints.delete(name);
+  if (type === 'Destination') draft.removeDestination(name);
+  else if (type === 'Endpoints') draft.removeEndpoints(name);
   else draft.workload = null;
-  draft.versions.delete(key);
-  draft.policies.delete(key);
   raw.delete(key);
 }
