@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import http from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { call, callMany, listenOn, startPair } from '../../test/support/mesh-pair.ts';
 import { until, type MeshPair } from '../../test/support/mesh-pair.ts';
@@ -235,6 +236,38 @@ describe('a delay', () => {
     expect(pair.caller.log[0]).toMatchObject({ flag: 'CC', route: 'the route', status: 0 });
     pair.caller.advance(2 * hour);
     expect(pair.received.count).toBe(0);
+  });
+
+  /** Sends so much of a body, waits until no more goes out, and leaves. */
+  async function postAndLeave(pair: AppPair, size: number): Promise<void> {
+    const socket = net.connect(pair.port, loopback);
+    socket.on('error', () => undefined);
+    socket.write(`POST / HTTP/1.1\r\nhost: a\r\ncontent-length: ${size}\r\n\r\n`);
+    socket.write(Buffer.alloc(size));
+    await until('it is held', () => pair.caller.outbound.inFlight() === 1);
+    if (size <= 200_000) await until('all was taken', () => socket.writableLength === 0);
+    socket.destroy();
+  }
+
+  it.each([1, 200_000])('is over when the client of a POST of %i bytes leaves', async (size) => {
+    const pair = await pairWith({ fault });
+    await postAndLeave(pair, size);
+    await until('it is gone', () => pair.caller.outbound.inFlight() === 0);
+    expect(pair.caller.log[0]).toMatchObject({ flag: 'CC', status: 0 });
+    pair.caller.advance(2 * hour);
+    expect(pair.received.count).toBe(0);
+  });
+
+  it('ends for the client of a POST that flow control had stopped when it is over, with no count left', async () => {
+    const pair = await pairWith({ fault });
+    // Its end stands behind bytes that nobody reads: it cannot be seen before.
+    await postAndLeave(pair, 8_000_000);
+    pair.caller.advance(hour);
+    const inFlight = () => pair.caller.outbound.inFlight() + pair.callee.inbound.inFlight();
+    await until('it is gone', () => inFlight() === 0);
+    expect(pair.caller.log.at(-1)).toMatchObject({ flag: 'CC', status: 0 });
+    // The app got no whole request.
+    expect(pair.received.bytes).toEqual([]);
   });
 
   it('counts towards the time of a gRPC caller', async () => {
