@@ -7,6 +7,7 @@ import type { UserClient } from '../../kube/user-client.ts';
 import type { KubeObject, Pod } from '../../resources/kubernetes.ts';
 import { errorText } from '../../resources/logger.ts';
 import type { Mesh } from '../../resources/tsmesh.ts';
+import { readOperatorRights, type OperatorRight } from './operator-rights.ts';
 
 /** Read, not there, or not readable and why. */
 export type Fact<T> = { value: T } | { missing: true } | { unread: string };
@@ -44,6 +45,7 @@ export interface Facts {
   pods: Fact<Pod[]>;
   /** Rights that an installation needs, and whether this user has them. */
   rights: Fact<{ right: string; allowed: boolean }[]>;
+  operatorRights: Fact<OperatorRight[]>;
 }
 
 /** `askSidecars` asks the operator itself. */
@@ -72,6 +74,7 @@ export async function gatherFacts(
       attempt(askSidecars),
     ]);
   const webhooks = [mutating, validating];
+  const operatorRights = await attempt(() => readOperatorRights(client));
   return {
     localMs,
     server: version,
@@ -84,6 +87,7 @@ export async function gatherFacts(
     sidecars,
     pods,
     rights,
+    operatorRights,
   };
 }
 

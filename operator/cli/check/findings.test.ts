@@ -1,8 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
+import { issue, newAuthority } from '../../../test/support/identity-files.ts';
 import { pod as podOf } from '../../model/test-objects.ts';
 import type { SidecarRow } from '../../telemetry/sidecars.ts';
 import type { Facts } from './facts.ts';
 import { findingsOf } from './findings.ts';
+
+const hour = 3_600_000;
+const day = 24 * hour;
 
 const nowMs = Date.parse('2026-11-23T00:00:00Z');
 const kinds = [
@@ -60,6 +64,7 @@ function facts(given: Partial<Facts> = {}): Facts {
     sidecars: sidecars(row()),
     pods: { value: [] },
     rights: { value: [] },
+    operatorRights: { value: [] },
     ...given,
   };
 }
@@ -78,6 +83,7 @@ describe('a check of the mesh', () => {
       'ok clocks',
       'ok resources',
       'ok operator',
+      'ok rights',
       'ok webhooks',
       'ok webhooks',
       'ok mesh',
@@ -193,6 +199,36 @@ describe('a check of the mesh', () => {
     const found = problems(given);
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(words);
+  });
+
+  it('tells what the operator itself may not do', () => {
+    const operatorRights = {
+      value: [
+        { right: 'list pods', allowed: true },
+        { right: 'patch namespaces', allowed: false },
+      ],
+    };
+    expect(problems({ operatorRights })).toEqual([
+      'error rights: the operator may not: patch namespaces → kubectl apply -k config/default',
+    ]);
+    expect(problems({ operatorRights: { unread: 'forbidden' } })).toEqual([
+      'warning rights: not checked: whether the operator has its rights (forbidden) → run it as somebody who may read it',
+    ]);
+  });
+
+  it.each([
+    [40, []],
+    [20, ['warning certificates: the root ends in 20d']],
+    [3, ['error certificates: the root ends in 3d1h']],
+    [-1, ['error certificates: the root has ended']],
+  ])('looks how long the root is valid: %s days', (days, expected) => {
+    const madeMs = nowMs - 100 * day;
+    const authority = newAuthority(madeMs, (100 + days) * day + hour);
+    const { rootsPem } = issue(authority, { serviceAccount: 'a', nowMs: madeMs });
+    const caBundle = Buffer.from(rootsPem).toString('base64');
+    const hook = { metadata: { name: 'tsmesh' }, webhooks: [{ clientConfig: { caBundle } }] };
+    const found = problems({ webhooks: [{ value: hook }, { value: hook }] });
+    expect(found.map((one) => one.split(' → ')[0])).toEqual(expected);
   });
 
   it('names some of many', () => {

@@ -1,10 +1,12 @@
 // From what is known of a cluster to what is right and wrong in it, each with what to do about it. Pure.
 
+import { X509Certificate } from 'node:crypto';
 import { containerNames } from '../../../proxy/api/constants.ts';
 import type { SidecarRow } from '../../telemetry/sidecars.ts';
 import type { Pod } from '../../resources/kubernetes.ts';
 import { spanText } from '../span.ts';
 import type { Fact, Facts, NodeLease, WebhooksObject } from './facts.ts';
+import { judgeOperatorRights } from './operator-rights.ts';
 
 export interface Finding {
   /** `kubernetes`, `clocks`, `operator`, … */
@@ -39,7 +41,9 @@ export function findingsOf(facts: Facts, ownVersion: string): Finding[] {
     ...before,
     ...resources(facts),
     ...operator(facts, ownVersion),
+    ...rightsOfOperator(facts),
     ...facts.webhooks.flatMap((one, i) => webhook(one, i === 0 ? 'mutating' : 'validating')),
+    ...roots(facts),
     ...mesh(facts),
     ...sidecars(facts),
     ...capture(facts),
@@ -181,6 +185,35 @@ function webhook(fact: Fact<WebhooksObject>, which: string): Finding[] {
   return [{ check, level: 'error', text, remedy }];
 }
 
+function rightsOfOperator({ operatorRights: fact }: Facts): Finding[] {
+  const what = 'whether the operator has its rights';
+  if (!('value' in fact)) return [unread('rights', what, 'unread' in fact ? fact.unread : '')];
+  return [judgeOperatorRights(fact.value)];
+}
+
+const soonEndingRootMs = 30 * 86_400_000;
+const pem = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The roots that the webhooks are trusted by are those of the mesh: the last of them to end is what counts. */
+function roots({ webhooks, localMs }: Facts): Finding[] {
+  const check = 'certificates';
+  const bundles = webhooks.flatMap((fact) =>
+    'value' in fact
+      ? (fact.value.webhooks ?? []).map(({ clientConfig }) => clientConfig.caBundle ?? '')
+      : [],
+  );
+  const texts = new Set(bundles.map((one) => Buffer.from(one, 'base64').toString()));
+  const ends = [...texts].flatMap((text) =>
+    (text.match(pem) ?? []).map((one) => new X509Certificate(one).validToDate.getTime()),
+  );
+  if (ends.length === 0) return [];
+  const leftMs = Math.max(...ends) - localMs;
+  if (leftMs > soonEndingRootMs) return [ok(check, `the root is valid for ${spanText(leftMs)}`)];
+  const text = leftMs < 0 ? 'the root has ended' : `the root ends in ${spanText(leftMs)}`;
+  const remedy = 'rotate it: docs/identity.md, and see kubectl get mesh default -o yaml';
+  return [{ check, level: leftMs < 7 * 86_400_000 ? 'error' : 'warning', text, remedy }];
+}
+
 function mesh({ mesh: fact }: Facts): Finding[] {
   const check = 'mesh';
   if ('unread' in fact) return [unread(check, 'Mesh default', fact.unread)];
@@ -254,8 +287,16 @@ function capture({ pods }: Facts): Finding[] {
     check,
     level: 'error' as const,
     text: `pod ${pod.metadata.namespace}/${pod.metadata.name}: ${why}`,
-    remedy: `kubectl logs -n ${pod.metadata.namespace} ${pod.metadata.name} -c ${containerNames.init}`,
+    remedy: captureRemedy(pod, why),
   }));
+}
+
+/** Both backends of iptables were tried by then: what each said stands in the reason. */
+function captureRemedy({ metadata, spec }: Pod, why: string): string {
+  const logs = `kubectl logs -n ${metadata.namespace} ${metadata.name} -c ${containerNames.init}`;
+  if (!why.includes('captured')) return logs;
+  const node = spec.nodeName === undefined ? 'the node' : `node ${spec.nodeName}`;
+  return `load nf_tables and nft_redir, or iptable_nat and xt_REDIRECT, on ${node}; ${logs}`;
 }
 
 interface ContainerState {

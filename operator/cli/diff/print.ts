@@ -64,11 +64,11 @@ function sidecarLines(sidecars: DiffAnswer['sidecars'], style: Style): string[] 
   if (sidecars === null) return [];
   const { touched, of } = sidecars;
   const count = touched.reduce((sum, { pods }) => sum + pods.length, 0);
-  const shown = touched
-    .slice(0, mostListed)
-    .flatMap(({ workload, pods, resources }) =>
-      hanging('  ', `${workload}, ${counted(pods.length, 'pod')}: ${resources.join(', ')}`),
-    );
+  const shown = touched.slice(0, mostListed).flatMap(({ workload, pods, resources }) => {
+    const text = `${workload}, ${counted(pods.length, 'pod')}: ${resources.join(', ')}`;
+    const [first = '', ...further] = hanging('    ', text);
+    return [first.slice(2), ...further];
+  });
   const rest = touched.length - mostListed;
   return [
     style.bold(`${count} of ${counted(of, 'sidecar')} would be sent something else`),
