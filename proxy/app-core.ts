@@ -65,6 +65,7 @@ export function createCore(config: Config, deps: AppDeps): Core {
     share: { index: 0, threads: config.concurrency },
     accessLogOutput: deps.accessLogOutput,
     afterTurn: deps.afterTurn,
+    random: deps.random,
     registry: () => registryNow(link.discovery, clock),
     onWanted: (name) => link.discovery?.subscribe(name),
     onUnwanted: (names) => onUnwanted(names),

@@ -5,7 +5,12 @@ import { createIdentityHolder, type IdentityHolder } from './identity/store.ts';
 import type { Clock } from './net/clock.ts';
 import { createResolver, type Registry, type Resolver } from './outbound/resolver.ts';
 import { createStore, type Store, type ThreadShare } from './state/store.ts';
-import { createAccessLog, type AccessLog, type AccessLogOutput } from './telemetry/access-log.ts';
+import {
+  accessLogOff,
+  createAccessLog,
+  type AccessLog,
+  type AccessLogOutput,
+} from './telemetry/access-log.ts';
 import { createCounters, type Counters } from './telemetry/counters.ts';
 import { createTap, type Tap } from './telemetry/tap.ts';
 
@@ -26,6 +31,8 @@ export interface TrafficStateDeps {
   accessLogOutput: AccessLogOutput;
   /** Runs once this turn of the event loop is over. */
   afterTurn: (run: () => void) => void;
+  /** From 0 up to 1. */
+  random: () => number;
   registry: () => Registry;
   onWanted: (name: string) => void;
   onUnwanted: (names: string[]) => void;
@@ -36,14 +43,17 @@ export interface TrafficStateDeps {
 export function createTrafficState(deps: TrafficStateDeps): TrafficState {
   const { clock, registry, onWanted, onUnwanted, forget } = deps;
   const store = createStore(deps.ownAddresses, deps.share);
+  const holder = createIdentityHolder();
   const tap = createTap(clock);
   const accessLog = createAccessLog({
     output: deps.accessLogOutput,
     wallTimeMs: () => clock.wallTimeMs(),
     afterTurn: deps.afterTurn,
+    random: deps.random,
+    self: () => holder.current()?.spiffeId ?? '',
     tap,
   });
-  store.onSwap(({ workload }) => accessLog.setMode(workload?.accessLog ?? 'off'));
+  store.onSwap(({ workload }) => accessLog.set(workload?.accessLog ?? accessLogOff));
   const resolver = createResolver({
     store: forget === undefined ? store : { ...store, forget },
     clock,
@@ -52,7 +62,7 @@ export function createTrafficState(deps: TrafficStateDeps): TrafficState {
     onUnwanted,
   });
   const counters = createCounters();
-  return { store, holder: createIdentityHolder(), counters, accessLog, tap, resolver };
+  return { store, holder, counters, accessLog, tap, resolver };
 }
 
 /** Start, or a change of stream: as long as an unknown destination is held. */

@@ -6,6 +6,11 @@ import {
   rotateRootAnnotation,
 } from '../../operator/ca/types.ts';
 import { serviceAccountAnnotation } from '../../operator/ca/identity-secrets.ts';
+import {
+  accessLogAnnotation,
+  accessLogFormatAnnotation,
+  accessLogSamplingAnnotation,
+} from '../../operator/resources/access-log.ts';
 import { dryRunAnnotation } from '../../operator/resources/dry-run.ts';
 import { injectedKey, injectKey, podAnnotations } from '../../operator/inject/settings.ts';
 
@@ -30,6 +35,13 @@ export function annotationsPage(): string {
         code('enabled'),
         'Pods made from now on get a sidecar. It is mirrored to a label of the same name. Not for `kube-system` and `tsmesh-system`.',
       ],
+      ...[accessLogAnnotation, accessLogFormatAnnotation, accessLogSamplingAnnotation].map(
+        (name): Row => {
+          const { valid, example } = podAnnotations.find((one) => one.name === name)!;
+          const words = 'As on a pod, for all pods of the namespace that do not say otherwise.';
+          return [code(name), valid, code(example), words];
+        },
+      ),
     ]),
     'The answer of `kubectl annotate` says how many running pods need a restart, and the command.',
     '## On a pod',

@@ -134,7 +134,11 @@ export class Controllers {
 
   onView(change: Change): void {
     let pods = false;
-    for (const key of change.keys) if (key.startsWith('pod:')) pods = true;
+    for (const key of change.keys) {
+      if (!key.startsWith('pod:')) continue;
+      pods = true;
+      this.#warnOfAccessLog(key.slice('pod:'.length));
+    }
     if (pods) {
       this.#newIdentities();
       this.#namespacesWithPods();
@@ -192,6 +196,18 @@ export class Controllers {
   #allIdentities(): void {
     this.#knownIdentities.clear();
     this.#newIdentities();
+  }
+
+  /** Admission does not see what is written to a running pod. */
+  #warnOfAccessLog(key: string): void {
+    const { view, events } = this.#context;
+    const pod = view().pods.get(key);
+    if (pod?.accessLog === undefined || !pod.meshed) return;
+    const { namespace, name, uid } = pod;
+    const target = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid };
+    for (const fault of pod.accessLog.faults) {
+      events.event(target, 'Warning', 'InvalidAnnotation', fault);
+    }
   }
 
   /** Those known already are woken by their Secret's events and their own timers. */

@@ -6,6 +6,7 @@ import { mirrorInjection } from '../inject/namespace-handler.ts';
 import { podSecurityEvent } from '../inject/pod-security.ts';
 import { injectKey } from '../inject/settings.ts';
 import type { View } from '../model/view.ts';
+import { accessLogWish } from '../resources/access-log.ts';
 import { ApiError } from '../resources/api-client.ts';
 import type { Namespace } from '../resources/kubernetes.ts';
 import type { ControllerContext } from './context.ts';
@@ -25,6 +26,7 @@ export interface NamespaceDecision {
 export async function reconcileNamespace(context: ControllerContext, name: string): Promise<void> {
   const namespace = context.stores.namespaces.get('', name);
   if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined) return;
+  warnOfAccessLog(context, namespace);
   const decision = decideNamespace(namespace, namespacesWithMeshedPods(context.view()).has(name));
   if (decision.complaint !== '') {
     const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
@@ -43,6 +45,15 @@ export async function reconcileNamespace(context: ControllerContext, name: strin
       error instanceof ApiError &&
       (error.code === 'NotFound' || /because it is being terminated/.test(error.message));
     if (!ended) throw error;
+  }
+}
+
+/** It holds for running pods, and nothing refuses it when it is written: the namespace itself says so. */
+function warnOfAccessLog(context: ControllerContext, namespace: Namespace): void {
+  const { name, annotations } = namespace.metadata;
+  for (const fault of accessLogWish(annotations)?.faults ?? []) {
+    const target = { apiVersion: 'v1', kind: 'Namespace', namespace: '', name };
+    context.events.event(target, 'Warning', 'InvalidAnnotation', fault);
   }
 }
 

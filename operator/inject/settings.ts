@@ -5,6 +5,14 @@ import { Ajv, type ErrorObject } from 'ajv';
 import { isIP } from 'node:net';
 import { maxConcurrency } from '../../proxy/api/bootstrap.ts';
 import { ports } from '../../proxy/api/constants.ts';
+import {
+  accessLogAnnotation,
+  accessLogFormatAnnotation,
+  accessLogFormats,
+  accessLogModes,
+  accessLogSamplingAnnotation,
+  validSampling,
+} from '../resources/access-log.ts';
 import { parseQuantity } from './quantity.ts';
 
 export const annotationPrefix = 'tsmesh.dev/';
@@ -160,6 +168,35 @@ export const podAnnotations: readonly AnnotationEntry[] = [
     example: 'debug',
     description: 'How much the sidecar logs.',
     read: asText,
+  },
+  {
+    name: accessLogAnnotation,
+    field: null,
+    schema: { enum: accessLogModes },
+    valid: 'none, errors or all',
+    example: 'all',
+    description:
+      'Which requests the sidecar logs, whatever namespace and Mesh say. It may change while the pod runs. See [access logs](access-logs.md).',
+    read: asText,
+  },
+  {
+    name: accessLogFormatAnnotation,
+    field: null,
+    schema: { enum: accessLogFormats },
+    valid: 'json or text',
+    example: 'text',
+    description: 'How it logs them. It may change while the pod runs.',
+    read: asText,
+  },
+  {
+    name: accessLogSamplingAnnotation,
+    field: null,
+    schema: { type: 'number', minimum: 0, maximum: 100 },
+    valid: validSampling,
+    example: '10',
+    description:
+      'How many of those that did not fail, where all are logged. It may change while the pod runs.',
+    read: (text) => (/^\d{1,3}(?:\.\d{1,4})?$/.test(text) ? Number(text) : text),
   },
   {
     name: 'tsmesh.dev/proxy-concurrency',

@@ -1,6 +1,7 @@
 // From a Pod of Kubernetes to the part of it that the mesh decides by. Pure.
 
 import { containerNames } from '../../proxy/api/constants.ts';
+import { accessLogWish } from '../resources/access-log.ts';
 import type { Container, Pod } from '../resources/kubernetes.ts';
 import { canonicalAddress } from './addresses.ts';
 import { objectKey } from './view.ts';
@@ -16,6 +17,7 @@ export function podEntry(pod: Pod): PodEntry {
   const namespace = pod.metadata.namespace ?? '';
   const alive = pod.status?.phase !== 'Succeeded' && pod.status?.phase !== 'Failed';
   const hostNetwork = pod.spec.hostNetwork === true;
+  const accessLog = accessLogWish(pod.metadata.annotations);
   return {
     key: objectKey(namespace, name),
     namespace,
@@ -32,6 +34,7 @@ export function podEntry(pod: Pod): PodEntry {
     terminating: pod.metadata.deletionTimestamp !== undefined,
     containerPorts: containerPorts(pod),
     excludedInboundPorts: excludedPorts(pod),
+    ...(accessLog === null ? {} : { accessLog }),
     workload: workloadName(pod),
     nodeName: pod.spec.nodeName ?? '',
   };

@@ -1,6 +1,7 @@
 // What the operator knows of the cluster at one instant: read-only, replaced as a whole. Types and
 // look-ups only; model.ts builds it.
 
+import type { AccessLogWish } from '../resources/access-log.ts';
 import type {
   EndpointSlice,
   KubeObject,
@@ -41,6 +42,8 @@ export interface PodEntry {
   readonly containerPorts: readonly { name: string; port: number }[];
   /** Pod ports whose traffic is not captured: peers speak to them in plaintext. */
   readonly excludedInboundPorts: readonly number[];
+  /** What its annotations say of the access log; absent: nothing. */
+  readonly accessLog?: AccessLogWish;
   /** What the pod is a copy of, `Deployment/cart`, `StatefulSet/db`; the pod itself if none. */
   readonly workload: string;
   /** Empty before the pod is scheduled. */

@@ -49,6 +49,10 @@ export interface MeshSpec {
   };
   /** Not `off`, which YAML 1.1 (kubectl) reads as `false`. Default errors. */
   accessLog?: 'none' | 'errors' | 'all';
+  /** Default json. */
+  accessLogFormat?: 'json' | 'text';
+  /** Percent of what did not fail, where all is logged. Default 100. */
+  accessLogSampling?: number;
   /** For Services without a TrafficPolicy that says otherwise. */
   defaults?: { timeout?: Duration; retries?: RetrySpec };
   authorization?: {

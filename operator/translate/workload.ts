@@ -4,6 +4,7 @@
 import type { InboundPort, Protocol, WorkloadResource } from '../../proxy/api/resources.ts';
 import { labelKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
+import { accessLogOf } from './access-log.ts';
 import { authorizationFor, authorizationPoliciesFor, meshWideNamespace } from './authorization.ts';
 import type { RulesOf } from './authorization.ts';
 import { meshRefs, statisticsIntervalMs, trustDomainOf } from './mesh-settings.ts';
@@ -53,7 +54,7 @@ export function translateWorkload(
     outbound: outbound(view),
     ...(authorization === undefined ? {} : { authorization }),
     ...(limits.length === 0 ? {} : { rateLimits: limits }),
-    accessLog: accessLogOf(view),
+    ...accessLogOf(view, pod),
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
   };
@@ -64,6 +65,7 @@ export function translateWorkload(
     dependsOn: [
       'mesh',
       `pod:${podKey}`,
+      `namespace:${namespace}`,
       `peerauth:${namespace}`,
       `services:${namespace}`,
       `authorization:${namespace}`,
@@ -73,11 +75,6 @@ export function translateWorkload(
       `node:${pod.nodeName}`,
     ],
   };
-}
-
-function accessLogOf(view: View): WorkloadResource['accessLog'] {
-  const said = view.mesh?.spec.accessLog ?? 'errors';
-  return said === 'none' ? 'off' : said;
 }
 
 function inbound(view: View, pod: PodEntry, speakers: Speakers): WorkloadResource['inbound'] {

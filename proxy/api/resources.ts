@@ -55,6 +55,12 @@ export interface WorkloadResource {
   /** What this pod takes at most, whoever asks. All that match hold. Absent: no limit. */
   rateLimits?: RateLimit[];
   accessLog: 'off' | 'errors' | 'all';
+  /** Absent: json. */
+  accessLogFormat?: 'json' | 'text';
+  /** Percent of the requests that did not fail, where all are logged. Absent: 100. */
+  accessLogSampling?: number;
+  /** What of the Mesh, the namespace or the pod said so, for people. Absent: the Mesh. */
+  accessLogDecidedBy?: string;
   /** How often the sidecar reports its counters, in milliseconds. */
   statisticsIntervalMs: number;
   policies: PolicyRef[];

@@ -78,5 +78,6 @@ export function emptyEntry(context: ExchangeContext) {
     receivedBytes: 0,
     flag: '',
     detail: '',
+    protocol: context.protocol,
   };
 }

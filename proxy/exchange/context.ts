@@ -53,6 +53,8 @@ export interface ExchangeContext {
   peerAddress: string;
   /** Null in plaintext, and outbound. */
   peerFacts: PeerFacts | null;
+  /** Of what is carried, for logs: `HTTP/1.1`, `HTTP/2`; `TCP` until it is known to be one of them. */
+  protocol: string;
   /** The newest of the requests under way. */
   ongoing: Ongoing | null;
   /** Requests not finished yet, for draining. */
@@ -81,6 +83,7 @@ export function contextOf(
     peer: peer?.id ?? '',
     peerAddress,
     peerFacts: peer,
+    protocol: 'TCP',
     ongoing: null,
     active,
   };

@@ -227,7 +227,7 @@ class Stage {
         accessLog: {
           wants: () => false,
           write: () => undefined,
-          setMode: () => undefined,
+          set: () => undefined,
           dropped: () => 0,
           flush: () => undefined,
         },
@@ -242,6 +242,7 @@ class Stage {
       peer: '',
       peerAddress: '',
       peerFacts: null,
+      protocol: 'HTTP/1.1',
       ongoing: null,
       active: this.active,
     };

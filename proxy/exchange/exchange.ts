@@ -69,6 +69,9 @@ export class Exchange
   private status = 0;
   private grpcStatus = noGrpcStatus;
   private receivedBytes = 0;
+  /** For the log; -1: not yet. */
+  private answeredMs = -1;
+  private connectMs = -1;
   private endpoint: EndpointHandle | null = null;
   private sentOverMtls = false;
   /** What the peer's sidecar said in refusing it. */
@@ -158,6 +161,7 @@ export class Exchange
     if (connection === null) return;
     const { plan, body } = this;
     this.sentOverMtls = connection.link.peer !== null;
+    this.connectMs = this.context.deps.io.clock.nowMs() - attempt.startedMs;
     this.tellTimeLeft();
     const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
     attempt.stream = connection.open(head, body.endedWithHead, attempt);
@@ -287,6 +291,7 @@ export class Exchange
     const { deps } = this.context;
     this.attempts += 1;
     attempt.startedMs = deps.io.clock.nowMs();
+    this.connectMs = -1;
     countAwaited(attempt);
     deps.pool.request(attempt.endpoint, this.plan.plain, attempt);
     if (attempt.connection === null && !attempt.over) this.boundWait(attempt);
@@ -362,6 +367,7 @@ export class Exchange
   private passHead(head: ResponseHead, end: boolean): void {
     const { plan } = this;
     this.answered = true;
+    this.answeredMs = this.context.deps.io.clock.nowMs();
     this.answerHead = head;
     this.status = head.status;
     this.body.forget();
@@ -459,6 +465,8 @@ export class Exchange
       note: this.note,
       sentOverMtls: this.sentOverMtls,
       startedMs: this.startedMs,
+      answeredMs: this.answeredMs,
+      connectMs: this.connectMs,
       endpoint: this.endpoint,
       attempts: this.attempts,
       sentBytes: this.body.totalBytes,

@@ -18,6 +18,10 @@ export interface Ending {
   note: LocalReply | null;
   sentOverMtls: boolean;
   startedMs: number;
+  /** When the head of the answer was passed on; -1: it was not. */
+  answeredMs: number;
+  /** The last attempt's wait for its connection; -1: it got none. */
+  connectMs: number;
   endpoint: EndpointHandle | null;
   attempts: number;
   sentBytes: number;
@@ -30,8 +34,10 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
   if (error !== null) countError(series, error);
   const latencyMs = deps.io.clock.nowMs() - end.startedMs;
   const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
-  series.request({ status, grpcStatus, latencyMs, mtls });
-  series.bytes(end.sentBytes, end.receivedBytes);
+  const { sentBytes, receivedBytes } = end;
+  const peer = context.direction === 'inbound' ? context.peer : (end.endpoint?.key ?? '');
+  series.request({ status, grpcStatus, latencyMs, mtls, peer, sentBytes, receivedBytes });
+  series.bytes(sentBytes, receivedBytes);
   if (deps.accessLog.wants(error !== null || status >= 500)) log(context, plan, end, latencyMs);
 }
 
@@ -47,6 +53,9 @@ function log(context: ExchangeContext, plan: ForwardPlan, end: Ending, durationM
       grpcStatus,
       requestId,
       durationMs,
+      firstByteMs: end.answeredMs < 0 ? -1 : end.answeredMs - end.startedMs,
+      connectMs: end.connectMs,
+      upstreamPeer: end.sentOverMtls ? (endpoint?.identity ?? '') : '',
       attempts,
       sentBytes,
       receivedBytes,

@@ -2,6 +2,7 @@
 
 import type { RequestHead } from '../codec/session.ts';
 import { errorSpec } from '../errors.ts';
+import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { ExchangeContext } from './context.ts';
@@ -17,7 +18,11 @@ export type Carried = Pick<
   | 'attempts'
   | 'sentBytes'
   | 'receivedBytes'
->;
+> &
+  Pick<AccessEntry, 'firstByteMs' | 'connectMs'> & {
+    /** Verified identity of the endpoint; empty: none, or the own app. */
+    upstreamPeer?: string;
+  };
 
 export const notCarried: Carried = {
   endpoint: '',
@@ -39,6 +44,7 @@ export interface Logged {
 
 export function logRequest(context: ExchangeContext, request: Logged, carried: Carried): void {
   const { head, route, status, mtls, error } = request;
+  const { upstreamPeer = '', ...figures } = carried;
   const query = head.path.indexOf('?');
   context.deps.accessLog.write({
     direction: context.direction,
@@ -48,12 +54,19 @@ export function logRequest(context: ExchangeContext, request: Logged, carried: C
     authority: head.authority,
     path: query < 0 ? head.path : head.path.slice(0, query),
     status,
-    peer: context.peer,
+    peer: context.peer === '' ? upstreamPeer : context.peer,
     peerAddress: context.peerAddress,
     mtls,
     flag: error === null ? '' : errorSpec(error.code).flag,
     detail: error === null ? '' : error.detail,
     ...error?.by,
-    ...carried,
+    protocol: figures.grpcStatus === noGrpcStatus ? context.protocol : 'gRPC',
+    traceId: traceIdOf(fieldLine(head.fields, 'traceparent')),
+    ...figures,
   });
+}
+
+/** Of W3C trace context: https://www.w3.org/TR/trace-context/#traceparent-header-field-values. */
+function traceIdOf(line: string | null | undefined): string {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(line ?? '')?.[1] ?? '';
 }

@@ -118,6 +118,7 @@ export class Tunnel {
       ...emptyEntry(this.context),
       endpoint: this.endpoint,
       mtls: this.mtls,
+      peer: this.peer?.id ?? '',
       durationMs: deps.io.clock.nowMs() - this.startedMs,
       sentBytes,
       receivedBytes,

@@ -86,6 +86,7 @@ export class Carried {
     const own = deps.identity.current()?.spiffeId ?? '';
     const clientCert = peer === null ? '' : clientCertOf(peer, own);
     const facts: InboundFacts = { peer, http2, clientCert, app };
+    this.context.protocol = http2 === false ? 'HTTP/1.1' : 'HTTP/2';
     this.downstream = new Downstream(link, session, this.context, {
       plan: (head) => this.plan(facts, head),
       onClosed: this.onEnd,

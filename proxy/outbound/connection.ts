@@ -215,6 +215,7 @@ export class OutboundConnection implements Waiter {
   ): void {
     const { sessions } = this.deps;
     const session = http2 ? sessions.h2Server() : sessions.h1Server();
+    context.protocol = http2 ? 'HTTP/2' : 'HTTP/1.1';
     this.downstream = new Downstream(this.link, session, context, {
       plan,
       onClosed: () => this.end(),

@@ -1,6 +1,7 @@
 // From a resource as it came to what is put in force: checks everything, keeps nothing. A resource
 // that is wrong gives an error with the place; the caller keeps the last good one.
 
+import type { AccessLogSettings } from '../api/access-log.ts';
 import type { InboundPort, PolicyRef, Resource } from '../api/resources.ts';
 import { parseSpiffeId, type SpiffeId } from '../api/spiffe.ts';
 import type {
@@ -103,9 +104,27 @@ function prepareWorkload(from: JsonObject, { authorizer, rateLimits }: Held): Pr
       policy: oneOf(outbound, 'policy', '/outbound', ['AllowAny', 'RegistryOnly']),
       whenDisconnected: oneOf(outbound, 'whenDisconnected', '/outbound', ['pass', 'refuse']),
     },
-    accessLog: oneOf(from, 'accessLog', '', ['off', 'errors', 'all']),
+    accessLog: accessLog(from),
     statisticsIntervalMs: integer(from, 'statisticsIntervalMs', '', { min: 100, max: 3_600_000 }),
   };
+}
+
+function accessLog(from: JsonObject): AccessLogSettings {
+  const { accessLogFormat, accessLogSampling } = from;
+  return {
+    mode: oneOf(from, 'accessLog', '', ['off', 'errors', 'all']),
+    format:
+      accessLogFormat === undefined ? 'json' : oneOf(from, 'accessLogFormat', '', ['json', 'text']),
+    sampling: accessLogSampling === undefined ? 100 : percent(from, 'accessLogSampling'),
+    decidedBy: textOrNull(from, 'accessLogDecidedBy', '') ?? 'Mesh default',
+  };
+}
+
+function percent(from: JsonObject, key: string): number {
+  const value = from[key];
+  if (typeof value !== 'number' || !(value >= 0 && value <= 100))
+    fail(pointer('', key), 'must be from 0 to 100');
+  return value;
 }
 
 function inboundPorts(from: JsonObject): Map<number, InboundPort> {

@@ -1,6 +1,7 @@
 // What requests are decided by: the operator's resources after checking, in the form the hot path reads.
 // Types only; every value is replaced as a whole and never changed, but for the load of an endpoint.
 
+import type { AccessLogSettings } from '../api/access-log.ts';
 import type { Authorization } from '../api/authorization.ts';
 import type {
   HeaderChange,
@@ -268,7 +269,7 @@ export interface PreparedWorkload {
   readonly authorization: Authorization | null;
   readonly rateLimits: PreparedRateLimits;
   readonly outbound: WorkloadResource['outbound'];
-  readonly accessLog: WorkloadResource['accessLog'];
+  readonly accessLog: AccessLogSettings;
   readonly statisticsIntervalMs: number;
 }
 

@@ -1,32 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { createAccessLog, type AccessEntry } from './access-log.ts';
+import { accessLogOff, createAccessLog, type AccessEntry } from './access-log.ts';
+import { entryWith } from './test-entry.ts';
 
-const entry: AccessEntry = {
-  direction: 'inbound',
-  destination: '8080',
-  endpoint: '',
-  route: '',
-  method: 'GET',
-  authority: 'cart',
-  path: '/items',
-  status: 200,
-  grpcStatus: -1,
-  peer: '',
-  peerAddress: '10.0.0.9',
-  mtls: true,
-  requestId: 'r1',
-  durationMs: 1,
-  attempts: 1,
-  sentBytes: 0,
-  receivedBytes: 0,
-  flag: '',
-  detail: '',
-};
+const entry = entryWith();
+const all = { ...accessLogOff, mode: 'all' } as const;
 
 function fixture(tap = { active: false, take: (_entry: AccessEntry): void => {} }) {
   const written: string[] = [];
   const turns: (() => void)[] = [];
   const output = { full: false, drained: (): void => {} };
+  const dice = { next: 0 };
   const log = createAccessLog({
     output: {
       write(text) {
@@ -37,10 +20,12 @@ function fixture(tap = { active: false, take: (_entry: AccessEntry): void => {} 
     },
     wallTimeMs: () => 0,
     afterTurn: (run) => void turns.push(run),
+    random: () => dice.next,
+    self: () => 'spiffe://cluster.local/ns/shop/sa/cart',
     tap,
   });
   const turn = (): void => turns.splice(0).forEach((run) => run());
-  return { log, written, output, turn };
+  return { log, written, output, turn, dice };
 }
 
 describe('the access log', () => {
@@ -48,13 +33,25 @@ describe('the access log', () => {
     const { log } = fixture();
     const wants = () => [log.wants(false), log.wants(true)];
     expect(wants()).toEqual([false, false]);
-    log.setMode('errors');
+    log.set({ ...accessLogOff, mode: 'errors' });
     expect(wants()).toEqual([false, true]);
-    log.setMode('all');
+    log.set(all);
     expect(wants()).toEqual([true, true]);
   });
 
-  it('writes the entries of one turn together, one line each', () => {
+  it('takes its share of what did not fail, and everything that did', () => {
+    const { log, dice } = fixture();
+    log.set({ ...all, sampling: 0.5 });
+    dice.next = 0.0049;
+    expect(log.wants(false)).toBe(true);
+    dice.next = 0.005;
+    expect([log.wants(false), log.wants(true)]).toEqual([false, true]);
+    log.set({ ...all, sampling: 0 });
+    dice.next = 0;
+    expect([log.wants(false), log.wants(true)]).toEqual([false, true]);
+  });
+
+  it('writes the entries of one turn together, one line each, with its own identity', () => {
     const { log, written, turn } = fixture();
     log.write(entry);
     log.write({ ...entry, path: '/a\nb' });
@@ -64,8 +61,21 @@ describe('the access log', () => {
     const lines = written[0]!
       .trimEnd()
       .split('\n')
-      .map((line) => JSON.parse(line) as AccessEntry);
+      .map((line) => JSON.parse(line) as AccessEntry & { self: string });
     expect(lines.map(({ path }) => path)).toEqual(['/items', '/a\nb']);
+    expect(lines[0]!.self).toBe('spiffe://cluster.local/ns/shop/sa/cart');
+  });
+
+  it('changes its format between two lines', () => {
+    const { log, written, turn } = fixture();
+    log.set({ ...all, format: 'text' });
+    log.write(entry);
+    log.set(all);
+    log.write(entry);
+    turn();
+    const [text, json] = written[0]!.split('\n');
+    expect(text).toMatch(/^1970-01-01T00:00:00.000Z inbound .* "GET cart \/items" 200 - 1ms 0 0 /);
+    expect(JSON.parse(json!)).toMatchObject({ access: true, path: '/items' });
   });
 
   it('drops and counts what does not fit while the output is slow, and goes on after', () => {

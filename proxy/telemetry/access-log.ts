@@ -1,11 +1,17 @@
-// The access log: one JSON line per request or connection, written in batches, dropped and counted
-// where standard output does not keep up. It decides by the mode only; it measures nothing.
+// The access log: one line per request or connection, written in batches, dropped and counted where standard
+// output does not keep up. It decides by mode and share only; it measures nothing. What a line is: access-line.ts.
 
-import type { WorkloadResource } from '../api/resources.ts';
+import type { AccessLogSettings } from '../api/access-log.ts';
+import { jsonLine, textLine } from './access-line.ts';
 import type { Direction } from './counters.ts';
 import type { Tap } from './tap.ts';
 
-export type AccessLogMode = WorkloadResource['accessLog'];
+export const accessLogOff: AccessLogSettings = {
+  mode: 'off',
+  format: 'json',
+  sampling: 100,
+  decidedBy: '',
+};
 
 export interface AccessEntry {
   direction: Direction;
@@ -22,7 +28,7 @@ export interface AccessEntry {
   /** 0: broken off, or not HTTP. */
   status: number;
   grpcStatus: number;
-  /** Verified SPIFFE id of the peer, or empty. */
+  /** Verified SPIFFE id of the other end (inbound: of the caller), or empty. */
   peer: string;
   /** Where the connection came from (inbound): of a caller without an identity all there is. */
   peerAddress: string;
@@ -43,13 +49,21 @@ export interface AccessEntry {
   policy?: string;
   rule?: string;
   reason?: string;
+  /** `HTTP/1.1`, `HTTP/2`, `gRPC` or `TCP`. */
+  protocol?: string;
+  /** Of the W3C trace context that the request came with. */
+  traceId?: string;
+  /** From the beginning to the head of the answer that was passed on; -1: there was none. */
+  firstByteMs?: number;
+  /** How long the last attempt waited for its connection; -1: it got none. */
+  connectMs?: number;
 }
 
 export interface AccessLog {
   /** Read before an entry is built, so that nothing is built for nothing. */
   wants(failed: boolean): boolean;
   write(entry: AccessEntry): void;
-  setMode(mode: AccessLogMode): void;
+  set(settings: AccessLogSettings): void;
   /** Lines lost because standard output did not keep up. */
   dropped(): number;
   flush(): void;
@@ -71,18 +85,25 @@ export interface AccessLogDeps {
   wallTimeMs(): number;
   /** Runs once this turn of the event loop is over. */
   afterTurn(run: () => void): void;
+  /** From 0 up to 1. */
+  random(): number;
+  /** SPIFFE id of this pod; empty before the first certificate. */
+  self(): string;
   /** Who watches live gets entries that the log does not want. */
   tap: Pick<Tap, 'active' | 'take'>;
 }
 
 export function createAccessLog(deps: AccessLogDeps): AccessLog {
-  let mode: AccessLogMode = 'off';
+  let { mode, format, sampling } = accessLogOff;
   let pending = '';
   let scheduled = false;
   let blocked = false;
   let lost = 0;
   /** What the last question was answered for the log itself. */
   let logged = true;
+  /** Many lines belong to one millisecond. */
+  let timeMs = NaN;
+  let time = '';
 
   function flush(): void {
     scheduled = false;
@@ -97,9 +118,19 @@ export function createAccessLog(deps: AccessLogDeps): AccessLog {
     });
   }
 
+  function lineOf(entry: AccessEntry): string {
+    const nowMs = deps.wallTimeMs();
+    if (nowMs !== timeMs) {
+      timeMs = nowMs;
+      time = new Date(nowMs).toISOString();
+    }
+    return (format === 'json' ? jsonLine : textLine)(entry, time, deps.self());
+  }
+
   return {
     wants(failed) {
-      logged = mode === 'all' || (failed && mode === 'errors');
+      if (failed) logged = mode !== 'off';
+      else logged = mode === 'all' && (sampling === 100 || deps.random() * 100 < sampling);
       return logged || deps.tap.active;
     },
     write(entry) {
@@ -111,15 +142,15 @@ export function createAccessLog(deps: AccessLogDeps): AccessLog {
         lost += 1;
         return;
       }
-      pending += `${JSON.stringify({ access: true, time: new Date(deps.wallTimeMs()).toISOString(), ...entry })}\n`;
+      pending += lineOf(entry);
       if (pending.length >= batchChars) flush();
       else if (!scheduled) {
         scheduled = true;
         deps.afterTurn(flush);
       }
     },
-    setMode(next) {
-      mode = next;
+    set(next) {
+      ({ mode, format, sampling } = next);
     },
     dropped: () => lost,
     flush,

@@ -73,6 +73,7 @@ class Worker {
       share: { index: settings.index, threads: settings.threads },
       accessLogOutput,
       afterTurn,
+      random: deps.random,
       registry: () => this.registryNow(),
       onWanted: (name) => send({ type: 'wanted', name }),
       onUnwanted: (names) => send({ type: 'unwanted', names }),

@@ -195,7 +195,7 @@ function memoryLog(entries: AccessEntry[]): AccessLog {
   return {
     wants: () => true,
     write: (entry) => void entries.push(entry),
-    setMode: () => undefined,
+    set: () => undefined,
     dropped: () => 0,
     flush: () => undefined,
   };

@@ -811,6 +811,20 @@ export const crdSchemas: Record<string, object> = {
       ],
       "default": "errors"
      },
+     "accessLogFormat": {
+      "type": "string",
+      "enum": [
+       "json",
+       "text"
+      ],
+      "default": "json"
+     },
+     "accessLogSampling": {
+      "type": "number",
+      "minimum": 0,
+      "maximum": 100,
+      "default": 100
+     },
      "defaults": {
       "type": "object",
       "properties": {
