@@ -67,7 +67,7 @@ async function scaleAll(count: number): Promise<void> {
 async function scaleTo(app: string, count: number): Promise<void> {
   await kubectl('-n', namespace, 'scale', `deployment/${app}`, `--replicas=${count}`);
   await rolledOut(namespace, app);
-  await waitFor(`${count} pods of ${app}`, minuteMs, async () => {
+  await waitFor(`${count} pods of ${app}`, 3 * minuteMs, async () => {
     const all = await kubectl('-n', namespace, 'get', 'pods', '-l', `app=${app}`, '-o', 'name');
     return all.trim().split('\n').length === count;
   });
@@ -108,7 +108,7 @@ describe('pods that come and go under constant load', () => {
       const seen = outcomes.map(({ result }) => Object.keys(result.byPod).length);
       for (const pods of seen) expect(pods).toBeGreaterThan(replicas);
     },
-    (1 + sizeOf('rollouts')) * 2 * minuteMs,
+    (1 + sizeOf('rollouts')) * 5 * minuteMs,
   );
 
   it(
@@ -121,7 +121,7 @@ describe('pods that come and go under constant load', () => {
       });
       expectNoneLost(outcomes, 100);
     },
-    6 * minuteMs,
+    15 * minuteMs,
   );
 
   it(
@@ -159,6 +159,6 @@ describe('pods that come and go under constant load', () => {
       });
       expectNoneLost(outcomes, 100);
     },
-    6 * minuteMs,
+    15 * minuteMs,
   );
 });

@@ -89,7 +89,7 @@ function servicePorts(declared: { http?: string; grpc?: string }): object[] {
 }
 
 export async function rolledOut(namespace: string, deployment: string): Promise<void> {
-  await kubectl('-n', namespace, 'rollout', 'status', `deployment/${deployment}`, '--timeout=120s');
+  await kubectl('-n', namespace, 'rollout', 'status', `deployment/${deployment}`, '--timeout=300s');
 }
 
 /** A fresh namespace of that name; what an earlier run left under it is removed first. */
