@@ -1,5 +1,5 @@
 // What `kubectl tsmesh` asks of the operator itself, on a real cluster with real rights. `explain` has a file of its own.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -13,6 +13,11 @@ import { createNamespace, deleteNamespace, deployEcho } from '../support/namespa
 const namespace = 't-command-line';
 const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
 let folder: string;
+
+async function callWeb(path: string): Promise<void> {
+  const client = ['/usr/bin/node', '/app/main.mjs', 'http', `http://web${path}`];
+  await kubectl('exec', '-n', namespace, 'deploy/web', '-c', 'app', '--', ...client);
+}
 
 describe('kubectl tsmesh', () => {
   beforeAll(async () => {
@@ -66,13 +71,14 @@ describe('kubectl tsmesh', () => {
     expect(stderr).toBe('');
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };
     // Of sidecars and the Mesh it speaks as other tests leave them at that moment.
-    const own = new Set(['kubernetes', 'clocks', 'resources', 'operator', 'webhooks']);
+    const own = new Set(['kubernetes', 'clocks', 'resources', 'operator', 'rights', 'webhooks']);
     const found = findings.filter(({ check }) => own.has(check));
     expect(found.map(({ check, level }) => `${check} ${level}`)).toEqual([
       'kubernetes ok',
       'clocks ok',
       'resources ok',
       'operator ok',
+      'rights ok',
       'webhooks ok',
       'webhooks ok',
     ]);
@@ -95,6 +101,72 @@ describe('kubectl tsmesh', () => {
     const viewer = await tsmesh(['bug-report', '-d', report], join(folder, 'asker'));
     expect(viewer.code).toBe(0);
     expect(viewer.stderr).toContain('not in it: trafficpolicies.json: the API server answered 403');
+  });
+
+  it('diff tells what a file would change and whom it touches, and changes nothing', async () => {
+    const file = join(folder, 'policy.json');
+    const metadata = { name: 'web', namespace };
+    const spec = { service: { name: 'web' }, routes: [{ name: 'all', timeout: '2s' }] };
+    const kind = { apiVersion: 'tsmesh.dev/v1alpha1', kind: 'TrafficPolicy' };
+    writeFileSync(file, JSON.stringify({ ...kind, metadata, spec }));
+    await callWeb('/before-diff');
+    const fresh = await tsmesh(['diff', '-f', file]);
+    expect([fresh.code, fresh.stderr]).toEqual([1, '']);
+    expect(fresh.stdout).toMatch(new RegExp(`TrafficPolicy ${namespace}/web +new`));
+    expect(fresh.stdout).toContain('to its own endpoints; at most 2 s');
+    expect(fresh.stdout).toContain(
+      `Deployment ${namespace}/web, 1 pod: how it calls web.${namespace}:80`,
+    );
+    const there = await tsmesh(['describe', 'service', `${namespace}/web`]);
+    expect(there.stdout).not.toContain('at most 2 s');
+    await kubectl('apply', '-f', file);
+    const applied = await tsmesh(['diff', '-f', file, '-o', 'json']);
+    expect(applied.code).toBe(0);
+    expect(JSON.parse(applied.stdout)).toMatchObject({ effects: [], sidecars: { touched: [] } });
+    await kubectl('delete', '-f', file);
+    const wrong = { ...kind, metadata, spec: { ...spec, port: 80 } };
+    writeFileSync(file, JSON.stringify(wrong));
+    const refused = await tsmesh(['diff', '-f', file]);
+    expect([refused.code, refused.stdout]).toEqual([2, '']);
+    expect(refused.stderr).toContain('TrafficPolicy web: spec.port: there is no such field');
+  });
+
+  it('tap shows requests as they happen to those who may exec, and tells others what they lack', async () => {
+    const watching = tsmesh([
+      'tap',
+      'deploy/web',
+      '-n',
+      namespace,
+      '--path',
+      '/tapped',
+      '--max',
+      '2',
+      '--for',
+      '60s',
+    ]);
+    let ended = false;
+    void watching.finally(() => (ended = true));
+    await waitFor('both sides of a request to be shown', 60_000, async () => {
+      await callWeb('/tapped?token=secret');
+      return ended;
+    });
+    const { code, stdout } = await watching;
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`web-\\S+ +→ web.${namespace}:80 +GET /tapped +200`));
+    expect(stdout).toMatch(new RegExp(`web-\\S+ +← ${namespace}/web +GET /tapped +200`));
+    expect(stdout).not.toContain('secret');
+    const viewer = join(folder, 'asker');
+    const account = `--serviceaccount=${namespace}:asker`;
+    const bind = ['create', 'rolebinding', '-n', namespace, account];
+    await kubectl(...bind, 'views', '--clusterrole=view');
+    const missing = await tsmesh(['tap', '-n', namespace, '--for', '1s'], viewer);
+    expect([missing.code, missing.stdout]).toEqual([4, '']);
+    expect(missing.stderr).toContain(
+      `the right is missing to create pods/exec in namespace ${namespace}`,
+    );
+    await kubectl(...bind, 'taps', '--clusterrole=tsmesh-tap');
+    const enough = await tsmesh(['tap', 'deploy/web', '-n', namespace, '--for', '1s'], viewer);
+    expect(enough.code).toBe(0);
   });
 
   it('describes a Service as sidecars get it, and its pods', async () => {
