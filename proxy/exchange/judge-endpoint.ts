@@ -2,7 +2,7 @@
 
 import { answerCame, fail, observe, observeFailure } from '../policy/load.ts';
 import type { DestinationUse } from '../policy/limits.ts';
-import { recordResult, resultOf, type Result } from '../policy/outlier.ts';
+import { recordResult, recordUnjudged, resultOf, type Result } from '../policy/outlier.ts';
 import { newFigures, recordAnswer, recordLatency } from '../policy/outlier-compare.ts';
 import type { EndpointHandle, PreparedOutlier } from '../state/prepared.ts';
 import type { Attempt } from './attempt.ts';
@@ -42,7 +42,10 @@ export function hearEndpoint(
   attempt.awaited = false;
   if (whole && isBad(status, grpcStatus)) observeFailure(endpoint.load, latencyMs, nowMs, true);
   else observe(endpoint.load, latencyMs, nowMs);
-  if (plan.outlier === null) return;
+  if (plan.outlier === null) {
+    if (endpoint.load.health !== null) recordUnjudged(endpoint.load, nowMs);
+    return;
+  }
   const result = resultOf(status, grpcStatus);
   // To fail fast is not to be quick.
   if (plan.outlier.latency !== null && result === 'good')
@@ -83,8 +86,11 @@ export function judgeEndpoint(
   result: Result,
 ): void {
   const { outlier, endpoints, use } = judged;
-  if (outlier === null) return;
   const { load } = endpoint;
+  if (outlier === null) {
+    if (load.health !== null) recordUnjudged(load, context.deps.io.clock.nowMs());
+    return;
+  }
   if (outlier.intervalMs !== null) {
     recordAnswer((load.figures ??= newFigures()), result === 'good');
     if (use !== null && use.watch?.running !== true) watch(context, use);

@@ -110,4 +110,48 @@ describe('of three endpoints', () => {
     expect(apps.reduce((sum, { received }) => sum + received, 0)).toBe(40);
     expect(countOut(pair)).toBeLessThan(2);
   });
+
+  it.each([200, 500])(
+    'one that was left out is in use again once its time is over after the policy is gone, answering %s',
+    async (then) => {
+      const apps = [await startApp(), await startApp(), await startApp()];
+      const short = { ...outlierDetection, baseEjectionMs: 50, maxEjectionMs: 50 };
+      const pair = await pairOf(apps, {
+        outlierDetection: short,
+        balancing: { method: 'round-robin' },
+      });
+      const [app] = apps as [App];
+      app.status = 500;
+      await requestsUntil('it is left out', pair, () => countOut(pair) === 1);
+      pair.route({ balancing: { method: 'round-robin' } });
+      app.status = then;
+      await requestsUntil('it is in use again', pair, () => countOut(pair) === 0);
+      const before = app.received;
+      await requests(pair, 60);
+      // Its share, and no more: nobody finds out any more whether it is well.
+      expect(app.received - before).toBe(20);
+    },
+    60_000,
+  );
+
+  it.each([0, 60])(
+    'and a fourth that is well, all are used below the panic threshold: %s percent',
+    async (panicThresholdPercent) => {
+      const apps = [await startApp(), await startApp(), await startApp(), await startApp()];
+      const hour = { baseEjectionMs: 3_600_000, maxEjectionMs: 3_600_000, maxEjectionPercent: 100 };
+      const pair = await pairOf(apps, {
+        outlierDetection: { ...outlierDetection, ...hour, panicThresholdPercent },
+        balancing: { method: 'round-robin' },
+      });
+      const [well, ...bad] = apps as [App, ...App[]];
+      for (const app of bad) app.status = 500;
+      await requestsUntil('three are out', pair, () => countOut(pair) === 3);
+      const before = apps.map(({ received }) => received);
+      await requests(pair, 40);
+      const gained = apps.map(({ received }, i) => received - before[i]!);
+      expect(gained).toEqual(panicThresholdPercent === 0 ? [40, 0, 0, 0] : [10, 10, 10, 10]);
+      expect(well.status).toBe(200);
+    },
+    60_000,
+  );
 });

@@ -75,7 +75,8 @@ export function compare(among: Among, seen: Map<EndpointHandle, Seen>, nowMs: nu
   const recent = endpoints
     .map((endpoint) => lookAt(endpoint, seen))
     .filter(({ endpoint }) => isInUse(endpoint.load));
-  for (const endpoint of seen.keys()) if (!endpoints.includes(endpoint)) seen.delete(endpoint);
+  const here = new Set(endpoints);
+  for (const endpoint of seen.keys()) if (!here.has(endpoint)) seen.delete(endpoint);
   const ejected: Ejected[] = [];
   const eject = (endpoint: EndpointHandle, reason: EjectionReason, slowFromMs: number): void => {
     if (isInUse(endpoint.load) && ejectCompared(endpoint, slowFromMs, among, nowMs))

@@ -112,6 +112,15 @@ export function recordResult(
   return reason;
 }
 
+/**
+ * Takes in that an endpoint was asked where no policy judges. Whom a policy left out that is gone since, or that of another
+ * destination of the same pods, is in use again once it is due: nobody else would end that, and it would get each request.
+ */
+export function recordUnjudged(load: EndpointLoad, nowMs: number): void {
+  if (load.health === null || load.health.outUntilMs === 0) return;
+  if (nowMs >= load.health.outUntilMs) load.health = null;
+}
+
 /** For what a comparison found; false: too many are out already. `slowFromMs`: see EndpointHealth. */
 export function ejectCompared(
   { load }: EndpointHandle,
