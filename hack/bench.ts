@@ -13,6 +13,7 @@ import { benchOperator } from './bench/operator.ts';
 import { benchPeers } from './bench/peers/bench.ts';
 import { peersUsage, UsageError } from './bench/peers/options.ts';
 import { benchPolicy } from './bench/policy.ts';
+import { benchPushes } from './bench/pushes.ts';
 import { benchRoutes } from './bench/routes.ts';
 import { benchServices } from './bench/services.ts';
 import { benchTypicalPolicy } from './bench/typical-policy.ts';
@@ -22,6 +23,7 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   apply: benchApply,
   authorization: benchAuthorization,
   routes: benchRoutes,
+  pushes: benchPushes,
   'typical-policy': benchTypicalPolicy,
   balancing: benchBalancing,
   'balancing-live': benchBalancingLive,
@@ -40,6 +42,7 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   authorization
            what a decision by policies costs, by index and by asking each rule, in this process
   routes   what finding the route of a request costs, by table and by asking each, in this process
+  pushes   what a push of one endpoint costs a sidecar that knows 1,000 Services, in this process
   typical-policy
            two sidecars with a typical TrafficPolicy in force beside two with none, same loads
   balancing

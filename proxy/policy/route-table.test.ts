@@ -183,6 +183,27 @@ describe('a table of routes', () => {
       lists.map((matches, i) => prepareRoute({ name: `r${i}`, matches, backends: [] }, '')),
     );
 
+  it('finds the first of many regular expressions that begin alike, as asking each does', () => {
+    const matches: RouteMatch[][] = Array.from({ length: 40 }, (_, i) => [
+      { path: { regex: `/api/v[0-9]+/r${i % 30}(/.*)?` }, methods: i < 10 ? ['PUT'] : [] },
+    ]);
+    matches.splice(20, 0, [{ path: { regex: '/api/v7/.*' } }], [{ path: { regex: '.*/r2|/x' } }]);
+    const table = tableOf(matches);
+    for (let i = 0; i < 32; i += 1)
+      for (const version of ['1', '7', 'x'])
+        for (const rest of ['', '/a', '/r3/r4', 'y']) {
+          const path = `/api/v${version}/r${i}${rest}`;
+          const expected = matches.findIndex(
+            ([match]) => match!.methods?.length !== 1 && pathHolds(match!.path, path),
+          );
+          const found = table.find(get(path), null);
+          expect([path, found?.route.name]).toEqual([
+            path,
+            expected < 0 ? undefined : `r${expected}`,
+          ]);
+        }
+  });
+
   it('takes each regular expression for what it is', () => {
     for (const regex of patterns)
       for (const target of [...paths, '/abb', '/a/bb', '/A', '/a/c', '/a/b/c/c']) {

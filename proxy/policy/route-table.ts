@@ -5,6 +5,7 @@ import type { RequestHead } from '../codec/session.ts';
 import type { PreparedMatch, PreparedRoute } from '../state/prepared.ts';
 import { headerValue, matchHolds, pathOf, queryValue, restHolds } from './route-match.ts';
 import type { Caller } from './route-match.ts';
+import { LiteralIndex, tellingLiterals } from './literals.ts';
 import { lastOfTwo, trimSlash } from './string-match.ts';
 
 export interface RouteFound {
@@ -159,6 +160,7 @@ interface Group extends Pick<Key, 'inQuery' | 'name'> {
 class Bucket {
   private readonly rest: readonly Entry[];
   private readonly groups: readonly Group[];
+  private readonly patterns: Patterns | null;
   /** Their paths are not known to hold yet. */
   private readonly asksPath: boolean;
 
@@ -174,7 +176,9 @@ class Bucket {
       }
       listIn(groupIn(groups, key).values, key.exact).push(entry);
     }
-    this.rest = rest;
+    this.patterns = asksPath && rest.length > few ? patternsOf(rest) : null;
+    this.rest =
+      this.patterns === null ? rest : rest.filter(({ match }) => !(match?.literals.length ?? 0));
     this.groups = groups;
   }
 
@@ -194,7 +198,7 @@ class Bucket {
         break;
       }
     }
-    return found;
+    return this.patterns === null ? found : this.patterns.first(head, path, caller, found);
   }
 
   private holds(
@@ -208,6 +212,48 @@ class Bucket {
       ? matchHolds(match, head, path, caller)
       : restHolds(match, head, path, caller);
   }
+}
+
+/** Those that hold only for paths in which their text stands. */
+class Patterns {
+  /** In their order. */
+  private readonly entries: readonly Entry[];
+  private readonly index: LiteralIndex;
+
+  constructor(entries: readonly Entry[], index: LiteralIndex) {
+    this.entries = entries;
+    this.index = index;
+  }
+
+  /** As `Bucket.first`. Each is asked once at most, however often its text stands in the path. */
+  first(head: RequestHead, path: string, caller: Caller | null, best: Entry | null): Entry | null {
+    const { entries, index } = this;
+    const { found } = index;
+    index.search(path);
+    let first = best;
+    let isOver = false;
+    for (let word = 0; word < found.length; word += 1) {
+      let bits = found[word]!;
+      found[word] = 0;
+      while (bits !== 0 && !isOver) {
+        const entry = entries[word * 32 + 31 - Math.clz32(bits & -bits)]!;
+        bits &= bits - 1;
+        isOver = best !== null && entry.order > best.order;
+        if (isOver || !matchHolds(entry.match!, head, path, caller)) continue;
+        first = entry;
+        isOver = true;
+      }
+    }
+    return first;
+  }
+}
+
+/** Null where there are few, or their texts are too long for a table. */
+function patternsOf(rest: readonly Entry[]): Patterns | null {
+  const entries = rest.filter(({ match }) => match !== null && match.literals.length > 0);
+  const literals = tellingLiterals(entries.map(({ match }) => match!.literals));
+  if (entries.length <= few || !LiteralIndex.canHold(literals)) return null;
+  return new Patterns(entries, new LiteralIndex(literals));
 }
 
 function withValue(group: Group, head: RequestHead, path: string): readonly Entry[] {

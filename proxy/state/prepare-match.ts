@@ -3,6 +3,7 @@
 
 import type { StringMatch } from '../api/resources.ts';
 import { compilePattern } from '../api/pattern.ts';
+import { requiredLiterals } from '../policy/literals.ts';
 import {
   compilePathPrefix,
   compileString,
@@ -35,13 +36,17 @@ function prepareNamed(item: unknown, at: string): PreparedMatch['headers'][numbe
   };
 }
 
-type PathParts = Pick<PreparedMatch, 'path' | 'exactPath' | 'lastOfTwo' | 'start' | 'prefix'>;
+type PathParts = Pick<
+  PreparedMatch,
+  'path' | 'exactPath' | 'lastOfTwo' | 'start' | 'literals' | 'prefix'
+>;
 
 const noPath: PathParts = {
   path: null,
   exactPath: null,
   lastOfTwo: null,
   start: '',
+  literals: [],
   prefix: null,
 };
 /** As the operator writes a gRPC method of any service: need not be run as a regular expression. */
@@ -60,9 +65,12 @@ function preparePath(value: unknown, path: string): PathParts {
     return { ...noPath, path: compilePathPrefix(prefix), prefix };
   }
   const holds = regex(from, path);
-  const { method } = anyService.exec(text(from, 'regex', path))?.groups ?? {};
-  if (method === undefined)
-    return { ...noPath, path: holds, start: literalStart(text(from, 'regex', path)) };
+  const source = text(from, 'regex', path);
+  const { method } = anyService.exec(source)?.groups ?? {};
+  if (method === undefined) {
+    const literals = requiredLiterals(source);
+    return { ...noPath, path: holds, start: literalStart(source), literals };
+  }
   return { ...noPath, path: (actual) => lastOfTwo(actual) === method, lastOfTwo: method };
 }
 

@@ -128,6 +128,8 @@ export interface PreparedMatch {
   readonly lastOfTwo: string | null;
   /** Of a regular expression, what every path begins with that it holds for; empty: not known. */
   readonly start: string;
+  /** Of a regular expression, what stands somewhere in every path that it holds for; may be empty. */
+  readonly literals: readonly string[];
   /** Of a `prefix` match, for prefix rewrites; null for other matches. */
   readonly prefix: string | null;
   readonly methods: ReadonlySet<string> | null;
