@@ -14,8 +14,8 @@ const namespace = 't-command-line';
 const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
 let folder: string;
 
-async function callWeb(path: string): Promise<void> {
-  const client = ['/usr/bin/node', '/app/main.mjs', 'http', `http://web${path}`];
+async function callFromWeb(host: string, path: string): Promise<void> {
+  const client = ['/usr/bin/node', '/app/main.mjs', 'http', `http://${host}${path}`];
   await kubectl('exec', '-n', namespace, 'deploy/web', '-c', 'app', '--', ...client);
 }
 
@@ -26,6 +26,7 @@ describe('kubectl tsmesh', () => {
     await Promise.all([buildCommandLine(), createNamespace(namespace, true)]);
     await Promise.all([
       deployEcho(namespace, { name: 'web' }),
+      deployEcho(namespace, { name: 'back' }),
       deployEcho(namespace, { name: 'bare', annotations: { 'tsmesh.dev/inject': 'disabled' } }),
     ]);
   }, 240_000);
@@ -39,13 +40,13 @@ describe('kubectl tsmesh', () => {
     await waitFor('the sidecar to be in sync', 30_000, async () => {
       const { stdout } = await tsmesh(['status', '-n', namespace, '-o', 'json']);
       const { sidecars } = JSON.parse(stdout) as SidecarsAnswer;
-      return sidecars.some(({ state }) => state === 'synced');
+      return sidecars.filter(({ state }) => state === 'synced').length === 2;
     });
     const { code, stdout, stderr } = await tsmesh(['status', '-n', namespace]);
     expect(stderr).toBe('');
     expect(stdout).toMatch(/web-\S+ +synced +0\.1\.0 +\d\dh/);
     expect(stdout).toMatch(/bare-\S+ +NO SIDECAR/);
-    expect(stdout).toContain('1 NO SIDECAR, 1 synced; asked operator tsmesh-operator-');
+    expect(stdout).toContain('1 NO SIDECAR, 2 synced; asked operator tsmesh-operator-');
     expect(code).toBe(1);
     const problems = await tsmesh(['status', '-n', namespace, '--problems']);
     expect(problems.stdout).not.toMatch(/web-\S+ +synced/);
@@ -109,7 +110,7 @@ describe('kubectl tsmesh', () => {
     const spec = { service: { name: 'web' }, routes: [{ name: 'all', timeout: '2s' }] };
     const kind = { apiVersion: 'tsmesh.dev/v1alpha1', kind: 'TrafficPolicy' };
     writeFileSync(file, JSON.stringify({ ...kind, metadata, spec }));
-    await callWeb('/before-diff');
+    await callFromWeb('web', '/before-diff');
     const fresh = await tsmesh(['diff', '-f', file]);
     expect([fresh.code, fresh.stderr]).toEqual([1, '']);
     expect(fresh.stdout).toMatch(new RegExp(`TrafficPolicy ${namespace}/web +new`));
@@ -134,26 +135,25 @@ describe('kubectl tsmesh', () => {
   it('tap shows requests as they happen to those who may exec, and tells others what they lack', async () => {
     const watching = tsmesh([
       'tap',
-      'deploy/web',
       '-n',
       namespace,
       '--path',
       '/tapped',
       '--max',
-      '2',
+      '8',
       '--for',
       '60s',
     ]);
     let ended = false;
     void watching.finally(() => (ended = true));
     await waitFor('both sides of a request to be shown', 60_000, async () => {
-      await callWeb('/tapped?token=secret');
+      await callFromWeb('back', '/tapped?token=secret');
       return ended;
     });
     const { code, stdout } = await watching;
     expect(code).toBe(0);
-    expect(stdout).toMatch(new RegExp(`web-\\S+ +→ web.${namespace}:80 +GET /tapped +200`));
-    expect(stdout).toMatch(new RegExp(`web-\\S+ +← ${namespace}/web +GET /tapped +200`));
+    expect(stdout).toMatch(new RegExp(`web-\\S+ +→ back.${namespace}:80 +GET /tapped +200`));
+    expect(stdout).toMatch(new RegExp(`back-\\S+ +← ${namespace}/web +GET /tapped +200`));
     expect(stdout).not.toContain('secret');
     const viewer = join(folder, 'asker');
     const account = `--serviceaccount=${namespace}:asker`;
