@@ -9,6 +9,7 @@ import { describe } from './commands/describe.ts';
 import { diff } from './commands/diff.ts';
 import { explain } from './commands/explain.ts';
 import { graph } from './commands/graph.ts';
+import { proxy } from './commands/proxy.ts';
 import { status } from './commands/status.ts';
 import { tap } from './commands/tap.ts';
 import { top } from './commands/top.ts';
@@ -26,6 +27,7 @@ const asking: readonly Command[] = [
   top,
   graph,
   tap,
+  proxy,
   bugReport,
 ];
 const commands: readonly Command[] = [...asking, completionOf(asking)];
