@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TrafficPolicySpec } from '../resources/tsmesh.ts';
+import type { TrafficPolicy, TrafficPolicySpec } from '../resources/tsmesh.ts';
 import { serviceOf, trafficPolicyOf, viewOf } from './test-world.ts';
 import { acceptTrafficPolicy } from './traffic-policy.ts';
 import { resolveReferences } from './traffic-references.ts';
@@ -54,6 +54,33 @@ describe('acceptance of a TrafficPolicy', () => {
       reason: 'Invalid',
       message: expect.stringMatching(/^spec\.routes\[0\]\.timeout: .*500ms/),
     });
+  });
+});
+
+describe('of many TrafficPolicies for one Service', () => {
+  it('only whoever could speak is judged, and each once', () => {
+    let judged = 0;
+    const counted = (name: string, order: number): TrafficPolicy => {
+      const policy = trafficPolicyOf(name, order, cart);
+      const spec = policy.spec;
+      return {
+        ...policy,
+        // Each look for faults reads the time.
+        spec: Object.defineProperty({ ...spec }, 'timeout', {
+          get: () => void (judged += 1),
+        }),
+      };
+    };
+    const all = Array.from({ length: 20 }, (_, i) => counted(`p${i}`, 20 - i));
+    const view = viewOf([
+      ...all.map((policy) => ['TrafficPolicy', policy] as const),
+      serviceOf('cart', [80, 90, 100]),
+    ] as never);
+    const once = acceptTrafficPolicy(view, all[19]!);
+    expect(once).toMatchObject({ status: 'False', reason: 'Conflicted' });
+    expect(judged).toBe(2);
+    for (const policy of all) acceptTrafficPolicy(view, policy);
+    expect(judged).toBe(20);
   });
 });
 

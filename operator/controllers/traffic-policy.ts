@@ -4,9 +4,8 @@
 import { objectKey, type View } from '../model/view.ts';
 import type { Service } from '../resources/kubernetes.ts';
 import type { TrafficPolicy } from '../resources/tsmesh.ts';
-import { appliesTo, speakingPolicy } from '../translate/traffic-policy.ts';
+import { appliesTo, faultsOf, speakingPolicy } from '../translate/traffic-policy.ts';
 import { routesOutOfReach } from '../translate/route-order.ts';
-import { trafficPolicyFaults } from '../translate/validity.ts';
 import type { Verdict } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 import { trafficPolicyInView } from './in-view.ts';
@@ -33,7 +32,7 @@ export async function reconcileTrafficPolicy(
 
 /** Pure. */
 export function acceptTrafficPolicy(view: View, policy: TrafficPolicy): Verdict {
-  const faults = trafficPolicyFaults(policy.spec);
+  const faults = faultsOf(policy);
   if (faults.length > 0) {
     return refused('Invalid', faults.map((fault) => `${fault.path}: ${fault.message}`).join('; '));
   }
@@ -41,11 +40,12 @@ export function acceptTrafficPolicy(view: View, policy: TrafficPolicy): Verdict 
   const ports = portNumbers(view.services.get(key)).filter((port) => appliesTo(policy, port));
   const winners = ports.map((port) => speakingPolicy(view, key, port));
   const lost = winners.filter((winner) => winner !== null && !isSame(winner, policy));
-  const notes = routesOutOfReach(policy.spec.routes ?? []);
-  if (lost.length === 0) return accepted([`holds for Service ${key}`, ...notes].join('; '));
   const names = [...new Set(lost.map((winner) => `${winner!.metadata.name}`))].join(', ');
   const message = `TrafficPolicy ${names} holds for the same Service: one that names the port goes before one that does not, and of equals the oldest`;
-  if (lost.length === ports.length) return refused('Conflicted', message);
+  if (lost.length > 0 && lost.length === ports.length) return refused('Conflicted', message);
+  // Only of those that speak: of many routes it takes long.
+  const notes = routesOutOfReach(policy.spec.routes ?? []);
+  if (lost.length === 0) return accepted([`holds for Service ${key}`, ...notes].join('; '));
   const kept = ports.filter((_, i) => !lost.includes(winners[i]!)).join(', ');
   const words = [`holds for port ${kept}`, message, ...notes].join('; ');
   return { ...accepted(words), reason: 'PartlyOverridden' };

@@ -266,7 +266,7 @@ describe('a destination', () => {
                 status: 308,
               },
             },
-            { matches: [{ methods: ['DELETE'] }], redirect: {} },
+            { matches: [{ methods: ['DELETE'] }], redirect: { status: 303 } },
             {
               matches: [{ path: { prefix: '/split' } }],
               backends: [
@@ -364,7 +364,7 @@ describe('a destination', () => {
         trafficPolicy('shop/split', {
           service: { name: 'cart', port: 9000 },
           routes: [
-            { matches: [], redirect: {} },
+            { matches: [], redirect: { status: 303 } },
             { backends: [{ weight: 3 }, { service: 'spare', port: 80, weight: 1 }] },
             { matches: [{ methods: ['GET'] }], backends: [{}] },
           ],

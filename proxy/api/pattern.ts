@@ -10,21 +10,24 @@ import { maxPatternSteps, patternSteps } from './pattern-steps.ts';
  * none, in the words of `patternFault`.
  */
 export function compilePattern(regex: string): (text: string) => boolean {
-  const fault = patternFault(regex);
-  if (fault !== null) throw new SyntaxError(fault);
-  const compiled = RE2JS.compile(regex);
+  const compiled = compile(regex);
+  if (typeof compiled === 'string') throw new SyntaxError(compiled);
   return (text) => compiled.testExact(text);
 }
 
-/** Why the text is no regular expression of RE2's syntax, for its author; null if it is one. */
+/** Why the text is no regular expression of RE2's syntax, or one too many, for its author; null if it is one. */
 export function patternFault(regex: string): string | null {
+  const compiled = compile(regex);
+  return typeof compiled === 'string' ? compiled : null;
+}
+
+function compile(regex: string): RE2JS | string {
   const steps = patternSteps(regex);
   if (steps > maxPatternSteps) {
     return `"${regex}" takes ${steps} steps for a character, more than ${maxPatternSteps}: let repetitions such as {0,1000} be shorter, or use * and +`;
   }
   try {
-    RE2JS.compile(regex);
-    return null;
+    return RE2JS.compile(regex);
   } catch (error) {
     const why = (error as Error).message.replace(/^error parsing regexp: /, '');
     const hint = backtracking.test(regex)
