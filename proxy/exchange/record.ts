@@ -34,10 +34,8 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
   if (error !== null) countError(series, error);
   const latencyMs = deps.io.clock.nowMs() - end.startedMs;
   const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
-  const { sentBytes, receivedBytes } = end;
-  const peer = context.direction === 'inbound' ? context.peer : (end.endpoint?.key ?? '');
-  series.request({ status, grpcStatus, latencyMs, mtls, peer, sentBytes, receivedBytes });
-  series.bytes(sentBytes, receivedBytes);
+  series.request({ status, grpcStatus, latencyMs, mtls });
+  series.bytes(end.sentBytes, end.receivedBytes);
   if (deps.accessLog.wants(error !== null || status >= 500)) log(context, plan, end, latencyMs);
 }
 
