@@ -41,6 +41,8 @@ export interface Failure {
   outcome: Outcome;
   code: ProxyErrorCode;
   detail: string;
+  /** Its time was over while it waited for a connection. */
+  waited?: true;
 }
 
 /** As if it had been sent and answered so: another attempt would end alike. */
@@ -130,7 +132,7 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   private failWaiting(nowMs: number): void {
     const isOver = this.waitEndsMs !== null && nowMs >= this.waitEndsMs;
     const code = isOver ? 'connect-timeout' : 'per-try-timeout';
-    this.fail({ outcome: { type: 'connect', code }, code, detail: this.where });
+    this.fail({ outcome: { type: 'connect', code }, code, detail: this.where, waited: true });
   }
 
   onConnection(connection: PooledConnection): void {

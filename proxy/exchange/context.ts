@@ -18,6 +18,12 @@ export interface StreamSource {
   cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
   /** There is a connection to it, or will be soon. */
   connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean;
+  /** An attempt to connect to its endpoint is what it waited for, and not a place. */
+  awaitsDial(
+    of: { endpoint: EndpointHandle; startedMs: number },
+    plain: PlainProtocol,
+    taker: StreamTaker,
+  ): boolean;
 }
 
 export interface ExchangeDeps {

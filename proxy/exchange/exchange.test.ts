@@ -223,6 +223,7 @@ class Stage {
           },
           cancel: () => undefined,
           connected: () => true,
+          awaitsDial: () => true,
         },
         accessLog: {
           wants: () => false,

@@ -30,7 +30,13 @@ import { Attempt, type AttemptOwner, type Failure } from './attempt.ts';
 import { logMismatch } from './connection-log.ts';
 import { addOngoing, removeOngoing, type ExchangeContext, type Ongoing } from './context.ts';
 import { causeOfFailure, causeOfReset } from './causes.ts';
-import { blameEndpoint, hearEnd, hearEndpoint } from './judge-endpoint.ts';
+import {
+  blameEndpoint,
+  hearEnd,
+  hearEndpoint,
+  isItsFault,
+  keepsWaiting,
+} from './judge-endpoint.ts';
 import { endpointFor, limitReply } from './limits.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
 import { grpcTrailers, sendLocalReply, withCors } from './local-reply.ts';
@@ -142,10 +148,12 @@ export class Exchange
   }
 
   protected onTimeUp(code: TimeUp, detail: string): void {
-    const { attempt } = this;
-    // What the caller's own deadline ended says nothing about the endpoint.
-    if (attempt?.awaited === true && code !== 'deadline-passed')
-      blameEndpoint(this.context, this.plan, attempt);
+    const { attempt, context, plan } = this;
+    // What the caller's own deadline ended says nothing about the endpoint, nor does a client that stopped sending.
+    const byCaller =
+      code === 'deadline-passed' || (code === 'idle-timeout' && this.awaitsClient(attempt));
+    if (attempt !== null && !byCaller && keepsWaiting(context, plan, attempt))
+      blameEndpoint(context, plan, attempt);
     this.dropAttempt('cancelled');
     this.giveUp({ code, detail }, 'timeout');
   }
@@ -219,6 +227,7 @@ export class Exchange
   }
 
   onFailed(attempt: Attempt, failure: Failure): void {
+    const itsFault = isItsFault(this.context, this.plan, attempt, failure);
     this.dropAttempt('cancelled');
     if (this.finished) {
       // The answer is complete; the upstream wants no more of the request.
@@ -233,8 +242,7 @@ export class Exchange
       return;
     }
     // What the caller's own deadline ended says nothing about the endpoint.
-    if (type !== 'unprocessed' && type !== 'answer' && code !== 'deadline-passed')
-      blameEndpoint(context, plan, attempt);
+    if (itsFault && code !== 'deadline-passed') blameEndpoint(context, plan, attempt);
     const repeat = this.answered ? 'none' : this.repeatAfter(failure.outcome);
     if (typeof repeat !== 'string') {
       // Another endpoint makes up for it, but nobody else would tell that an address is not who it should be.
@@ -407,6 +415,12 @@ export class Exchange
   /** An answer decides what comes behind a head that asks for a tunnel: until then it is all there is. */
   private get isAllThereIs(): boolean {
     return this.body.ended || asksForTunnel(this.plan.head);
+  }
+
+  /** What it sent so far has gone on, and more is to come. */
+  private awaitsClient(attempt: Attempt | null): boolean {
+    if (this.isAllThereIs || attempt === null) return false;
+    return attempt.stream !== null && attempt.stream.queuedBytes === 0;
   }
 
   /** For a connection it waits as its own destination says, whoever else shares the attempt to make one. */

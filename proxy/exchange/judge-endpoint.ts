@@ -5,7 +5,7 @@ import type { DestinationUse } from '../policy/limits.ts';
 import { recordResult, recordUnjudged, resultOf, type Result } from '../policy/outlier.ts';
 import { newFigures, recordAnswer, recordLatency } from '../policy/outlier-compare.ts';
 import type { EndpointHandle, PreparedOutlier } from '../state/prepared.ts';
-import type { Attempt } from './attempt.ts';
+import type { Attempt, Failure } from './attempt.ts';
 import type { ExchangeContext } from './context.ts';
 import { tellEjection, tellReturn } from './ejections.ts';
 import { OutlierWatch } from './outlier-watch.ts';
@@ -66,6 +66,27 @@ export function hearEnd(
   judgeEndpoint(context, plan, attempt, resultOf(status, grpcStatus));
 }
 
+/**
+ * Its time is over, and its answer has not begun: whether the endpoint has it, or is not reached. Who waits for a place
+ * under a limit of ours does not. Asked before it is taken from the pool.
+ */
+export function keepsWaiting({ deps }: ExchangeContext, plan: ForwardPlan, attempt: Attempt) {
+  if (attempt.connection !== null) return attempt.awaited;
+  return attempt.awaited && deps.pool.awaitsDial(attempt, plan.plain, attempt);
+}
+
+/** Whether that it failed says something about its endpoint. Asked before it is taken from the pool. */
+export function isItsFault(
+  context: ExchangeContext,
+  plan: ForwardPlan,
+  attempt: Attempt,
+  { outcome, code, waited }: Failure,
+): boolean {
+  if (waited === true) return keepsWaiting(context, plan, attempt);
+  if (outcome.type === 'connect') return code !== 'overload' && code !== 'no-identity';
+  return outcome.type === 'reset' || outcome.type === 'timeout';
+}
+
 /** It gave no answer. */
 export function blameEndpoint(context: ExchangeContext, plan: ForwardPlan, attempt: Attempt): void {
   const { endpoint, startedMs } = attempt;
@@ -75,7 +96,7 @@ export function blameEndpoint(context: ExchangeContext, plan: ForwardPlan, attem
 }
 
 /** Answers that others might give better: one that has too much to do is not to be asked more for saying so at once. */
-function isBad(status: number, grpcStatus: number): boolean {
+export function isBad(status: number, grpcStatus: number): boolean {
   return status === 429 || grpcStatus === exhausted || resultOf(status, grpcStatus) !== 'good';
 }
 

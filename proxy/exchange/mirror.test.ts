@@ -56,6 +56,7 @@ function stage() {
       request: (...[, , taker]: Asking) => void waiting.add(taker),
       cancel: (...[, , taker]: Asking) => void waiting.delete(taker),
       connected: () => true,
+      awaitsDial: () => true,
     },
     accessLog: {
       wants: () => false,

@@ -15,8 +15,10 @@ import { joinLoad, leaveLoad, observe, observeFailure } from '../policy/load.ts'
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
-import type { MirrorResult } from '../telemetry/counters.ts';
+import { noGrpcStatus, type MirrorResult } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
+import { grpcStatusOf } from './grpc-status.ts';
+import { isBad } from './judge-endpoint.ts';
 import { withMeshFields } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { asksForTunnel } from './tunnel-heads.ts';
@@ -211,7 +213,7 @@ export class MirrorCopy extends Deadline implements StreamListener<ResponseHead>
     const nowMs = this.context.deps.io.clock.nowMs();
     if (this.awaited) answerCame(this.endpoint.load, nowMs);
     this.awaited = false;
-    observe(this.endpoint.load, nowMs - this.startedMs, nowMs);
+    this.learn(head, end, nowMs);
     if (end) this.finish('answered');
   }
 
@@ -224,8 +226,9 @@ export class MirrorCopy extends Deadline implements StreamListener<ResponseHead>
     this.finish('answered');
   }
 
-  onReset(): void {
-    this.blame();
+  onReset(reason: ResetReason): void {
+    // Handed back by a pod that goes, or too large a head: nothing failed there.
+    if (reason !== 'refused' && reason !== 'too-large') this.blame();
     this.finish('failed');
   }
 
@@ -251,6 +254,14 @@ export class MirrorCopy extends Deadline implements StreamListener<ResponseHead>
     let sum = 0;
     for (const copy of this.context.deps.mirrors.copies) sum += copy.lagBytes;
     return sum > mostLagOfAllBytes;
+  }
+
+  private learn(head: ResponseHead, end: boolean, nowMs: number): void {
+    const { endpoint, startedMs, plan } = this;
+    const grpcStatus = end && plan.grpc ? grpcStatusOf(head.fields) : noGrpcStatus;
+    if (isBad(head.status, grpcStatus))
+      observeFailure(endpoint.load, nowMs - startedMs, nowMs, true);
+    else observe(endpoint.load, nowMs - startedMs, nowMs);
   }
 
   private blame(): void {

@@ -28,6 +28,7 @@ export interface DialListener {
 export const connectTimeoutMs = 5_000;
 
 export class Dial extends Deadline {
+  readonly startedMs: number;
   private readonly target: DialTarget;
   private readonly io: Io;
   private readonly listener: DialListener;
@@ -56,7 +57,8 @@ export class Dial extends Deadline {
     this.raw.once('connect', () => this.onConnect());
     this.raw.on('error', (error) => this.onError(error));
     this.raw.on('close', () => this.fail('connect-failed', 'closed'));
-    io.wheel.schedule(this, io.clock.nowMs() + this.timeoutMs);
+    this.startedMs = io.clock.nowMs();
+    io.wheel.schedule(this, this.startedMs + this.timeoutMs);
   }
 
   /** No more interest; the listener is not called. */

@@ -57,6 +57,16 @@ export class HttpPool extends Deadline {
     peers.get(endpoint.key)?.cancel(taker);
   }
 
+  /** An attempt to connect to its endpoint is what it waited for, and not a place. */
+  awaitsDial(
+    { endpoint, startedMs }: { endpoint: EndpointHandle; startedMs: number },
+    plain: PlainProtocol,
+    taker: StreamTaker,
+  ): boolean {
+    const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
+    return peers.get(endpoint.key)?.awaitsDial(taker, startedMs) === true;
+  }
+
   /** There is a connection to it, or will be soon. */
   connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean {
     const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;

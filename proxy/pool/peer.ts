@@ -111,6 +111,19 @@ export class Peer {
     taker.use?.endPending();
   }
 
+  /**
+   * It has waited since then, and for the most part for an attempt to connect. Otherwise it was for a place: under a limit
+   * of ours, or until another request is done. An attempt may have begun a moment ago, with a place that became free.
+   */
+  awaitsDial(taker: StreamTaker, sinceMs: number): boolean {
+    const at = this.waiting.indexOf(taker);
+    const [oldest] = this.dials.keys();
+    if (at < 0 || oldest === undefined) return false;
+    if (!this.multiplexed && at >= this.dials.size) return false;
+    const nowMs = this.deps.io.clock.nowMs();
+    return 2 * (nowMs - oldest.startedMs) >= nowMs - sinceMs;
+  }
+
   /** Connections that may not be used for new streams finish those they have. */
   retireStale(): void {
     for (const connection of this.connections) {
