@@ -206,11 +206,14 @@ const scenes = {
     return caller;
   },
   overload: async () => {
-    const { caller, port } = await stageOf(ok());
+    // So many wait for what the operator says of a destination; the next one does not. Otherwise 1,024 do.
+    const maxWaiters = 4;
+    const caller = await startSidecar('with room for few', {}, { maxWaiters });
+    closers.push(() => caller.close());
+    caller.apply(workload());
     caller.target.outbound = { address: '10.96.0.99', port: 80 };
-    // So many wait for what the operator says of a destination; the next one does not.
-    for (let i = 0; i <= 1_024; i += 1) {
-      const socket = net.connect(port, loopback);
+    for (let i = 0; i <= maxWaiters; i += 1) {
+      const socket = net.connect(caller.outbound.address.port, loopback);
       socket.on('error', () => undefined);
       closers.push(() => socket.destroy());
     }

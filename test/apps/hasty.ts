@@ -71,13 +71,15 @@ export interface Round {
   count: number;
   /** Names its requests. */
   name: string;
+  /** Absent: 20. */
+  clients?: number;
 }
 
-const clients = 20;
 const body = 'body';
 
 /** Clients that wait between their requests for about as long as the server does; how often each status came, 0 for none. */
-export async function askAtTheEdge({ origin, method, idleMs, count, name }: Round) {
+export async function askAtTheEdge(round: Round) {
+  const { origin, method, idleMs, count, name, clients = 20 } = round;
   const statuses: Record<string, number> = {};
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   let next = 0;

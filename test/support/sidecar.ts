@@ -66,8 +66,9 @@ export interface LogLine {
 export async function startSidecar(
   name = 'test',
   h2: Partial<H2Options> = {},
+  limits: { maxWaiters?: number } = {},
 ): Promise<TestSidecar> {
-  const parts = makeParts(h2);
+  const parts = makeParts(h2, limits);
   const { shared, resolver, target } = parts;
   const deps = { ...shared, nextRequestId: createRequestIds(name) };
   const inbound = await createInbound({ ...deps, originalDestination: () => target.inbound });
@@ -99,7 +100,7 @@ export async function startSidecar(
   }
 }
 
-function makeParts(h2: Partial<H2Options>) {
+function makeParts(h2: Partial<H2Options>, limits: { maxWaiters?: number }) {
   const wall = { offsetMs: 0 };
   const { clock, advance } = movableClock(wall);
   const io: Io = {
@@ -124,6 +125,7 @@ function makeParts(h2: Partial<H2Options>) {
     registry: () => registry.value,
     onWanted: (one) => void wanted.push(one),
     onUnwanted: (names) => void unwanted.push(...names),
+    ...limits,
   });
   const shared = {
     io,
