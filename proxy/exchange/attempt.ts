@@ -60,7 +60,9 @@ export class Attempt extends Deadline implements StreamListener<ResponseHead>, S
   startedMs = 0;
   /** It was sent on its way, and its answer has not begun. */
   awaited = false;
-  /** After which its answer began, where its end is still to tell what it is worth. */
+  /** For a connection. */
+  waitedMs = 0;
+  /** After which its answer began, since it was sent, where its end is still to tell what it is worth. */
   latencyMs = -1;
   /** It finds out whether an ejected endpoint is well again. */
   probes = false;

@@ -170,6 +170,7 @@ export class Exchange
     const { plan, body } = this;
     this.sentOverMtls = connection.link.peer !== null;
     this.connectMs = this.context.deps.io.clock.nowMs() - attempt.startedMs;
+    attempt.waitedMs = this.connectMs;
     this.tellTimeLeft();
     const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
     attempt.stream = connection.open(head, body.endedWithHead, attempt);

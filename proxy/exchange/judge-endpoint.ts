@@ -47,10 +47,11 @@ export function hearEndpoint(
     return;
   }
   const result = resultOf(status, grpcStatus);
+  // What it waited for a place costs whoever chooses the endpoint, but the endpoint is not to be left out for it.
+  attempt.latencyMs = latencyMs - attempt.waitedMs;
   // To fail fast is not to be quick.
   if (plan.outlier.latency !== null && result === 'good')
-    recordLatency((endpoint.load.figures ??= newFigures()), latencyMs);
-  attempt.latencyMs = latencyMs;
+    recordLatency((endpoint.load.figures ??= newFigures()), attempt.latencyMs);
   if (whole) judgeEndpoint(context, plan, attempt, result);
 }
 

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { call, listenOn, startPair, until, type MeshPair } from '../../test/support/mesh-pair.ts';
 import { endpoints, route } from '../../test/support/sidecar.ts';
 import type { DestinationResource } from '../api/resources.ts';
+import { newFigures, recordLatency } from '../policy/outlier-compare.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -160,6 +161,32 @@ describe('a request whose time is over', () => {
     await endOf(pair, ended);
     expect(text).toContain('tsmesh-error: idle-timeout');
     expect(blamesOf(pair)).toEqual({ failing: [false], out: 0 });
+  });
+});
+
+describe('a request that is answered', () => {
+  it('is not taken for slow because it waited under maxConnections', async () => {
+    const app = await startApp();
+    const latency = { factorPercent: 300, minimumMs: 50, minimumEndpoints: 3, requestVolume: 5 };
+    const compared = { ...outlierDetection, intervalMs: 3_600_000, latency };
+    const pair = await pairTo(app.address, { limits, outlierDetection: compared });
+    const first = call({ port: portOf(pair) });
+    await until('the first is held', () => app.held.length === 1);
+    const second = call({ port: portOf(pair) });
+    await until('the second waits', () => useOf(pair).use.pending === 1);
+    pair.caller.advance(timeMs);
+    app.held[0]!.end();
+    await until('the second is there', () => app.held.length === 2);
+    app.held[1]!.end();
+    expect([(await first).status, (await second).status]).toEqual([200, 200]);
+    const [endpoint] = pair.caller.store.snapshot().endpoints.get('shop/app:80')!.endpoints;
+    const { byLatency } = endpoint!.load.figures!;
+    const slow = newFigures();
+    recordLatency(slow, timeMs);
+    expect(byLatency.reduce((sum, count) => sum + count)).toBe(2);
+    expect(byLatency.findLastIndex((count) => count > 0)).toBeLessThan(
+      slow.byLatency.findLastIndex((count) => count > 0),
+    );
   });
 });
 
