@@ -27,7 +27,7 @@ export interface OpenDeps {
   connectTimeoutMs?: number | null;
   /** What connections count against; absent or null: nothing. */
   use?: DestinationUse | null;
-  /** A connection to it was opened, or could not be. */
+  /** A connection to it was opened, which its user tells once it carries what it was opened for, or could not be. */
   onResult?: (endpoint: EndpointHandle, opened: boolean) => void;
   /** An endpoint proved another identity, and another endpoint is tried. */
   onMismatch?: (detail: string) => void;
@@ -121,7 +121,6 @@ export class OpenUpstream {
           leaveLoad(endpoint.load);
           use?.endConnection();
         });
-        this.deps.onResult?.(endpoint, true);
         this.listener.onOpen(link, endpoint);
       },
       onFailed: (code, detail) => this.onFailed(endpoint, code, detail),

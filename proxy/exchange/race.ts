@@ -66,6 +66,7 @@ export class Race extends Deadline {
   private upstreamPeek: Peek | null = null;
   private opening: OpenUpstream | null = null;
   private upstream: Link | null = null;
+  private endpoint: EndpointHandle | null = null;
   private clientBytes: Buffer | null = null;
   /** Why the upstream cannot be had, as long as a silent client may still turn out to speak HTTP. */
   private failure: { code: ProxyErrorCode; detail: string } | null = null;
@@ -177,15 +178,16 @@ export class Race extends Deadline {
 
   private openUpstream(): void {
     this.opening = new OpenUpstream(this.input.open, this.input.endpoints, {
-      onOpen: (link) => this.onUpstream(link),
+      onOpen: (link, endpoint) => this.onUpstream(link, endpoint),
       onFailed: (code, detail) => this.onUpstreamFailed(code, detail),
     });
     this.opening.start();
   }
 
-  private onUpstream(link: Link): void {
+  private onUpstream(link: Link, endpoint: EndpointHandle): void {
     this.opening = null;
     this.upstream = link;
+    this.endpoint = endpoint;
     if (this.opaque) {
       this.finishTunnel(link);
       return;
@@ -228,6 +230,8 @@ export class Race extends Deadline {
     // Put back: the tunnel reads it like all that follows.
     if (spoken !== null && spoken.length > 0) upstream.socket.unshift(spoken);
     this.settle();
+    // Not before: that it takes connections says nothing of how it answers requests.
+    if (this.endpoint !== null) this.input.open.onResult?.(this.endpoint, true);
     this.listener.onTunnel(upstream, first);
   }
 

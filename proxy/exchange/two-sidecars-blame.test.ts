@@ -190,6 +190,34 @@ describe('a request that is answered', () => {
   });
 });
 
+describe('a connection opened for a client that is silent at first', () => {
+  it('is no good answer where the client turns out to speak HTTP', async () => {
+    let connections = 0;
+    const app = http.createServer((_, response) => response.writeHead(500).end());
+    app.on('connection', () => (connections += 1));
+    closers.push(() => {
+      app.close();
+      app.closeAllConnections();
+    });
+    const patient = { ...outlierDetection, consecutive5xx: 9 };
+    const pair = await pairTo(await listenOn(app), { outlierDetection: patient });
+    const badInARow = () => {
+      const [endpoint] = pair.caller.store.snapshot().endpoints.get('shop/app:80')!.endpoints;
+      return endpoint!.load.health?.serverErrors ?? 0;
+    };
+    for (let i = 0; i < 2; i += 1) await call({ port: portOf(pair) });
+    expect([badInARow(), connections]).toEqual([2, 1]);
+    const socket = net.connect(portOf(pair), '127.0.0.1').on('error', () => undefined);
+    closers.push(() => void socket.destroy());
+    await until('its silence has opened one', () => connections === 2);
+    let text = '';
+    socket.on('data', (bytes) => (text += bytes.toString()));
+    socket.write('GET / HTTP/1.1\r\nhost: app\r\n\r\n');
+    await until('it is answered', () => text.includes(' 500 '));
+    expect(badInARow()).toBe(3);
+  });
+});
+
 describe('a limit of the caller', () => {
   it.each([
     ['maxActiveRequests', { ...limits, maxConnections: null, maxActiveRequests: 1 }],
