@@ -191,7 +191,7 @@ describe('a request that is answered', () => {
 });
 
 describe('a connection opened for a client that is silent at first', () => {
-  it('is no good answer where the client turns out to speak HTTP', async () => {
+  it('is a good answer where the client does not speak HTTP, and none where it does', async () => {
     let connections = 0;
     const app = http.createServer((_, response) => response.writeHead(500).end());
     app.on('connection', () => (connections += 1));
@@ -215,6 +215,10 @@ describe('a connection opened for a client that is silent at first', () => {
     socket.write('GET / HTTP/1.1\r\nhost: app\r\n\r\n');
     await until('it is answered', () => text.includes(' 500 '));
     expect(badInARow()).toBe(3);
+    const opaque = net.connect(portOf(pair), '127.0.0.1').on('error', () => undefined);
+    closers.push(() => void opaque.destroy());
+    opaque.write(Buffer.from([0, 1, 2, 3]));
+    await until('it is carried', () => badInARow() === 0);
   });
 });
 

@@ -33,9 +33,9 @@ function originOf({ caller, callee }: MeshPair, place: Place): string {
 
 /** Idle times in milliseconds, with how many requests of a kind; all three at once, as most of it is waiting. */
 const cases = [
-  { idleMs: 1, count: 1_000, clients: 20 },
-  { idleMs: 100, count: 500, clients: 50 },
-  { idleMs: 300, count: 200, clients: 50 },
+  { idleMs: 1, count: 600, clients: 20 },
+  { idleMs: 100, count: 400, clients: 40 },
+  { idleMs: 300, count: 120, clients: 40 },
 ] as const;
 
 async function check(
