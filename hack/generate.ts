@@ -1,5 +1,5 @@
 // Writes what is generated from other sources: the checking code of proxy/api/schema.ts, the schemas that
-// the command line checks manifests by, and reference pages.
+// the command line checks manifests by, the dashboard's files, and reference pages.
 // With --check it writes nothing and fails where a generated file is stale.
 
 import { readFile, mkdir, writeFile } from 'node:fs/promises';
@@ -12,6 +12,8 @@ import { schemas } from '../proxy/api/schema.ts';
 import { annotationsPage } from './reference/annotations.ts';
 import { crdSchemasModule } from './reference/crd-schemas.ts';
 import { resourcesPage } from './reference/crds.ts';
+import { dashboardModule } from './reference/dashboard.ts';
+import { prometheusRule } from './reference/prometheus-rules.ts';
 
 const root = dirname(import.meta.dirname);
 const banner =
@@ -76,6 +78,24 @@ function crdSchemas(): GeneratedFile[] {
   return [{ path: 'operator/cli/generated/crd-schemas.ts', content: crdSchemasModule(root) }];
 }
 
+async function dashboard(): Promise<GeneratedFile[]> {
+  return [{ path: 'operator/dashboard/generated/files.ts', content: await dashboardModule(root) }];
+}
+
+async function monitoring(): Promise<GeneratedFile[]> {
+  const path = 'config/overlays/monitoring/prometheus-operator/rules.yaml';
+  return [
+    {
+      path,
+      content: await format(await prometheusRule(root), {
+        parser: 'yaml',
+        singleQuote: true,
+        printWidth: 100,
+      }),
+    },
+  ];
+}
+
 async function reference(): Promise<GeneratedFile[]> {
   const pages = {
     'docs/annotations.md': annotationsPage(),
@@ -105,7 +125,14 @@ async function store(file: GeneratedFile): Promise<void> {
 
 const checkOnly = process.argv.includes('--check');
 const stale: string[] = [];
-for (const file of [...(await validators()), ...crdSchemas(), ...(await reference())]) {
+const all = [
+  ...(await validators()),
+  ...crdSchemas(),
+  ...(await dashboard()),
+  ...(await monitoring()),
+  ...(await reference()),
+];
+for (const file of all) {
   if (await isCurrent(file)) continue;
   stale.push(file.path);
   if (!checkOnly) await store(file);

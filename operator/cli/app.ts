@@ -5,6 +5,7 @@ import type { Command } from './command.ts';
 import { bugReport } from './commands/bug-report.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
+import { dashboard } from './commands/dashboard.ts';
 import { describe } from './commands/describe.ts';
 import { diff } from './commands/diff.ts';
 import { explain } from './commands/explain.ts';
@@ -28,6 +29,7 @@ const asking: readonly Command[] = [
   graph,
   tap,
   proxy,
+  dashboard,
   bugReport,
 ];
 const commands: readonly Command[] = [...asking, completionOf(asking)];

@@ -3,6 +3,7 @@
 import http from 'node:http';
 import { operatorPorts, systemNamespace } from '../../proxy/api/constants.ts';
 import { parseHolder, type LeaseObject } from '../kube/leader-election.ts';
+import type { PodPort } from '../kube/port-forward.ts';
 import type { UserClient } from '../kube/user-client.ts';
 import { errorText } from '../resources/logger.ts';
 import { CliError } from './errors.ts';
@@ -28,14 +29,19 @@ export async function askOperator<T>(
 
 /** The same of a cluster that is open. */
 export async function askLeader<T>(client: UserClient, path: string): Promise<T> {
+  const to = await leaderConsole(client);
+  return await readJson<T>(() => client.forward(to), path, to.pod);
+}
+
+/** Where the console of the operator is that leads. Rejects with a CliError. */
+export async function leaderConsole(client: UserClient): Promise<PodPort> {
   const lease = await asking(client, `get Lease ${systemNamespace}/${leaseName}`, () =>
     client.api.get<LeaseObject>('Lease', systemNamespace, leaseName),
   );
   const leader = parseHolder(lease?.spec?.holderIdentity);
   if (leader === null)
     throw new CliError('NoOperator', `no operator leads in ${systemNamespace} of ${client.server}`);
-  const to = { namespace: systemNamespace, pod: leader.name, port: operatorPorts.console };
-  return await readJson<T>(() => client.forward(to), path, leader.name);
+  return { namespace: systemNamespace, pod: leader.name, port: operatorPorts.console };
 }
 
 async function readJson<T>(

@@ -1,5 +1,6 @@
 // The process of `tsmesh` (and `kubectl tsmesh`): arguments, environment and terminal in, exit code out.
 
+import { spawn } from 'node:child_process';
 import { basename } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { systemClock } from '../runtime/clock.ts';
@@ -7,6 +8,14 @@ import { runCli } from './app.ts';
 import type { World } from './world.ts';
 
 const { env, stdout, stdin, argv } = process;
+
+/** No browser, or nobody in front of it, is no error: the address was printed. */
+function showPage(url: string): void {
+  const opener = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  const child = spawn(opener, [url], { stdio: 'ignore', detached: true });
+  child.on('error', () => undefined);
+  child.unref();
+}
 
 const world: World = {
   out: (line) => void stdout.write(`${line}\n`),
@@ -16,6 +25,7 @@ const world: World = {
   terminal: stdout.isTTY ? { rows: () => stdout.rows } : null,
   clock: systemClock,
   random: Math.random,
+  showPage,
   program: basename(argv[1] ?? '').startsWith('kubectl-') ? 'kubectl tsmesh' : 'tsmesh',
 };
 

@@ -21,6 +21,7 @@ export async function run(args: readonly string[], world: Partial<World> = {}): 
     terminal: null,
     clock: new ManualClock(),
     random: Math.random,
+    showPage: () => undefined,
     program: 'tsmesh',
     ...world,
   });

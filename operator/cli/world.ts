@@ -15,6 +15,8 @@ export interface World {
   readonly terminal: { rows(): number } | null;
   readonly clock: Clock;
   readonly random: () => number;
+  /** Shows an address in the user's browser, where there is one. */
+  showPage(url: string): void;
   /** Name that the user called, `tsmesh` or `kubectl tsmesh`. */
   readonly program: string;
 }

@@ -1,9 +1,10 @@
-// The console: what the operator knows, as JSON for the command line. It listens on the loopback of its own pod only, so that
+// The console: what the operator knows, as JSON for the command line, and the dashboard that shows it. It listens on the loopback of its own pod only, so that
 // whoever may port-forward to that pod may ask, and nobody else. It changes nothing.
 
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardConnections } from '../../proxy/api/connection-guard.ts';
+import { dashboardFiles } from '../dashboard/generated/files.ts';
 import type { ConsoleIdentity, HoldingsAnswer, SidecarsAnswer } from './api.ts';
 
 export interface ConsoleSources {
@@ -23,20 +24,28 @@ export interface ConsoleServer {
 interface Answer {
   status: number;
   body: unknown;
+  /** The body is a file of the dashboard of this media type, no JSON. */
+  type?: string;
 }
+
+/** Everything comes from here, and nothing that is not in these files runs or is shown in a frame. */
+const pagePolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** Some people with a page each. */
 const maxConnections = 64;
 
 export function createConsoleServer(sources: ConsoleSources): ConsoleServer {
   const server = http.createServer((request, response) => {
-    const { status, body } = answer(sources, request);
+    const { status, body, type } = answer(sources, request);
     response.writeHead(status, {
-      'content-type': 'application/json',
+      'content-type': type ?? 'application/json',
       'cache-control': 'no-store',
       'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'content-security-policy': pagePolicy,
     });
-    response.end(`${JSON.stringify(body)}\n`);
+    response.end(type === undefined ? `${JSON.stringify(body)}\n` : body);
   });
   guardConnections(
     server,
@@ -65,7 +74,10 @@ function answer(sources: ConsoleSources, request: http.IncomingMessage): Answer 
   const refusal = refusalOf(request);
   if (refusal !== null) return refusal;
   const operator = sources.identity();
-  switch (request.url?.split('?')[0]) {
+  const path = request.url?.split('?')[0] ?? '';
+  const file = Object.hasOwn(dashboardFiles, path) ? dashboardFiles[path] : undefined;
+  if (file !== undefined) return { status: 200, ...file };
+  switch (path) {
     case '/api/operator':
       return { status: 200, body: operator };
     case '/api/sidecars': {

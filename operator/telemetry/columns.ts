@@ -51,7 +51,7 @@ export function shareText(bad: number): string {
   return String(Number((100 - shown).toFixed(3)));
 }
 
-function timeText(ms: number): string {
+export function timeText(ms: number): string {
   return ms >= 1000 ? `${twoDigits(ms / 1000)}s` : `${twoDigits(ms)}ms`;
 }
 
