@@ -151,6 +151,7 @@ class App implements Operator {
       }),
       sidecars: () => this.#insight.sidecars(),
       holdings: () => this.#insight.holdings(),
+      graph: () => this.#insight.graph(),
       wallTimeMs: () => clock.wallTimeMs(),
       nowMs: () => clock.nowMs(),
     });

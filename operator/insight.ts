@@ -8,9 +8,11 @@ import type { MeshInsight } from './controllers/context.ts';
 import { keepWhileConnecting } from './controllers/verdicts.ts';
 import type { HoldingRow } from './console/api.ts';
 import type { DiscoveryServer } from './discovery/api.ts';
+import type { StreamState } from './discovery/stream-state.ts';
 import type { ObjectKey } from './model/view.ts';
 import type { Clock } from './resources/clock.ts';
 import { expiringCertificates } from './telemetry/expiring.ts';
+import { GraphObserver } from './telemetry/graph.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { indexOfStreams } from './telemetry/streams.ts';
 import { meshStatusRows } from './telemetry/mesh-status.ts';
@@ -34,6 +36,8 @@ export interface Insight extends MeshInsight {
   /** For the console. */
   sidecars(): SidecarRow[];
   holdings(): HoldingRow[];
+  /** Who calls whom, up to now. */
+  graph(): GraphObserver;
   /** View or streams are others than before. */
   invalidate(): void;
 }
@@ -44,7 +48,7 @@ const connectingMs = 10_000;
 export function createInsight(deps: InsightDeps): Insight {
   let index: ProgrammedIndex | null = null;
   let termBeganMs = deps.clock.nowMs();
-  let traffic = new TrafficObserver(deps.clock.wallTimeMs());
+  let observed = new Observed(deps);
   const current = (): ProgrammedIndex => {
     const discovery = deps.discovery();
     index ??= indexProgrammed({
@@ -65,7 +69,7 @@ export function createInsight(deps: InsightDeps): Insight {
     },
     beginTerm() {
       termBeganMs = deps.clock.nowMs();
-      traffic = new TrafficObserver(deps.clock.wallTimeMs());
+      observed = new Observed(deps);
     },
     followers() {
       const discovery = deps.discovery();
@@ -87,18 +91,12 @@ export function createInsight(deps: InsightDeps): Insight {
         streams: deps.discovery()?.streams() ?? [],
         inSync: current().inSync,
       }),
-    holdings: () =>
-      [...indexOfStreams(deps.discovery()?.streams() ?? []).values()].map(
-        ({ pod, subscriptions }) => ({
-          namespace: pod.namespace,
-          pod: pod.name,
-          destinations: [...subscriptions],
-        }),
-      ),
+    holdings: () => holdingsOf(deps.discovery()?.streams() ?? []),
+    graph: () => observed.bringUpToDate().graph,
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();
       const streams = deps.discovery()?.streams() ?? [];
-      traffic.observe(streams, nowMs);
+      const { traffic } = observed.bringUpToDate();
       const { view } = deps.translations;
       return meshStatusRows({
         view,
@@ -110,6 +108,35 @@ export function createInsight(deps: InsightDeps): Insight {
       });
     },
   };
+}
+
+/** What sidecars counted since this replica began to lead. */
+class Observed {
+  readonly traffic: TrafficObserver;
+  readonly graph: GraphObserver;
+  readonly #deps: InsightDeps;
+
+  constructor(deps: InsightDeps) {
+    this.#deps = deps;
+    this.traffic = new TrafficObserver(deps.clock.wallTimeMs());
+    this.graph = new GraphObserver(deps.clock.wallTimeMs());
+  }
+
+  bringUpToDate(): this {
+    const { discovery, translations, clock } = this.#deps;
+    const streams = discovery()?.streams() ?? [];
+    this.traffic.observe(streams, clock.wallTimeMs());
+    this.graph.observe(translations.view, streams, clock.wallTimeMs());
+    return this;
+  }
+}
+
+function holdingsOf(streams: readonly StreamState[]): HoldingRow[] {
+  return [...indexOfStreams(streams).values()].map(({ pod, subscriptions }) => ({
+    namespace: pod.namespace,
+    pod: pod.name,
+    destinations: [...subscriptions],
+  }));
 }
 
 function inboundOf(translations: Translations, pod: ObjectKey): WorkloadResource['inbound'] | null {

@@ -30,7 +30,7 @@ describe('tsmesh', () => {
   it.each([
     [
       ['explian'],
-      'no command explian; there are: check, status, describe, explain, diff, top, graph, tap, dashboard, proxy, bug-report, completion, help, version',
+      'no command explian; there are: check, status, describe, explain, diff, top, graph, tap, proxy, dashboard, bug-report, completion, help, version',
     ],
     [['help', 'explian'], 'no command explian'],
     [['explain', '--form', 'web'], "unknown option '--form'"],

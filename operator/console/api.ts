@@ -68,7 +68,7 @@ export interface GraphEdge {
   identity: string | null;
   /** NAMESPACE/NAME of the Service that was called, null for a pod's own address. */
   service: string | null;
-  protocol: 'http/1.1' | 'h2' | 'grpc' | 'tcp';
+  protocol: 'http' | 'tcp' | 'http, tcp';
   figures: TrafficFigures;
 }
 

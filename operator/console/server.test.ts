@@ -1,5 +1,6 @@
 import http from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { GraphObserver } from '../telemetry/graph.ts';
 import { createConsoleServer, type ConsoleServer } from './server.ts';
 
 let server: ConsoleServer | null = null;
@@ -16,6 +17,7 @@ async function start(): Promise<number> {
     identity: () => ({ replica: 'operator-1', version: '1.2.3', leading }),
     sidecars: () => [],
     holdings: () => [],
+    graph: () => new GraphObserver(0),
     wallTimeMs: () => 7,
     nowMs: () => 0,
   });

@@ -5,12 +5,21 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardConnections } from '../../proxy/api/connection-guard.ts';
 import { dashboardFiles } from '../dashboard/generated/files.ts';
-import type { ConsoleIdentity, HoldingsAnswer, SidecarsAnswer } from './api.ts';
+import { graphAnswer, workloadAnswer } from '../telemetry/graph-answers.ts';
+import type { GraphObserver } from '../telemetry/graph.ts';
+import type {
+  ConsoleIdentity,
+  GraphAnswer,
+  HoldingsAnswer,
+  SidecarsAnswer,
+  WorkloadAnswer,
+} from './api.ts';
 
 export interface ConsoleSources {
   identity(): ConsoleIdentity;
   sidecars(): SidecarsAnswer['sidecars'];
   holdings(): HoldingsAnswer['sidecars'];
+  graph(): GraphObserver;
   wallTimeMs(): number;
   nowMs(): number;
 }
@@ -95,7 +104,38 @@ function answer(sources: ConsoleSources, request: http.IncomingMessage): Answer 
       return { status: 200, body };
     }
     default:
-      return { status: 404, body: { error: 'no such path' } };
+      return trafficAnswer(sources, operator, request.url ?? '/');
+  }
+}
+
+function trafficAnswer(sources: ConsoleSources, operator: ConsoleIdentity, target: string): Answer {
+  const [path = '', query = ''] = target.split('?');
+  const workload = /^\/api\/workloads\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path)?.slice(1);
+  if (path !== '/api/graph' && workload === undefined) {
+    return { status: 404, body: { error: 'no such path' } };
+  }
+  if (!operator.leading) return notLeading(operator);
+  const graph = sources.graph();
+  const sidecars = sources.sidecars();
+  const atMs = sources.wallTimeMs();
+  if (workload === undefined) {
+    const namespace = new URLSearchParams(query).get('namespace') ?? '';
+    const body: GraphAnswer = { operator, atMs, ...graphAnswer(graph, sidecars, namespace) };
+    return { status: 200, body };
+  }
+  const name = workload.map(unescaped).join('/');
+  const found = workloadAnswer(graph, sidecars, name);
+  if (found === null) return { status: 404, body: { error: `no workload ${name}` } };
+  const body: WorkloadAnswer = { operator, atMs, ...found };
+  return { status: 200, body };
+}
+
+/** A text that is escaped wrongly names nothing. */
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

@@ -2,6 +2,7 @@
 // pods' numbers, the place of another replica, more of the operator than its share. Real TLS.
 
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
 import {
   ManualClock,
   authorizationPolicy,
@@ -162,7 +163,7 @@ describe('numbers', () => {
       connections: most,
       mtlsConnections: most,
       denied: most,
-      latency: Array.from({ length: 27 }, () => most),
+      latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => most),
     };
     const certificate = { serial: 'x', notAfterMs: 8.64e15 };
     one.send({ statistics: { startedAtMs: 8.64e15, inbound: lie, outbound: lie, certificate } });

@@ -1,5 +1,6 @@
 import { connect } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
 import { ManualClock, mesh, pod, service, trafficPolicy } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -233,7 +234,7 @@ describe('a relay', () => {
       connections: 0,
       mtlsConnections: 0,
       denied: 0,
-      latency: Array.from({ length: 27 }, () => 0),
+      latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
     };
     one.send({
       statistics: { startedAtMs: 1, inbound: none, outbound: none, certificate: null },

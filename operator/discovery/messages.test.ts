@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, packCounters } from '../../proxy/api/statistics.ts';
 import { maxSubscriptions, parseUpMessage } from './messages.ts';
 
 const counters = {
@@ -20,6 +20,9 @@ const statistics = {
   outbound: counters,
   certificate,
 };
+const packed = packCounters({ ...counters, latency: counters.latency.with(3, 7) });
+const caller = { identity: 'spiffe://a', address: '10.0.0.1', counters: packed };
+const destination = { name: 'cart.shop:80', counters: packed };
 const hello = {
   pod: { namespace: 'shop', name: 'web', uid: 'u', ips: ['10.0.0.1'] },
   proxyVersion: '1',
@@ -35,6 +38,7 @@ describe('a message of a sidecar', () => {
     [{ ack: { nonce: '1', errors: [{ key: 'Workload/self', path: '/x', message: 'no' }] } }],
     [{ statistics }],
     [{ statistics: { ...statistics, certificate: null } }],
+    [{ statistics: { ...statistics, callers: [caller], destinations: [destination] } }],
     [{ statistics: { ...statistics, certificate: { ...certificate, ...ofRoots } } }],
     [{ draining: true }],
   ])('is taken as it is: %j', (message) => {
@@ -65,7 +69,19 @@ describe('a message of a sidecar', () => {
     ],
     [
       'statistics.inbound.latency',
-      { statistics: { ...statistics, inbound: { ...counters, latency: [1] } } },
+      { statistics: { ...statistics, inbound: { ...counters, latency: 1 } } },
+    ],
+    [
+      'statistics.callers.counters',
+      { statistics: { ...statistics, callers: [{ identity: '', address: '', counters: [1, 2] }] } },
+    ],
+    [
+      'statistics.callers',
+      { statistics: { ...statistics, callers: Array.from({ length: 257 }, () => ({})) } },
+    ],
+    [
+      'statistics.destinations.name',
+      { statistics: { ...statistics, destinations: [{ counters: packed }] } },
     ],
     [
       'statistics.certificate.trustedRoots',
@@ -86,6 +102,12 @@ describe('a message of a sidecar', () => {
     ],
   ])('is refused with the path %s', (path, message) => {
     expect(() => parseUpMessage(JSON.stringify(message))).toThrow(path);
+  });
+
+  it('of another version with other buckets is taken, without times', () => {
+    const inbound = { ...counters, latency: [1] };
+    const text = JSON.stringify({ statistics: { ...statistics, inbound } });
+    expect(parseUpMessage(text).statistics!.inbound).toEqual(counters);
   });
 
   it('has too many held resources', () => {

@@ -1,9 +1,22 @@
 // What sidecars say, checked field by field before anything believes it. Every list has a bound. Pure.
 
 import type { Hello, ResourceError, UpMessage } from '../../proxy/api/discovery.ts';
-import { latencyBoundsMs, maxTrustedRoots } from '../../proxy/api/statistics.ts';
+import {
+  latencyBoundsMs,
+  maxCallers,
+  maxDestinations,
+  maxTrustedRoots,
+  unpackCounters,
+} from '../../proxy/api/statistics.ts';
 import type { ResourceKey } from '../../proxy/api/resources.ts';
-import type { CertificateFacts, Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
+import type {
+  CallerEdge,
+  CertificateFacts,
+  DestinationEdge,
+  PackedCounters,
+  Statistics,
+  TrafficCounters,
+} from '../../proxy/api/statistics.ts';
 import { parseDestinationName } from '../model/addresses.ts';
 
 /** Destinations of one sidecar; it holds fewer itself. */
@@ -88,13 +101,46 @@ function ack(value: unknown): NonNullable<UpMessage['ack']> {
 
 function statistics(value: unknown): Statistics {
   const given = record('statistics', value);
-  const certificate = given['certificate'];
+  const { certificate, callers, destinations } = given;
   return {
     startedAtMs: time('statistics.startedAtMs', given['startedAtMs']),
     inbound: counters('statistics.inbound', given['inbound']),
     outbound: counters('statistics.outbound', given['outbound']),
+    ...(callers !== undefined && { callers: callerEdges(callers) }),
+    ...(destinations !== undefined && { destinations: destinationEdges(destinations) }),
     certificate: certificate === null ? null : certificateFacts(certificate),
   };
+}
+
+function callerEdges(value: unknown): CallerEdge[] {
+  const path = 'statistics.callers';
+  return list(path, value, maxCallers).map((one) => {
+    const { identity, address, counters } = record(path, one);
+    return {
+      identity: words(`${path}.identity`, identity),
+      address: words(`${path}.address`, address),
+      counters: packed(`${path}.counters`, counters),
+    };
+  });
+}
+
+function destinationEdges(value: unknown): DestinationEdge[] {
+  const path = 'statistics.destinations';
+  return list(path, value, maxDestinations).map((one) => {
+    const { name, counters } = record(path, one);
+    return {
+      name: words(`${path}.name`, name),
+      counters: packed(`${path}.counters`, counters),
+    };
+  });
+}
+
+function packed(path: string, value: unknown): PackedCounters {
+  const numbers = list(path, value, 6 + 2 * (latencyBoundsMs.length + 1)).map((one) =>
+    count(path, one),
+  );
+  if (unpackCounters(numbers) === null) throw new MessageError(path, 'are not counters');
+  return numbers;
 }
 
 function certificateFacts(value: unknown): CertificateFacts {
@@ -120,9 +166,6 @@ function counters(path: string, value: unknown): TrafficCounters {
   const number = (name: string) => count(`${path}.${name}`, given[name]);
   const buckets = latencyBoundsMs.length + 1;
   const latency = list(`${path}.latency`, given['latency'], buckets);
-  if (latency.length !== buckets) {
-    throw new MessageError(`${path}.latency`, `must have ${buckets} buckets`);
-  }
   return {
     requests: number('requests'),
     failures: number('failures'),
@@ -130,7 +173,10 @@ function counters(path: string, value: unknown): TrafficCounters {
     connections: number('connections'),
     mtlsConnections: number('mtlsConnections'),
     denied: number('denied'),
-    latency: latency.map((one) => count(`${path}.latency`, one)),
+    // Of another version with other buckets: what it counted is taken, how long that took is not known.
+    latency: Array.from({ length: buckets }, (_, index) =>
+      latency.length === buckets ? count(`${path}.latency`, latency[index]) : 0,
+    ),
   };
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
 import type { DestinationResource, EndpointsResource } from '../../proxy/api/resources.ts';
 import { trustOf } from '../ca/trust.ts';
 import { mesh, pod, service, slice, trafficPolicy } from '../model/test-objects.ts';
@@ -277,7 +278,7 @@ describe('what the operator knows of its streams', () => {
       connections: 0,
       mtlsConnections: 0,
       denied: 0,
-      latency: Array.from({ length: 27 }, () => 0),
+      latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
     };
     one.send({
       statistics: { startedAtMs: 1, inbound: counters, outbound: counters, certificate: null },

@@ -99,15 +99,16 @@ describe('observed traffic', () => {
 });
 
 describe('a quantile', () => {
+  /** By upper bound in milliseconds; `Infinity` is beyond all of them. */
   const histogram = (counts: Record<number, number>) =>
-    counters().latency.map((_, index) => counts[index] ?? 0);
+    [...latencyBoundsMs, Infinity].map((bound) => counts[bound] ?? 0);
 
   it.each([
     [{}, 0.99, null],
-    [{ 0: 100 }, 0.5, 0.25],
-    [{ 3: 100 }, 0.99, 2.99],
-    [{ 3: 99, 10: 1 }, 1, 50],
-    [{ [latencyBoundsMs.length]: 1 }, 0.99, 60_000],
+    [{ 0.1: 100 }, 0.5, 0.05],
+    [{ 3: 100 }, 0.99, 2.997],
+    [{ 3: 99, 50: 1 }, 1, 50],
+    [{ Infinity: 1 }, 0.99, 100_000],
   ])('of %j at %d is %s', (counts, share, expected) => {
     const found = quantileMs(histogram(counts), share);
     if (expected === null) expect(found).toBeNull();
@@ -165,7 +166,7 @@ describe('the rows', () => {
   it('say what sidecars reported', () => {
     const traffic = new TrafficObserver(startMs);
     const latency = counters().latency;
-    latency[6] = 1000;
+    latency[latencyBoundsMs.indexOf(10)] = 1000;
     const report = {
       requests: 1000,
       failures: 1,
@@ -230,6 +231,6 @@ describe('the rows', () => {
     traffic.observe([stream('shop/a', startMs, report)], startMs);
     const inputs = { view, streams: [], inSync: new Set<string>(), traffic, nowMs: startMs };
     const [row] = meshStatusRows({ ...inputs, inboundOf: () => null });
-    expect(row!.status).toMatchObject({ successRate: '99.99', p99: '60.00s', mtlsPercent: '0' });
+    expect(row!.status).toMatchObject({ successRate: '99.99', p99: '100.00s', mtlsPercent: '0' });
   });
 });

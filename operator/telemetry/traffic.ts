@@ -106,7 +106,7 @@ export class TrafficObserver {
   }
 }
 
-function difference(now: TrafficCounters, before: TrafficCounters): TrafficCounters {
+export function difference(now: TrafficCounters, before: TrafficCounters): TrafficCounters {
   return combine([now, before], ([a = 0, b = 0]) => Math.max(0, a - b));
 }
 
@@ -133,11 +133,13 @@ function combine(
 }
 
 /** Milliseconds below which this share of a histogram's requests lies, linear inside a bucket; null: none. */
-export function quantileMs(latency: readonly number[], share: number): number | null {
-  const total = latency.reduce((a, b) => a + b, 0);
+export function quantileMs(latency: ArrayLike<number>, share: number): number | null {
+  let total = 0;
+  for (let index = 0; index < latency.length; index += 1) total += latency[index]!;
   if (total === 0) return null;
   let below = 0;
-  for (const [index, count] of latency.entries()) {
+  for (let index = 0; index < latency.length; index += 1) {
+    const count = latency[index]!;
     const lower = latencyBoundsMs[index - 1] ?? 0;
     // The last bucket has no upper bound: its lower one is all that is known.
     const upper = latencyBoundsMs[index] ?? lower;

@@ -1,11 +1,16 @@
 // The counters a sidecar reports: cumulative since its process began, so that a lost report loses
-// nothing; the operator forms rates from differences. Types and bucket bounds only.
+// nothing; the operator forms rates from differences. Types, bucket bounds, and a short way to write counters.
 
-/** Upper bounds of the latency buckets in milliseconds; a last bucket without bound follows. */
-export const latencyBoundsMs = [
-  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000,
-  3000, 5000, 10000, 30000, 60000,
+/** The bounds in each power of ten, at most an eighth apart: with interpolation quantiles are right to a few percent. */
+const steps = [
+  1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.65, 1.8, 2, 2.2, 2.4, 2.7, 3, 3.3, 3.6, 4, 4.4, 4.8, 5, 5.5, 6, 6.6,
+  7.2, 7.5, 8.2, 9,
 ] as const;
+
+/** Upper bounds of the latency buckets in milliseconds, from 0.1 to 100,000; a last bucket without bound follows. */
+export const latencyBoundsMs: readonly number[] = [0.1, 1, 10, 100, 1000, 10_000]
+  .flatMap((size) => steps.map((step) => Number((step * size).toPrecision(3))))
+  .concat(100_000);
 
 export interface TrafficCounters {
   /** Requests answered, whatever the status. */
@@ -23,11 +28,78 @@ export interface TrafficCounters {
   latency: number[];
 }
 
+/** Traffic from one caller to this pod. */
+export interface CallerEdge {
+  /** Its verified SPIFFE identity, or empty. */
+  identity: string;
+  /** Of its end of the connection, or empty. */
+  address: string;
+  counters: PackedCounters;
+}
+
+/** Traffic from this pod to one destination. */
+export interface DestinationEdge {
+  /** Name of its series: the host and port that were called. */
+  name: string;
+  counters: PackedCounters;
+}
+
+/** Callers that a sidecar tells apart; later ones share an edge without identity and address. */
+export const maxCallers = 256;
+/** Destinations that a sidecar tells apart. */
+export const maxDestinations = 512;
+
+/**
+ * Counters as a short list: the six numbers in the order of TrafficCounters, then for each latency bucket that is not empty its index
+ * and its count.
+ */
+export type PackedCounters = number[];
+
+const plainCounters = [
+  'requests',
+  'failures',
+  'mtlsRequests',
+  'connections',
+  'mtlsConnections',
+  'denied',
+] as const;
+
+export function packCounters(counters: TrafficCounters): PackedCounters {
+  const packed: PackedCounters = plainCounters.map((name) => counters[name]);
+  counters.latency.forEach((count, index) => {
+    if (count > 0) packed.push(index, count);
+  });
+  return packed;
+}
+
+/** Null where the list is none that packCounters makes. */
+export function unpackCounters(packed: readonly number[]): TrafficCounters | null {
+  const latency = Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
+  const [requests, failures, mtlsRequests, connections, mtlsConnections, denied] = packed;
+  if (denied === undefined || packed.length % 2 !== 0) return null;
+  for (let at = plainCounters.length; at < packed.length; at += 2) {
+    if (latency[packed[at]!] === undefined) return null;
+    latency[packed[at]!] = packed[at + 1]!;
+  }
+  return {
+    requests: requests!,
+    failures: failures!,
+    mtlsRequests: mtlsRequests!,
+    connections: connections!,
+    mtlsConnections: mtlsConnections!,
+    denied,
+    latency,
+  };
+}
+
 export interface Statistics {
   /** Start of the sidecar process, Unix milliseconds: a change means that counters began at 0 again. */
   startedAtMs: number;
   inbound: TrafficCounters;
   outbound: TrafficCounters;
+  /** Who calls, and who is called, of those who have. Absent where the sidecar is older. */
+  callers?: CallerEdge[];
+  destinations?: DestinationEdge[];
   /** The certificate in force in every thread, null before the first. */
   certificate: CertificateFacts | null;
 }

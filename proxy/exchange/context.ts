@@ -84,7 +84,10 @@ export function contextOf(
   return {
     deps,
     direction,
-    series: deps.counters.series(direction, destination),
+    series:
+      direction === 'outbound'
+        ? deps.counters.series(direction, destination)
+        : deps.counters.seriesFrom(destination, peer?.id ?? '', peerAddress),
     destination,
     peer: peer?.id ?? '',
     peerAddress,

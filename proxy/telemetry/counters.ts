@@ -2,6 +2,7 @@
 // of series per destination for Prometheus. Recording is a few additions; nothing is allocated.
 
 import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
+import { CallerTable } from './callers.ts';
 import { createOutsideCounters, type OutsideCounters } from './outside.ts';
 import type { EjectionReason } from '../policy/outlier.ts';
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
@@ -91,6 +92,10 @@ export interface SeriesSnapshot {
 
 export interface Counters {
   series(direction: Direction, name: string): Series;
+  /** Inbound, also counted for this caller: its verified identity and its address, each or both empty. */
+  seriesFrom(name: string, identity: string, address: string): Series;
+  /** One per caller that something came from, by the name that readCallerName takes. */
+  callers(): SeriesSnapshot[];
   totals(direction: Direction): TrafficCounters;
   snapshot(direction: Direction): SeriesSnapshot[];
   /** Connections to places outside the mesh, by host. */
@@ -109,7 +114,7 @@ interface Room {
   left: number;
 }
 
-class Recorder implements Series {
+export class Recorder implements Series {
   readonly name: string;
   readonly totals: TrafficCounters = emptyTotals();
   readonly byClass = [0, 0, 0, 0, 0, 0];
@@ -246,7 +251,12 @@ export function createCounters(): Counters {
     outbound: new Map<string, Recorder>(),
   };
   const room: Room = { left: maxDecisions };
+  const callers = new CallerTable((name) => new Recorder(name, { left: 0 }));
   return {
+    seriesFrom(name, identity, address) {
+      return callers.series(this.series('inbound', name), identity, address);
+    },
+    callers: () => callers.snapshot(),
     series(direction, name) {
       const known = recorders[direction];
       const existing = known.get(name);

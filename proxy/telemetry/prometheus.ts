@@ -159,6 +159,12 @@ function decisions(text: Text, series: Labelled): void {
   emit('tsmesh_policy_remarks_total', 'Audited, or refused if it were no dry run.', remarked);
 }
 
+/** Some of the bounds that are kept: what Prometheus stores is paid for by the bucket. */
+const shownBoundsMs: ReadonlySet<number> = new Set([
+  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000,
+  3000, 5000, 10_000, 30_000, 60_000,
+]);
+
 /** Per direction only: a histogram per destination would be thousands of lines. */
 function latency(text: Text, counters: CountersView): void {
   const name = 'tsmesh_request_duration_seconds';
@@ -169,6 +175,7 @@ function latency(text: Text, counters: CountersView): void {
     for (const [index, count] of total.latency.entries()) {
       below += count;
       const bound = latencyBoundsMs[index];
+      if (bound !== undefined && !shownBoundsMs.has(bound)) continue;
       const le = bound === undefined ? '+Inf' : String(bound / 1000);
       text.value(`${name}_bucket`, { direction, le }, below);
     }

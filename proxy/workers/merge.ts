@@ -2,32 +2,38 @@
 
 import {
   latencyBoundsMs,
+  maxCallers,
+  maxDestinations,
+  packCounters,
   type CertificateFacts,
   type Statistics,
   type TrafficCounters,
 } from '../api/statistics.ts';
 import type { Identity } from '../identity/store.ts';
+import { readCallerName } from '../telemetry/callers.ts';
 import type { Counters, Direction, SeriesSnapshot } from '../telemetry/counters.ts';
 import type { SeriesReport } from './messages.ts';
 
-export type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
-type SeriesByDirection = Record<Direction, readonly SeriesSnapshot[]>;
+export type CountersView = Pick<Counters, 'totals' | 'snapshot' | 'callers'>;
+type SeriesByDirection = Record<Direction | 'callers', readonly SeriesSnapshot[]>;
 
 /** The first part's series come first, as they were; the others follow where they are new. */
 export function mergeCounters(parts: readonly SeriesByDirection[]): CountersView {
   const merged = {
     inbound: mergeSeries(parts, 'inbound'),
     outbound: mergeSeries(parts, 'outbound'),
+    callers: mergeSeries(parts, 'callers'),
   };
   return {
     snapshot: (direction) => merged[direction],
+    callers: () => merged.callers,
     totals: (direction) => sumTotals(merged[direction].map((one) => one.totals)),
   };
 }
 
 /** As plain values, which can be sent to another thread. */
-function reportOf(counters: CountersView, direction: Direction): SeriesReport[] {
-  return counters.snapshot(direction).map((one) => ({
+function plain(all: readonly SeriesSnapshot[]): SeriesReport[] {
+  return all.map((one) => ({
     name: one.name,
     totals: { ...one.totals, latency: [...one.totals.latency] },
     byClass: [...one.byClass],
@@ -43,8 +49,14 @@ function reportOf(counters: CountersView, direction: Direction): SeriesReport[] 
   }));
 }
 
-export function bothDirections(counters: CountersView): Record<Direction, SeriesReport[]> {
-  return { inbound: reportOf(counters, 'inbound'), outbound: reportOf(counters, 'outbound') };
+export function bothDirections(
+  counters: CountersView,
+): Record<Direction | 'callers', SeriesReport[]> {
+  return {
+    inbound: plain(counters.snapshot('inbound')),
+    outbound: plain(counters.snapshot('outbound')),
+    callers: plain(counters.callers()),
+  };
 }
 
 type CertificateSource = Pick<
@@ -54,7 +66,7 @@ type CertificateSource = Pick<
 
 /** What a sidecar reports up its stream: `identity` is swapped once all threads use it. */
 export function statisticsOf(
-  counters: Pick<Counters, 'totals'>,
+  counters: CountersView,
   startedAtMs: number,
   identity: CertificateSource | null,
 ): Statistics {
@@ -62,6 +74,14 @@ export function statisticsOf(
     startedAtMs,
     inbound: counters.totals('inbound'),
     outbound: counters.totals('outbound'),
+    callers: counters
+      .callers()
+      .slice(0, maxCallers)
+      .map(({ name, totals }) => ({ ...readCallerName(name), counters: packCounters(totals) })),
+    destinations: counters
+      .snapshot('outbound')
+      .slice(0, maxDestinations)
+      .map(({ name, totals }) => ({ name, counters: packCounters(totals) })),
     certificate: identity === null ? null : factsOf(identity),
   };
 }
@@ -71,7 +91,10 @@ function factsOf(identity: CertificateSource): CertificateFacts {
   return { serial, notBeforeMs, notAfterMs, underRoot, trustedRoots: [...trustedRoots] };
 }
 
-function mergeSeries(parts: readonly SeriesByDirection[], direction: Direction): SeriesReport[] {
+function mergeSeries(
+  parts: readonly SeriesByDirection[],
+  direction: Direction | 'callers',
+): SeriesReport[] {
   const merged = new Map<string, SeriesReport>();
   for (const part of parts) {
     for (const one of part[direction]) {

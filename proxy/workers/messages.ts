@@ -69,7 +69,7 @@ export interface SeriesReport {
 }
 
 export interface WorkerReport {
-  series: Record<Direction, SeriesReport[]>;
+  series: Record<Direction | 'callers', SeriesReport[]>;
   outside: OutsideFigures[];
   figures: Figures;
   pooled: number;

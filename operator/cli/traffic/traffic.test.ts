@@ -36,7 +36,7 @@ function node(name: string, served: TrafficFigures): GraphNode {
 
 function edge(from: WorkloadRef, to: WorkloadRef, of: Partial<GraphEdge> = {}): GraphEdge {
   const service = to.kind === 'Outside' ? null : `${to.namespace}/${to.name}`;
-  return { from, to, identity: null, service, protocol: 'h2', figures: well, ...of };
+  return { from, to, identity: null, service, protocol: 'http', figures: well, ...of };
 }
 
 const [web, cart, bank] = [workload('web'), workload('cart'), workload('bank"; --', '', 'Outside')];
@@ -45,7 +45,7 @@ const traffic = {
   nodes: [node('web', idle), node('cart', well), node('spare', idle)],
   edges: [
     edge(web, cart),
-    edge(cart, bank, { figures: failing, protocol: 'http/1.1' }),
+    edge(cart, bank, { figures: failing, protocol: 'http, tcp' }),
     edge(web, workload('db'), { protocol: 'tcp', figures: { ...idle, connectionsPerSecond: 3 } }),
   ],
 };
@@ -88,7 +88,7 @@ describe('tables', () => {
 
   it('of who calls whom begin with what fails most, where that is asked', () => {
     const [, first] = edgeLines(traffic.edges, 'success', plain);
-    expect(first).toMatch(/^shop\/cart +bank"; -- +- +http\/1.1 +2.5 +95%/);
+    expect(first).toMatch(/^shop\/cart +bank"; -- +- +http, tcp +2.5 +95%/);
   });
 
   it('show what begins or ends at what is meant', () => {
@@ -110,10 +110,10 @@ describe('drawings', () => {
   it('as text say who calls whom, how, and what is not in mutual TLS', () => {
     expect(drawings.text(traffic, plain)).toEqual([
       'shop/cart',
-      '  → bank"; --, http/1.1: 2.5/s, 95%, p99 12ms, 0.5/s denied, plaintext',
+      '  → bank"; --, http, tcp: 2.5/s, 95%, p99 12ms, 0.5/s denied, plaintext',
       'shop/spare  calls nobody, and nobody calls it',
       'shop/web',
-      '  → shop/cart by Service shop/cart, h2: 2.5/s, 100%, p99 12ms',
+      '  → shop/cart by Service shop/cart, http: 2.5/s, 100%, p99 12ms',
       '  → shop/db by Service shop/db, tcp: 3 connections/s',
     ]);
   });

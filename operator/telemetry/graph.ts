@@ -1,0 +1,261 @@
+// Who calls whom in the whole mesh, from what sidecars report. A caller's sidecar is believed about calls to a Service of one
+// workload: it knows also what never arrived. Otherwise the called one is, which knows exactly who called and who was.
+// Pure but for its own memory, which is bounded; time comes in.
+
+import {
+  unpackCounters,
+  type Statistics,
+  type TrafficCounters,
+} from '../../proxy/api/statistics.ts';
+import { parseSpiffeId } from '../../proxy/api/spiffe.ts';
+import type { GraphEdge, SeriesPoint, WorkloadRef } from '../console/api.ts';
+import type { StreamState } from '../discovery/stream-state.ts';
+import { objectKey, podAt } from '../model/view.ts';
+import type { PodEntry, View } from '../model/view.ts';
+import { EdgeHistory, figuresOf, stepMs, sumOf, windowMs } from './edge-history.ts';
+import { difference } from './traffic.ts';
+
+/** About 16 KB each. */
+export const maxFleetEdges = 2000;
+/** An hour without traffic, and an edge is forgotten. */
+const forgetMs = 3_600_000;
+/** How long a called sidecar is not asked about calls of which the caller's tells. */
+const toldMs = 120_000;
+
+export interface ObservedEdge {
+  ref: Omit<GraphEdge, 'figures' | 'protocol'>;
+  history: EdgeHistory;
+}
+
+/** A counter of a sidecar, by a name that stays the same from report to report. */
+interface Reported {
+  name: string;
+  counters: TrafficCounters;
+}
+
+interface Last {
+  startedAtMs: number;
+  atMs: number;
+  seenMs: number;
+  counters: Map<string, TrafficCounters>;
+}
+
+export class GraphObserver {
+  readonly #startedMs: number;
+  readonly #last = new Map<string, Last>();
+  readonly #edges = new Map<string, ObservedEdge>();
+  /** When the caller's sidecar last told of calls from one workload to another. */
+  readonly #told = new Map<string, number>();
+  /** When something was last counted on each edge for which there was no room. */
+  readonly #beyond = new Map<string, number>();
+  #nowMs: number;
+
+  constructor(nowMs: number) {
+    this.#startedMs = nowMs;
+    this.#nowMs = nowMs;
+  }
+
+  /** Takes in what sidecars reported since the last call. To be called every few seconds. */
+  observe(view: View, streams: readonly StreamState[], nowMs: number): void {
+    this.#nowMs = nowMs;
+    const news = streams.flatMap((stream) => this.#newsOf(view, stream));
+    // What callers say first: it decides whether the called are asked.
+    for (const { pod, changes } of news) this.#takeCalls(view, pod, changes);
+    for (const { pod, changes } of news) this.#takeCallers(view, pod, changes);
+    for (const [id, last] of this.#last) {
+      if (nowMs - last.seenMs > forgetMs) this.#last.delete(id);
+    }
+    for (const [key, { history }] of this.#edges) {
+      history.advance(nowMs);
+      if (nowMs - history.lastMs > forgetMs) this.#edges.delete(key);
+    }
+    for (const times of [this.#beyond, this.#told]) {
+      for (const [key, atMs] of times) if (nowMs - atMs > forgetMs) times.delete(key);
+    }
+  }
+
+  edges(): ObservedEdge[] {
+    return [...this.#edges.values()];
+  }
+
+  /** Edges for which there is no room; beyond as many as have some the number stands still. */
+  get omitted(): number {
+    return this.#beyond.size;
+  }
+
+  /** What of the last minute was looked at, in milliseconds. */
+  get spanMs(): number {
+    const whole = Math.floor(this.#nowMs / stepMs) - Math.floor(this.#startedMs / stepMs);
+    return Math.min(windowMs, Math.max(1, whole) * stepMs);
+  }
+
+  #newsOf(
+    view: View,
+    stream: StreamState,
+  ): { pod: PodEntry; changes: Map<string, TrafficCounters> }[] {
+    const { statistics, statisticsAtMs: atMs } = stream;
+    const pod = view.pods.get(objectKey(stream.pod.namespace, stream.pod.name));
+    if (statistics === null || pod === undefined) return [];
+    const last = this.#last.get(stream.pod.uid);
+    if (last?.atMs === atMs) {
+      last.seenMs = this.#nowMs;
+      return [];
+    }
+    const { startedAtMs } = statistics;
+    const before = last?.startedAtMs === startedAtMs ? last.counters : null;
+    const reported = reportedBy(statistics);
+    const counters = new Map(reported.map(({ name, counters: now }) => [name, now]));
+    this.#last.set(stream.pod.uid, { startedAtMs, atMs, seenMs: this.#nowMs, counters });
+    // Counters of a process that began before this observer looked are of no known time.
+    if (before === null && startedAtMs < this.#startedMs) return [];
+    const changes = new Map<string, TrafficCounters>();
+    for (const { name, counters: now } of reported) {
+      const then = before?.get(name);
+      const began = then === undefined || then.requests > now.requests;
+      const change = began ? now : difference(now, then);
+      if (change.requests + change.connections + change.denied > 0) changes.set(name, change);
+    }
+    return [{ pod, changes }];
+  }
+
+  #takeCalls(view: View, pod: PodEntry, changes: ReadonlyMap<string, TrafficCounters>): void {
+    const from = workloadOf(pod);
+    for (const [name, change] of changes) {
+      const [, destination] = /^to (.+)$/.exec(name) ?? [];
+      if (destination === undefined) continue;
+      const { to, service } = calledBy(view, destination);
+      if (to === null) continue;
+      this.#told.set(pairOf(from, to), this.#nowMs);
+      this.#note({ from, to, identity: identityOf(view, pod), service }, change);
+    }
+  }
+
+  #takeCallers(view: View, pod: PodEntry, changes: ReadonlyMap<string, TrafficCounters>): void {
+    const to = workloadOf(pod);
+    for (const [name, change] of changes) {
+      const [, identity, address] = /^from (.*) (.*)$/.exec(name) ?? [];
+      if (identity === undefined || address === undefined) continue;
+      const from = callerOf(view, identity, address);
+      const told = this.#nowMs - (this.#told.get(pairOf(from, to)) ?? -Infinity) < toldMs;
+      const ref = { from, to, identity: identity === '' ? null : identity, service: null };
+      if (!told) this.#note(ref, change);
+    }
+  }
+
+  #note(ref: ObservedEdge['ref'], change: TrafficCounters): void {
+    const key = JSON.stringify([ref.from, ref.to, ref.identity, ref.service]);
+    let edge = this.#edges.get(key);
+    if (edge === undefined && this.#edges.size >= maxFleetEdges) {
+      if (this.#beyond.size < maxFleetEdges) this.#beyond.set(key, this.#nowMs);
+      return;
+    }
+    edge ??= { ref, history: new EdgeHistory(this.#nowMs) };
+    this.#edges.set(key, edge);
+    edge.history.add(change, this.#nowMs);
+  }
+}
+
+function reportedBy({ callers = [], destinations = [] }: Statistics): Reported[] {
+  const all = [
+    ...callers.map(({ identity, address, counters }) => ({
+      name: `from ${identity} ${address}`,
+      packed: counters,
+    })),
+    ...destinations.map(({ name, counters }) => ({ name: `to ${name}`, packed: counters })),
+  ];
+  return all.flatMap(({ name, packed }) => {
+    const counters = unpackCounters(packed);
+    return counters === null ? [] : [{ name, counters }];
+  });
+}
+
+/** `to` null: the called sidecars tell it, for there are several workloads behind the Service. */
+function calledBy(
+  view: View,
+  destination: string,
+): { to: WorkloadRef | null; service: string | null } {
+  const host = destination.replace(/:\d+$/, '');
+  const pod = podAt(view, host.replace(/^\[|\]$/g, ''));
+  if (pod !== null) return { to: workloadOf(pod), service: null };
+  const [name = '', namespace = ''] = host.split('.');
+  const service = objectKey(namespace, name);
+  if (!view.services.has(service)) return { to: outside(destination), service: null };
+  const behind = workloadsBehind(view, service);
+  if (behind.length > 1) return { to: null, service };
+  return { to: behind[0] ?? { namespace, kind: 'Service', name }, service };
+}
+
+function workloadsBehind(view: View, service: string): WorkloadRef[] {
+  const found = new Map<string, WorkloadRef>();
+  for (const slice of view.slices.get(service) ?? []) {
+    for (const { addresses } of slice.endpoints ?? []) {
+      const pod = podAt(view, addresses[0] ?? '');
+      if (pod !== null) found.set(`${pod.namespace}/${pod.workload}`, workloadOf(pod));
+    }
+  }
+  return [...found.values()];
+}
+
+/** An identity proves a service account; the address says which of its workloads, where it is a pod of that account. */
+function callerOf(view: View, identity: string, address: string): WorkloadRef {
+  const pod = podAt(view, address);
+  const proved = parseSpiffeId(identity);
+  if (proved === null) return pod === null ? outside('(not in the cluster)') : workloadOf(pod);
+  const { namespace, serviceAccount } = proved;
+  if (pod?.namespace === namespace && pod.serviceAccount === serviceAccount) return workloadOf(pod);
+  return { namespace, kind: 'ServiceAccount', name: serviceAccount };
+}
+
+function identityOf(view: View, pod: PodEntry): string | null {
+  if (!pod.meshed) return null;
+  const domain = view.mesh?.spec.trustDomain ?? 'cluster.local';
+  return `spiffe://${domain}/ns/${pod.namespace}/sa/${pod.serviceAccount}`;
+}
+
+function workloadOf(pod: PodEntry): WorkloadRef {
+  const [kind = '', name = ''] = pod.workload.split('/');
+  return { namespace: pod.namespace, kind, name };
+}
+
+function outside(name: string): WorkloadRef {
+  return { namespace: '', kind: 'Outside', name };
+}
+
+function pairOf(from: WorkloadRef, to: WorkloadRef): string {
+  return [from, to].map(({ namespace, kind, name }) => `${namespace}/${kind}/${name}`).join(' ');
+}
+
+export function graphEdge({ ref, history }: ObservedEdge, spanMs: number): GraphEdge {
+  const sums = history.recent();
+  const { requests, connections } = sums;
+  const protocol = connections === 0 ? 'http' : requests === 0 ? 'tcp' : 'http, tcp';
+  return { ...ref, protocol, figures: figuresOf(sums, spanMs) };
+}
+
+/** What came in over all of these edges. */
+export function servedBy(edges: readonly ObservedEdge[], spanMs: number): GraphEdge['figures'] {
+  return figuresOf(sumOf(edges.map(({ history }) => history.recent())), spanMs);
+}
+
+/** Of several callers together; times are those of the slowest. */
+export function seriesOf(edges: readonly ObservedEdge[]): SeriesPoint[] {
+  const all = edges.map(({ history }) => history.series());
+  const [first = [], ...rest] = all;
+  return rest.reduce((sum, one) => sum.map((point, index) => addPoints(point, one[index]!)), first);
+}
+
+function addPoints(a: SeriesPoint, b: SeriesPoint): SeriesPoint {
+  const requestsPerSecond = a.requestsPerSecond + b.requestsPerSecond;
+  const good = (a.success ?? 0) * a.requestsPerSecond + (b.success ?? 0) * b.requestsPerSecond;
+  return {
+    requestsPerSecond,
+    success: requestsPerSecond === 0 ? null : good / requestsPerSecond,
+    p50Ms: slower(a.p50Ms, b.p50Ms),
+    p99Ms: slower(a.p99Ms, b.p99Ms),
+  };
+}
+
+function slower(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.max(a, b);
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { latencyBoundsMs, packCounters, unpackCounters } from './statistics.ts';
+
+describe('the bounds of times', () => {
+  it('rise, each by an eighth at most', () => {
+    latencyBoundsMs.slice(1).forEach((bound, index) => {
+      const ratio = bound / latencyBoundsMs[index]!;
+      expect(ratio).toBeGreaterThan(1);
+      expect(ratio).toBeLessThanOrEqual(1.126);
+    });
+  });
+});
+
+describe('packed counters', () => {
+  const count = fc.nat({ max: 1e9 });
+  const latency = fc.array(fc.oneof(fc.constant(0), count), {
+    minLength: latencyBoundsMs.length + 1,
+    maxLength: latencyBoundsMs.length + 1,
+  });
+  const counters = fc.record({
+    requests: count,
+    failures: count,
+    mtlsRequests: count,
+    connections: count,
+    mtlsConnections: count,
+    denied: count,
+    latency,
+  });
+
+  it('are the same again', () => {
+    fc.assert(
+      fc.property(counters, (all) => {
+        expect(unpackCounters(packCounters(all))).toEqual(all);
+      }),
+    );
+  });
+
+  it.each([[[]], [[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5, 6, 7]], [[1, 2, 3, 4, 5, 6, 1e6, 1]]])(
+    'are none: %j',
+    (list) => {
+      expect(unpackCounters(list)).toBeNull();
+    },
+  );
+});
