@@ -65,12 +65,13 @@ async function uninstall({ kubectl }: Target): Promise<void> {
   await kubectl(['delete', '-k', join(repository, 'config/default'), '--ignore-not-found']);
 }
 
-function whatNext({ kubectlWords }: Target): string {
+function whatNext({ kubectlWords, kubeconfig }: Target): string {
   return `
 The mesh stays up. What to try next:
   export PATH=$PWD/node_modules/.bin:$PATH; alias k='${kubectlWords}'
   k get pods -n ${SHOP}                          every pod with its sidecar: 2/2
   k get meshstatus                           the mesh, one row per namespace
+  npx tsmesh dashboard --kubeconfig ${kubeconfig}      who calls whom, live, in your browser
   k get mesh,trafficpolicy,peerauthentication -A
   k -n ${SHOP} exec deploy/web -c app -- node /app/main.mjs http http://web/
   k -n ${SHOP} edit trafficpolicy cart           change the weights, ask again

@@ -14,6 +14,7 @@ export interface Target {
   readonly kubectl: Kubectl;
   /** What a person types for kubectl on this cluster. */
   readonly kubectlWords: string;
+  readonly kubeconfig: string;
   /** Brings images to the cluster; answers with their references there, by name. */
   readonly bringImages: (images: readonly Image[]) => Promise<ReadonlyMap<string, string>>;
   /** Starts a program in the node's network; absent where the node cannot be reached. */
@@ -50,6 +51,7 @@ async function namedCluster(kubeconfig: string, registry: string | undefined): P
     description: `the cluster of ${kubeconfig}`,
     kubectl,
     kubectlWords: `kubectl --kubeconfig ${kubeconfig}`,
+    kubeconfig,
     bringImages: (images) => {
       if (registry !== undefined) return push(images, registry);
       throw new Error(
@@ -65,6 +67,7 @@ async function kind(): Promise<Target> {
     description: 'kind (Docker runs here)',
     kubectl: kubectlFor(kubectl, kubeconfig),
     kubectlWords: `${kubectl} --kubeconfig ${kubeconfig}`,
+    kubeconfig,
     bringImages: async (images) => {
       await loadImages(images);
       return localReferences(images);
@@ -79,6 +82,7 @@ async function embedded(): Promise<Target> {
     description: 'the embedded cluster (no Docker runs here)',
     kubectl: kubectlFor(cluster.kubectl, cluster.kubeconfig),
     kubectlWords: `${cluster.kubectl} --kubeconfig ${cluster.kubeconfig}`,
+    kubeconfig: cluster.kubeconfig,
     bringImages: async (images) => {
       await loadIntoCluster(cluster, images);
       return localReferences(images);

@@ -23,7 +23,7 @@ const maxBoxes = 150;
 export function graphView(answer: GraphAnswer): Node[] {
   if (answer.nodes.length === 0) {
     const words =
-      'No workloads of the mesh here. Label a namespace with tsmesh.io/inject=enabled, and restart its pods.';
+      'No workloads of the mesh here. Annotate a namespace with tsmesh.dev/inject=enabled, and restart its pods.';
     return [html('p', { class: 'empty quiet' }, [words])];
   }
   const busy = answer.nodes.toSorted(
