@@ -152,6 +152,7 @@ class App implements Operator {
       sidecars: () => this.#insight.sidecars(),
       holdings: () => this.#insight.holdings(),
       graph: () => this.#insight.graph(),
+      policies: (workload) => this.#insight.applying(workload),
       wallTimeMs: () => clock.wallTimeMs(),
       nowMs: () => clock.nowMs(),
     });

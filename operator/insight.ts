@@ -11,6 +11,7 @@ import type { DiscoveryServer } from './discovery/api.ts';
 import type { StreamState } from './discovery/stream-state.ts';
 import type { ObjectKey } from './model/view.ts';
 import type { Clock } from './resources/clock.ts';
+import { policiesApplying, type Applying } from './telemetry/applying.ts';
 import { expiringCertificates } from './telemetry/expiring.ts';
 import { GraphObserver } from './telemetry/graph.ts';
 import { followersOf } from './telemetry/followers.ts';
@@ -38,6 +39,8 @@ export interface Insight extends MeshInsight {
   holdings(): HoldingRow[];
   /** Who calls whom, up to now. */
   graph(): GraphObserver;
+  /** Policies that have a say in what comes to `shop/Deployment/cart`. */
+  applying(workload: string): Applying[];
   /** View or streams are others than before. */
   invalidate(): void;
 }
@@ -93,6 +96,7 @@ export function createInsight(deps: InsightDeps): Insight {
       }),
     holdings: () => holdingsOf(deps.discovery()?.streams() ?? []),
     graph: () => observed.bringUpToDate().graph,
+    applying: (workload) => applyingTo(deps.translations, workload),
     statusRows() {
       const nowMs = deps.clock.wallTimeMs();
       const streams = deps.discovery()?.streams() ?? [];
@@ -137,6 +141,13 @@ function holdingsOf(streams: readonly StreamState[]): HoldingRow[] {
     pod: pod.name,
     destinations: [...subscriptions],
   }));
+}
+
+function applyingTo(translations: Translations, workload: string): Applying[] {
+  return policiesApplying(translations.view, workload, (pod) => {
+    const resource = translations.workload(pod)?.resource;
+    return resource?.type === 'Workload' ? resource.policies : [];
+  });
 }
 
 function inboundOf(translations: Translations, pod: ObjectKey): WorkloadResource['inbound'] | null {

@@ -109,5 +109,5 @@ export interface WorkloadAnswer {
     certificateNotAfterMs: number | null;
   }[];
   /** Objects that apply to it. */
-  policies: { kind: string; namespace: string; name: string; problem: string | null }[];
+  policies: { kind: string; namespace: string; name: string }[];
 }

@@ -18,6 +18,7 @@ async function start(): Promise<number> {
     sidecars: () => [],
     holdings: () => [],
     graph: () => new GraphObserver(0),
+    policies: () => [],
     wallTimeMs: () => 7,
     nowMs: () => 0,
   });

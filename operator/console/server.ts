@@ -20,6 +20,8 @@ export interface ConsoleSources {
   sidecars(): SidecarsAnswer['sidecars'];
   holdings(): HoldingsAnswer['sidecars'];
   graph(): GraphObserver;
+  /** Of `shop/Deployment/cart`. */
+  policies(workload: string): WorkloadAnswer['policies'];
   wallTimeMs(): number;
   nowMs(): number;
 }
@@ -126,7 +128,7 @@ function trafficAnswer(sources: ConsoleSources, operator: ConsoleIdentity, targe
   const name = workload.map(unescaped).join('/');
   const found = workloadAnswer(graph, sidecars, name);
   if (found === null) return { status: 404, body: { error: `no workload ${name}` } };
-  const body: WorkloadAnswer = { operator, atMs, ...found };
+  const body: WorkloadAnswer = { operator, atMs, ...found, policies: sources.policies(name) };
   return { status: 200, body };
 }
 

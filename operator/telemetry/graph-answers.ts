@@ -11,7 +11,7 @@ import { stepMs } from './edge-history.ts';
 import { graphEdge, seriesOf, servedBy, type GraphObserver, type ObservedEdge } from './graph.ts';
 import type { SidecarRow } from './sidecars.ts';
 
-type Bare<T> = Omit<T, 'operator' | 'atMs'>;
+type Bare<T> = Omit<T, 'operator' | 'atMs' | 'policies'>;
 
 /** What one answer holds: more than anybody can read. */
 const maxEdges = 1000;
@@ -94,7 +94,6 @@ export function workloadAnswer(
       version: version === '' ? null : version,
       certificateNotAfterMs: certificateEndMs,
     })),
-    policies: [],
   };
 }
 

@@ -145,8 +145,7 @@ function edgeShape(edge: GraphEdge, { places }: Layout): SVGElement[] {
   const start = corner(from);
   const end = corner(to);
   const middle = { x: (start.x + box.width + end.x) / 2, y: (start.y + end.y + box.height) / 2 };
-  const lock = figures.mtls === null ? '' : figures.mtls === 1 ? '🔒 ' : '🔓 ';
-  const words = `${lock}${rateText(figures.requestsPerSecond || figures.connectionsPerSecond)}`;
+  const words = rateText(figures.requestsPerSecond || figures.connectionsPerSecond);
   const width =
     1.5 + Math.min(4, Math.log10(1 + figures.requestsPerSecond + figures.connectionsPerSecond));
   return [
@@ -158,8 +157,21 @@ function edgeShape(edge: GraphEdge, { places }: Layout): SVGElement[] {
       svg('text', { x: middle.x, y: middle.y - 6, class: 'small', 'text-anchor': 'middle' }, [
         words,
       ]),
+      ...lockShape(figures.mtls, { x: middle.x - words.length * 3 - 14, y: middle.y - 16 }),
     ]),
   ];
+}
+
+/** Closed where all is mutual TLS, open where something is not; drawn, for not every font has one. */
+function lockShape(mtls: number | null, { x, y }: { x: number; y: number }): SVGElement[] {
+  if (mtls === null) return [];
+  const bow = mtls === 1 ? 'M2 5V3.5a2.5 2.5 0 0 1 5 0V5' : 'M2 5V3.5a2.5 2.5 0 0 1 5 0';
+  const shape = svg('g', {
+    class: mtls === 1 ? 'lock' : 'lock open',
+    transform: `translate(${x} ${y})`,
+  });
+  shape.append(svg('path', { d: bow }), svg('rect', { x: 0.5, y: 5, width: 8, height: 6, rx: 1 }));
+  return [shape];
 }
 
 /** From the right side of one box to the left of the other; an edge that leads back bows below the boxes. */

@@ -107,11 +107,6 @@ function policyTable(policies: Readonly<WorkloadAnswer['policies']>): Node {
         title: 'Name',
         cell: ({ namespace, name }) => (namespace === '' ? name : `${namespace}/${name}`),
       },
-      {
-        title: 'State',
-        cell: ({ problem }) => problem ?? 'in force',
-        tone: ({ problem }) => (problem === null ? 'good' : 'bad'),
-      },
     ],
     policies,
   );
