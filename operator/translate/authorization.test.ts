@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { authorizationPolicy, mesh, pod, viewOf } from '../model/test-objects.ts';
 import type { View } from '../model/view.ts';
-import type { AuthorizationPolicy, AuthorizationPolicySpec } from '../resources/tsmesh.ts';
+import type {
+  AuthorizationPolicy,
+  AuthorizationPolicySpec,
+  AuthorizationRuleSpec,
+} from '../resources/tsmesh.ts';
 import { authorizationFor, rememberRules, translateAuthorizationPolicy } from './authorization.ts';
 import { translateWorkload } from './workload.ts';
 
@@ -195,5 +199,13 @@ describe('a policy that cannot be understood', () => {
   it('with a selector that is none selects every pod of its namespace', () => {
     const selector = { matchLabels: 'cart' } as unknown as AuthorizationPolicySpec['selector'];
     expect(namesFor([authorizationPolicy('shop/odd', { selector })])).toEqual(['shop/odd']);
+  });
+
+  it('reads a DENY rule with a list in place of an entry as one that always holds', () => {
+    const rules = [{ from: [['']] }] as unknown as AuthorizationRuleSpec[];
+    const policy = authorizationPolicy('shop/p', { action: 'DENY', rules });
+    expect(translateAuthorizationPolicy(policy).rules).toEqual([
+      { name: 'rule 0', from: [], to: [], when: [] },
+    ]);
   });
 });

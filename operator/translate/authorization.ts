@@ -138,7 +138,7 @@ function nameOf(rule: AuthorizationRuleSpec | null, i: number): string {
 function readEntries<T extends object>(reading: Reading, at: string, list: unknown): T[] {
   if (!Array.isArray(list)) return [];
   const entries = list.map((entry: unknown, i) => {
-    if (typeof entry !== 'object' || entry === null) return {};
+    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return {};
     const fields = Object.entries(entry);
     return Object.fromEntries(
       fields.filter(([field]) => !isFaulty(reading, `${at}[${i}].${field}`)),

@@ -116,7 +116,7 @@ const oneOfIt = fc.tuple(specs, fc.nat(), fc.nat()).map(([spec, part, of]): Traf
 });
 
 /** Rules that look at several objects, or at what a rule in CEL cannot compare. */
-const beyondTheCrd = /rateLimits\[\d+\]\.port: the policy holds/;
+const beyondTheCrd = /rateLimits\[\d+\]\.port: the policy holds|: is where the request goes/;
 
 /** `routes.matches.grpc`: of every field that a schema has, and that an object has. */
 function fieldsOf({ properties = {}, items }: Schema, at = ''): string[] {
