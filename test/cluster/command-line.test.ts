@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { SidecarsAnswer } from '../../operator/console/api.ts';
 import type { Finding } from '../../operator/cli/check/findings.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
