@@ -256,4 +256,23 @@ describe('a session with a sidecar', () => {
       { numRuns: 500 },
     );
   });
+
+  it('is not believed to obey a policy while what it forgot is still on its way to it', () => {
+    const world = new World();
+    const [name = ''] = destinations;
+    world.sidecar.subscribe(name);
+    world.settle();
+    world.sidecar.forget(name);
+    world.sidecar.subscribe(name);
+    world.reconnect();
+    world.setPolicy('a', 'a');
+    world.sidecar.forget(name);
+    world.deliverDown();
+    world.deliverUp();
+    expect(world.sidecar.inForce.has(`Destination/${name}`)).toBe(true);
+    expect(world.programmed().status).toBe('Unknown');
+    world.settle();
+    expect(world.sidecar.inForce.has(`Destination/${name}`)).toBe(false);
+    expect(world.programmed().status).toBe('True');
+  });
 });

@@ -85,7 +85,7 @@ function noteStream(
     noteResource(states, versioned, mine);
   }
   for (const mine of stream.resources) {
-    if (!desired.has(mine.key)) noteLeaving(states, mine);
+    if (!desired.has(mine.key)) noteLeaving(states, mine, leavingNow(mine.key, pod, translations));
   }
   if (isAffectable(pod) && !stream.draining) {
     for (const [policy, state] of states) {
@@ -154,11 +154,30 @@ function noteResource(
   }
 }
 
-/** What is to go is in force until the sidecar says that it is not; Endpoints only through a Destination. */
-function noteLeaving(states: Map<string, ConcernState>, held: HeldResource): void {
+/** What a Destination would be now that the sidecar may hold although it does not want it any more. */
+function leavingNow(
+  key: ResourceKey,
+  pod: Pick<PodEntry, 'namespace'>,
+  translations: Translations,
+): Versioned | null {
+  const [, name] = /^Destination\/(.+)$/.exec(key) ?? [];
+  return name === undefined ? null : translations.destination(pod.namespace, name);
+}
+
+/**
+ * What is to go is in force until the sidecar says that it is not; Endpoints only through a Destination. A policy is not in
+ * force there that shaped it then, nor one that would now.
+ */
+function noteLeaving(
+  states: Map<string, ConcernState>,
+  held: HeldResource,
+  now: Versioned | null,
+): void {
   if (!held.key.startsWith('Destination/')) return;
+  const wouldShape = now === null ? [] : [...byPolicy(now.shapedBy).keys()];
   for (const { shapedBy } of versionsOf(held)) {
     for (const policy of shapedBy?.keys() ?? [anyPolicy]) worsen(states, policy, 'pending');
+    for (const policy of wouldShape) worsen(states, policy, 'pending');
   }
 }
 
