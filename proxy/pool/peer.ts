@@ -200,6 +200,15 @@ export class Peer {
     connection.session.drain();
   }
 
+  /** Whoever waits for a place needs it more than what its end would teach. */
+  private endResting(): void {
+    const { resting } = this;
+    if (resting === null) return;
+    this.resting = null;
+    resting.idleSinceMs = -1;
+    resting.session.drain();
+  }
+
   private hand(connection: PooledConnection, taker: StreamTaker): void {
     const nowMs = this.deps.io.clock.nowMs();
     connection.lastUsedMs = nowMs;
@@ -218,7 +227,10 @@ export class Peer {
         return;
       }
       const payer = this.payer();
-      if (payer === undefined) break;
+      if (payer === undefined) {
+        this.endResting();
+        break;
+      }
       this.dial(target, payer);
     }
     // Whoever may not have a connection of its own waits for that of another, where there is one.
