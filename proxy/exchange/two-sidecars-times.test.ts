@@ -2,6 +2,7 @@
 // the caller's clock is moved, so nothing here waits.
 import http from 'node:http';
 import http2 from 'node:http2';
+import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { call, listenOn, startPair, until, type MeshPair } from '../../test/support/mesh-pair.ts';
@@ -156,9 +157,10 @@ describe('an idle timeout', () => {
     ['in the trailers of an answer that has begun', true],
   ])('tells gRPC DEADLINE_EXCEEDED %s', async (_, begun) => {
     const app = http2.createServer();
-    app.on('stream', (opened) => {
+    app.on('stream', (opened, { ':path': path }) => {
       const stream = opened as http2.ServerHttp2Stream;
       stream.on('error', () => undefined);
+      if (path === '/first') return stream.respond({ ':status': 200 }, { endStream: true });
       if (!begun) return;
       stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
       stream.write('message');
@@ -167,6 +169,11 @@ describe('an idle timeout', () => {
     const session = http2.connect(`http://${loopback}:${pair.port}`);
     session.on('error', () => undefined);
     closers.push(() => session.destroy());
+    // Once this is answered, what comes after it on these connections comes after their SETTINGS are acknowledged: the
+    // clock would end connections that have not been for an hour.
+    await once(session.request({ ':path': '/first' }).resume(), 'end');
+    await until('it is logged', () => pair.caller.log.length === 1);
+    pair.caller.log.length = 0;
     const stream = session.request({
       ':method': 'POST',
       'content-type': 'application/grpc',
