@@ -101,6 +101,16 @@ describe('the graph', () => {
     expect(Math.abs(p99Ms! - 20) / 20).toBeLessThan(0.05);
   });
 
+  it('shows calls once, also where the called told of them before their caller did', () => {
+    const graph = after(60, (second) => ({
+      cart: second < 10 ? {} : to('bank.shop:80', counted(second * 50)),
+      bank: from(cartId, '10.0.0.8', counted(second * 50)),
+    }));
+    expect(edgesOf(graph)).toMatchObject([
+      { from: ref('cart'), to: ref('bank'), service: 'shop/bank' },
+    ]);
+  });
+
   it('asks the called sidecars where several workloads stand behind a Service', () => {
     const graph = after(120, (second) => ({
       cart: to('canary.shop:80', counted(second * 10)),

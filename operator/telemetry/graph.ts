@@ -33,6 +33,9 @@ interface Reported {
   counters: TrafficCounters;
 }
 
+/** Whose sidecar tells of the calls of an edge. */
+type Teller = 'caller' | 'called';
+
 interface Last {
   startedAtMs: number;
   atMs: number;
@@ -125,8 +128,12 @@ export class GraphObserver {
       if (destination === undefined) continue;
       const { to, service } = calledBy(view, destination);
       if (to === null) continue;
+      const identity = identityOf(view, pod);
+      // What the called told of these calls before its caller did is told twice now.
+      if (!this.#isTold(from, to))
+        this.#edges.delete(keyOf({ from, to, identity, service: null }, 'called'));
       this.#told.set(pairOf(from, to), this.#nowMs);
-      this.#note({ from, to, identity: identityOf(view, pod), service }, change);
+      this.#note({ from, to, identity, service }, 'caller', change);
     }
   }
 
@@ -136,14 +143,17 @@ export class GraphObserver {
       const [, identity, address] = /^from (.*) (.*)$/.exec(name) ?? [];
       if (identity === undefined || address === undefined) continue;
       const from = callerOf(view, identity, address);
-      const told = this.#nowMs - (this.#told.get(pairOf(from, to)) ?? -Infinity) < toldMs;
       const ref = { from, to, identity: identity === '' ? null : identity, service: null };
-      if (!told) this.#note(ref, change);
+      if (!this.#isTold(from, to)) this.#note(ref, 'called', change);
     }
   }
 
-  #note(ref: ObservedEdge['ref'], change: TrafficCounters): void {
-    const key = JSON.stringify([ref.from, ref.to, ref.identity, ref.service]);
+  #isTold(from: WorkloadRef, to: WorkloadRef): boolean {
+    return this.#nowMs - (this.#told.get(pairOf(from, to)) ?? -Infinity) < toldMs;
+  }
+
+  #note(ref: ObservedEdge['ref'], teller: Teller, change: TrafficCounters): void {
+    const key = keyOf(ref, teller);
     let edge = this.#edges.get(key);
     if (edge === undefined && this.#edges.size >= maxFleetEdges) {
       if (this.#beyond.size < maxFleetEdges) this.#beyond.set(key, this.#nowMs);
@@ -219,6 +229,10 @@ function workloadOf(pod: PodEntry): WorkloadRef {
 
 function outside(name: string): WorkloadRef {
   return { namespace: '', kind: 'Outside', name };
+}
+
+function keyOf({ from, to, identity, service }: ObservedEdge['ref'], teller: Teller): string {
+  return JSON.stringify([from, to, identity, service, teller]);
 }
 
 function pairOf(from: WorkloadRef, to: WorkloadRef): string {
