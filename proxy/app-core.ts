@@ -18,6 +18,7 @@ import type { Store } from './state/store.ts';
 import type { AccessLogOutput } from './telemetry/access-log.ts';
 import type { Logger } from './telemetry/logger.ts';
 import { createTrafficState, registryState, type TrafficState } from './traffic-state.ts';
+import { version } from './version.ts';
 import type { Fleet } from './workers/fleet.ts';
 import { statisticsOf } from './workers/merge.ts';
 
@@ -34,8 +35,6 @@ export interface AppDeps {
   /** Needed where `concurrency` is above 1. */
   threads?: Threads;
 }
-
-export const version = '0.1.0';
 
 /** What is made before any port is bound. */
 export interface Core extends TrafficState {

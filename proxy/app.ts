@@ -4,7 +4,7 @@
 import type { AddressInfo } from 'node:net';
 import { startAdminServer, type AdminServer } from './admin/server.ts';
 import { createTaps } from './admin/tap.ts';
-import { createCore, ownAddresses, version, type AppDeps, type Core } from './app-core.ts';
+import { createCore, ownAddresses, type AppDeps, type Core } from './app-core.ts';
 import type { Config, ListenerConfig } from './config.ts';
 import { createDataPath, type DataPath } from './data-path.ts';
 import type { DiscoveryClient } from './discovery/client.ts';
@@ -24,6 +24,7 @@ import type { Registry } from './outbound/resolver.ts';
 import type { Counters } from './telemetry/counters.ts';
 import { outsideText } from './telemetry/outside.ts';
 import { prometheusText } from './telemetry/prometheus.ts';
+import { version } from './version.ts';
 import type { WorkerReport } from './workers/messages.ts';
 
 export interface Sidecar {
@@ -171,6 +172,10 @@ async function metricsText({ core, data, drain }: View): Promise<string> {
     inboundInFlight: data.inFlight('inbound') + sum((one) => one.figures.inbound.inFlight),
     outboundInFlight: data.inFlight('outbound') + sum((one) => one.figures.outbound.inFlight),
     accessLogDropped: core.accessLog.dropped() + sum((one) => one.accessLogDropped),
+    spans: {
+      exported: data.spans().exported + sum((one) => one.spans.exported),
+      dropped: data.spans().dropped + sum((one) => one.spans.dropped),
+    },
     startedAtMs: core.startedAtMs,
     memory: { rss: memory.rss, heapUsed: memory.heapUsed + sum((one) => one.heapUsed) },
     cpuSeconds,

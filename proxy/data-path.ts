@@ -21,10 +21,17 @@ import { createOutbound } from './outbound/outbound.ts';
 import type { Resolver } from './outbound/resolver.ts';
 import { HttpPool } from './pool/http-pool.ts';
 import { createSessions } from './exchange/sessions.ts';
+import type { Snapshot } from './state/prepared.ts';
 import type { Store } from './state/store.ts';
 import type { AccessLog } from './telemetry/access-log.ts';
 import type { Counters, Direction } from './telemetry/counters.ts';
 import type { Logger } from './telemetry/logger.ts';
+import type { ExporterCounts } from './tracing/exporter.ts';
+import { createTracing } from './tracing/tracing.ts';
+import { version } from './version.ts';
+
+/** What is left of them when a pod ends. */
+const spansGraceMs = 1_000;
 
 export interface DataPathDeps {
   clock: Clock;
@@ -49,6 +56,7 @@ export interface DataPath {
   connections(direction: Direction): number;
   /** Connections to peers and apps that are kept. */
   pooled(): number;
+  spans(): ExporterCounts;
   drainInbound(): void;
   refuseInbound(): void;
   /** Ends inbound connections in order, within the grace, then everything. */
@@ -58,15 +66,13 @@ export interface DataPath {
 
 /** Binds all listeners; where one cannot be had, releases the others and rejects. */
 export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
-  const io: Io = {
-    clock: deps.clock,
-    wheel: new TimerWheel(deps.clock),
-    flusher: new Flusher(),
-    reader: new SocketReader(),
-    writer: new SocketWriter(),
-  };
+  const io = createIo(deps.clock);
   const sessions = createSessions();
   const pool = new HttpPool({ io, identity: deps.holder, sessions });
+  const tracing = createTracing({ ...deps, io, pool, randomBytes, version });
+  const follow = ({ workload }: Snapshot): void => tracing.set(workload?.tracing ?? null);
+  follow(deps.store.snapshot());
+  deps.store.onSwap(follow);
   const shared = {
     io,
     sessions,
@@ -79,6 +85,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     ownAddresses: deps.ownAddresses,
     random: deps.random,
     mirrors: createMirrorGate(),
+    tracer: tracing.tracer,
     logger: deps.logger,
     nextRequestId: createRequestIds(randomBytes(8).toString('hex')),
   };
@@ -104,6 +111,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     inFlight,
     connections,
     pooled: () => pool.size,
+    spans: () => tracing.counts(),
     drainInbound() {
       for (const side of sides.inbound) side.drain();
     },
@@ -112,6 +120,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     },
     async close(graceMs) {
       await Promise.all(sides.inbound.map((side) => side.close(graceMs)));
+      await tracing.end(spansGraceMs);
       destroy();
     },
     destroy,
@@ -121,6 +130,16 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     for (const side of [...sides.inbound, ...sides.outbound]) side.destroy();
     pool.destroy();
   }
+}
+
+function createIo(clock: Clock): Io {
+  return {
+    clock,
+    wheel: new TimerWheel(clock),
+    flusher: new Flusher(),
+    reader: new SocketReader(),
+    writer: new SocketWriter(),
+  };
 }
 
 function readerOf(

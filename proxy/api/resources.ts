@@ -2,6 +2,7 @@
 // as a whole. The same shapes stand in the local file of a sidecar that runs without an operator.
 
 import type { Authorization } from './authorization.ts';
+import type { TracingSettings } from './tracing.ts';
 
 /** How a port speaks. `auto` is found from the first bytes; `http2` includes gRPC. */
 export type Protocol = 'auto' | 'http1' | 'http2' | 'tcp';
@@ -61,6 +62,8 @@ export interface WorkloadResource {
   accessLogSampling?: number;
   /** What of the Mesh, the namespace or the pod said so, for people. Absent: the Mesh. */
   accessLogDecidedBy?: string;
+  /** Absent: nothing is traced. */
+  tracing?: TracingSettings;
   /** How often the sidecar reports its counters, in milliseconds. */
   statisticsIntervalMs: number;
   policies: PolicyRef[];
@@ -289,6 +292,8 @@ export interface DestinationResource {
   connectTimeoutMs?: number;
   /** Of connections that are not HTTP, without a byte either way; absent: none. */
   tcpIdleTimeoutMs?: number;
+  /** Percent of the traces that begin with its requests; absent: as all. */
+  traceSampling?: number;
   policies: PolicyRef[];
 }
 

@@ -5,6 +5,7 @@ import { headers } from '../api/constants.ts';
 import type { RequestHead, ServerStream, StreamListener } from '../codec/session.ts';
 import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
+import type { RequestTrace } from '../tracing/tracer.ts';
 import { countError } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from './local-reply.ts';
 import type { AnsweredPlan } from './plan.ts';
 import { logRequest, notCarried } from './request-log.ts';
+import { recordSpan } from './request-span.ts';
 
 export interface AnsweredRequest {
   stream: ServerStream;
@@ -29,6 +31,7 @@ export function answerHere(
   context: ExchangeContext,
   { stream, head, latencyMs }: AnsweredRequest,
   plan: AnsweredPlan,
+  trace: RequestTrace | null,
 ): void {
   switch (plan.type) {
     case 'redirect':
@@ -41,6 +44,10 @@ export function answerHere(
       sendLocalReply(stream, head, plan.reply, plan.grpc);
   }
   record(context, head, plan, latencyMs);
+  if (trace === null) return;
+  const startedMs = context.deps.io.clock.nowMs() - latencyMs;
+  const { route } = plan;
+  recordSpan(context, trace, { head, route, ...saidBy(plan), startedMs, carried: null });
 }
 
 interface Said {

@@ -9,6 +9,7 @@ import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters, Direction, Series } from '../telemetry/counters.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { MirrorGate } from './mirror.ts';
 
@@ -34,6 +35,7 @@ export interface ExchangeDeps {
   random: () => number;
   store: Pick<Store, 'snapshot'>;
   mirrors: MirrorGate;
+  tracer: Tracer;
   logger: Pick<Logger, 'info' | 'warn'>;
 }
 

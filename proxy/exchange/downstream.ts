@@ -6,17 +6,19 @@ import type { Link } from '../net/link.ts';
 import { SessionConnection, type ConnectionOwner } from '../net/session-connection.ts';
 import type { ExchangeContext, Ongoing } from './context.ts';
 import { Exchange } from './exchange.ts';
-import { answerHere, Discard } from './answer-here.ts';
+import { answerHere, Discard, type AnsweredRequest } from './answer-here.ts';
 import { logUnreadable } from './connection-log.ts';
 import { DelayedRequest, type Resumed } from './delayed.ts';
 import { planOverLimit } from './limits.ts';
 import type { LocalReply } from './local-reply.ts';
 import { startMirrors } from './mirror.ts';
-import type { DelayedPlan, Plan } from './plan.ts';
+import type { AnsweredPlan, DelayedPlan, ForwardPlan, Plan } from './plan.ts';
 
 export interface DownstreamOwner {
   /** Pure but for the random numbers it takes: called once per request. */
   plan(head: RequestHead): Plan;
+  /** Percent of the traces that begin with this connection's requests; null: as all. */
+  traceSampling(): number | null;
   onClosed(downstream: Downstream): void;
 }
 
@@ -83,6 +85,7 @@ export class Downstream implements ConnectionOwner {
     const plan = planned.type === 'forward' ? (planOverLimit(planned) ?? planned) : planned;
     switch (plan.type) {
       case 'forward': {
+        this.trace(plan);
         const exchange = new Exchange(this.context, plan, stream, end);
         exchange.start();
         return plan.mirrors === null ? exchange : startMirrors(this.context, plan, exchange, end);
@@ -97,7 +100,7 @@ export class Downstream implements ConnectionOwner {
         return delayed;
       }
       default:
-        answerHere(this.context, { stream, head, latencyMs: 0 }, plan);
+        this.answer({ stream, head, latencyMs: 0 }, plan);
         return new Discard(stream);
     }
   }
@@ -107,13 +110,25 @@ export class Downstream implements ConnectionOwner {
     const next = planned.type === 'forward' ? (planOverLimit(planned) ?? planned) : planned;
     const { context } = this;
     if (next.type === 'forward') {
+      this.trace(next);
       const exchange = new Exchange(context, next, stream, end);
       exchange.heldSince(startedMs, note);
       exchange.start();
       return startMirrors(context, next, exchange, end);
     }
     const latencyMs = context.deps.io.clock.nowMs() - startedMs;
-    answerHere(context, { stream, head, latencyMs }, next);
+    this.answer({ stream, head, latencyMs }, next);
     return new Discard(stream);
+  }
+
+  private answer(request: AnsweredRequest, plan: AnsweredPlan): void {
+    const { tracer } = this.context.deps;
+    const trace = tracer.on ? tracer.begin(request.head.fields, this.owner.traceSampling()) : null;
+    answerHere(this.context, request, plan, trace);
+  }
+
+  private trace(plan: ForwardPlan): void {
+    const { tracer } = this.context.deps;
+    if (tracer.on) plan.trace = tracer.begin(plan.head.fields, this.owner.traceSampling());
   }
 }

@@ -22,6 +22,7 @@ import type { ExchangeContext } from './context.ts';
 import { Exchange } from './exchange.ts';
 import { createMirrorGate } from './mirror.ts';
 import type { ForwardPlan } from './plan.ts';
+import { untraced } from '../tracing/test-tracer.ts';
 import { newLoad } from '../policy/load.ts';
 import { newRetryBudget } from '../policy/retry-budget.ts';
 
@@ -153,6 +154,7 @@ class Stage {
       budget: this.budget,
       grpc: false,
       requestId: 'id',
+      trace: null,
       ...over,
     };
     this.requestEnded = end;
@@ -236,6 +238,7 @@ class Stage {
         store: { snapshot: () => this.snapshot },
         logger: { info: () => undefined, warn: () => undefined },
         mirrors: createMirrorGate(),
+        tracer: untraced(),
       },
       direction: 'outbound',
       series: this.counters.series('outbound', 'cart'),

@@ -6,6 +6,7 @@ import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
 import { createTestClock } from '../net/test-clock.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
+import { untraced } from '../tracing/test-tracer.ts';
 import { newLoad } from '../policy/load.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
@@ -74,6 +75,7 @@ function stage() {
       }),
     },
     mirrors: gate,
+    tracer: untraced(),
     logger: { info: () => undefined, warn: () => undefined },
   };
   const active = { requests: 0 };

@@ -7,6 +7,7 @@ import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import type { DestinationUse } from '../policy/limits.ts';
 import type { EndpointHandle, PreparedOutlier, PreparedRetry } from '../state/prepared.ts';
+import type { RequestTrace } from '../tracing/tracer.ts';
 import type { LocalReply } from './local-reply.ts';
 
 export interface ForwardPlan {
@@ -41,6 +42,8 @@ export interface ForwardPlan {
   budget: RetryBudget;
   grpc: boolean;
   requestId: string;
+  /** Set when it is begun; null: no span is recorded. */
+  trace: RequestTrace | null;
 }
 
 /** The sidecar answers by itself. */

@@ -7,6 +7,7 @@ import type { ExchangeContext } from './context.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { ForwardPlan } from './plan.ts';
 import { logRequest } from './request-log.ts';
+import { recordSpan } from './request-span.ts';
 
 export interface Ending {
   /** 0: broken off before or within the answer. */
@@ -37,6 +38,14 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
   series.request({ status, grpcStatus, latencyMs, mtls });
   series.bytes(end.sentBytes, end.receivedBytes);
   if (deps.accessLog.wants(error !== null || status >= 500)) log(context, plan, end, latencyMs);
+  if (plan.trace !== null) trace(context, plan, end);
+}
+
+function trace(context: ExchangeContext, plan: ForwardPlan, end: Ending): void {
+  const { head, route, requestId } = plan;
+  const { endpoint, attempts, sentBytes, receivedBytes, sentOverMtls: overMtls } = end;
+  const carried = { endpoint, overMtls, attempts, requestId, sentBytes, receivedBytes };
+  recordSpan(context, plan.trace!, { ...end, head, route, carried });
 }
 
 function log(context: ExchangeContext, plan: ForwardPlan, end: Ending, durationMs: number): void {

@@ -2,8 +2,8 @@
 
 import type { RequestHead } from '../codec/session.ts';
 import { errorSpec } from '../errors.ts';
-import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
+import { readContext } from '../tracing/context.ts';
 import type { AccessEntry } from '../telemetry/access-log.ts';
 import type { ExchangeContext } from './context.ts';
 import type { LocalReply } from './local-reply.ts';
@@ -61,12 +61,7 @@ export function logRequest(context: ExchangeContext, request: Logged, carried: C
     detail: error === null ? '' : error.detail,
     ...error?.by,
     protocol: figures.grpcStatus === noGrpcStatus ? context.protocol : 'gRPC',
-    traceId: traceIdOf(fieldLine(head.fields, 'traceparent')),
+    traceId: readContext(head.fields)?.traceId ?? '',
     ...figures,
   });
-}
-
-/** Of W3C trace context: https://www.w3.org/TR/trace-context/#traceparent-header-field-values. */
-function traceIdOf(line: string | null | undefined): string {
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(line ?? '')?.[1] ?? '';
 }

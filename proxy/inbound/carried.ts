@@ -89,6 +89,7 @@ export class Carried {
     this.context.protocol = http2 === false ? 'HTTP/1.1' : 'HTTP/2';
     this.downstream = new Downstream(link, session, this.context, {
       plan: (head) => this.plan(facts, head),
+      traceSampling: () => this.deps.tracer.samplingOfPort(this.arrival.target.port),
       onClosed: this.onEnd,
     });
     this.downstream.start(first);

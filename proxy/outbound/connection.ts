@@ -11,7 +11,7 @@ import type { ProxyErrorCode } from '../errors.ts';
 import { connectionChooser } from '../exchange/balance.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import type { OpenDeps } from '../exchange/open-upstream.ts';
-import { Downstream } from '../exchange/downstream.ts';
+import { Downstream, type DownstreamOwner } from '../exchange/downstream.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
@@ -194,30 +194,37 @@ export class OutboundConnection implements Waiter {
   ): void {
     this.race = null;
     const http2 = detected === 'http2';
-    this.startDownstream(context, http2, first, (head) => this.planFor(destination, head, http2));
+    this.startDownstream(context, http2, first, {
+      plan: (head) => this.planFor(destination, head, http2),
+      traceSampling: () => this.current(destination).traceSampling,
+    });
   }
 
   private planFor(destination: PreparedDestination, head: RequestHead, http2: boolean): Plan {
     const snapshot = this.deps.store.snapshot();
-    // The newest form of it; the one at hand if the operator took it away meanwhile.
-    const current = snapshot.destinations.get(destination.name) ?? destination;
+    const current = this.current(destination);
     const caller = snapshot.workload;
     const { sourceAddress, deps: sources } = this;
     const facts = { snapshot, destination: current, caller, http2, sources, sourceAddress };
     return planOutbound(facts, head);
   }
 
+  /** The newest form of it; the one at hand if the operator took it away meanwhile. */
+  private current(destination: PreparedDestination): PreparedDestination {
+    return this.deps.store.snapshot().destinations.get(destination.name) ?? destination;
+  }
+
   private startDownstream(
     context: ExchangeContext,
     http2: boolean,
     first: Buffer,
-    plan: (head: RequestHead) => Plan,
+    planner: Pick<DownstreamOwner, 'plan' | 'traceSampling'>,
   ): void {
     const { sessions } = this.deps;
     const session = http2 ? sessions.h2Server() : sessions.h1Server();
     context.protocol = http2 ? 'HTTP/2' : 'HTTP/1.1';
     this.downstream = new Downstream(this.link, session, context, {
-      plan,
+      ...planner,
       onClosed: () => this.end(),
     });
     this.downstream.start(first);
@@ -266,9 +273,13 @@ export class OutboundConnection implements Waiter {
         onHttp: (detected, first) => {
           this.race = null;
           const reply = replyFor();
-          this.startDownstream(context, detected === 'http2', first, (head) => {
-            const { grpc } = readFields(head.fields, false);
+          const plan = ({ fields }: RequestHead): Plan => {
+            const { grpc } = readFields(fields, false);
             return { type: 'refuse', route: '', reply, grpc };
+          };
+          this.startDownstream(context, detected === 'http2', first, {
+            plan,
+            traceSampling: () => null,
           });
         },
         onTunnel: reset,

@@ -11,6 +11,7 @@ import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
 import type { Counters } from '../telemetry/counters.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Tracer } from '../tracing/tracer.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface OutboundDeps {
@@ -29,6 +30,7 @@ export interface OutboundDeps {
   random: () => number;
   nextRequestId: NextRequestId;
   mirrors: MirrorGate;
+  tracer: Tracer;
   logger: Pick<Logger, 'info' | 'warn'>;
   listen: { host: string; port: number; reusePort?: boolean };
   maxConnections?: number;

@@ -146,6 +146,7 @@ function planRoute(
     budget: destination.budget,
     grpc,
     requestId: id,
+    trace: null,
   } satisfies ForwardPlan;
 }
 

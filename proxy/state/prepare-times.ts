@@ -3,17 +3,18 @@
 
 import { retryConditions } from '../api/resources.ts';
 import type { PreparedDestination, PreparedRetry } from './prepared.ts';
-import { fail, integer, integerOrNull, list, object, type JsonObject } from './reader.ts';
+import { fail, integer, integerOrNull, list, object, percent, type JsonObject } from './reader.ts';
 
 /** One day: nothing that runs longer is governed by a timer here. */
 export const durationRange = { min: 1, max: 86_400_000 } as const;
 
 export function prepareTimes(
   from: JsonObject,
-): Pick<PreparedDestination, 'connectTimeoutMs' | 'tcpIdleTimeoutMs'> {
+): Pick<PreparedDestination, 'connectTimeoutMs' | 'tcpIdleTimeoutMs' | 'traceSampling'> {
   return {
     connectTimeoutMs: durationOrNull(from, 'connectTimeoutMs', ''),
     tcpIdleTimeoutMs: durationOrNull(from, 'tcpIdleTimeoutMs', ''),
+    traceSampling: from['traceSampling'] === undefined ? null : percent(from, 'traceSampling', ''),
   };
 }
 

@@ -19,12 +19,14 @@ import { prepareLabels } from './prepare-match.ts';
 import { prepareLimits, prepareOutlier, type RateLimitsOf } from './prepare-protection.ts';
 import { prepareBackends, prepareRoute } from './prepare-route.ts';
 import { prepareTimes } from './prepare-times.ts';
+import { prepareTracing } from './prepare-tracing.ts';
 import {
   fail,
   integer,
   list,
   object,
   oneOf,
+  percent,
   pointer,
   port,
   text,
@@ -105,6 +107,7 @@ function prepareWorkload(from: JsonObject, { authorizer, rateLimits }: Held): Pr
       whenDisconnected: oneOf(outbound, 'whenDisconnected', '/outbound', ['pass', 'refuse']),
     },
     accessLog: accessLog(from),
+    tracing: prepareTracing(from['tracing']),
     statisticsIntervalMs: integer(from, 'statisticsIntervalMs', '', { min: 100, max: 3_600_000 }),
   };
 }
@@ -115,16 +118,9 @@ function accessLog(from: JsonObject): AccessLogSettings {
     mode: oneOf(from, 'accessLog', '', ['off', 'errors', 'all']),
     format:
       accessLogFormat === undefined ? 'json' : oneOf(from, 'accessLogFormat', '', ['json', 'text']),
-    sampling: accessLogSampling === undefined ? 100 : percent(from, 'accessLogSampling'),
+    sampling: accessLogSampling === undefined ? 100 : percent(from, 'accessLogSampling', ''),
     decidedBy: textOrNull(from, 'accessLogDecidedBy', '') ?? 'Mesh default',
   };
-}
-
-function percent(from: JsonObject, key: string): number {
-  const value = from[key];
-  if (typeof value !== 'number' || !(value >= 0 && value <= 100))
-    fail(pointer('', key), 'must be from 0 to 100');
-  return value;
 }
 
 function inboundPorts(from: JsonObject): Map<number, InboundPort> {

@@ -21,6 +21,7 @@ import type { DestinationUse } from '../policy/limits.ts';
 import type { RateLimiter } from '../policy/rate-limit.ts';
 import type { RetryBudget } from '../policy/retry-budget.ts';
 import type { SpiffeId } from '../api/spiffe.ts';
+import type { TracingSettings } from '../api/tracing.ts';
 import type { Authorizer } from '../policy/authorization/types.ts';
 import type { RouteTable } from '../policy/route-table.ts';
 
@@ -251,6 +252,8 @@ export interface PreparedDestination {
   readonly connectTimeoutMs: number | null;
   /** Of opaque connections; null: none. */
   readonly tcpIdleTimeoutMs: number | null;
+  /** Percent of the traces that begin with its requests; null: as all. */
+  readonly traceSampling: number | null;
 }
 
 export interface PreparedWorkload {
@@ -272,6 +275,8 @@ export interface PreparedWorkload {
   readonly rateLimits: PreparedRateLimits;
   readonly outbound: WorkloadResource['outbound'];
   readonly accessLog: AccessLogSettings;
+  /** Null: off. */
+  readonly tracing: TracingSettings | null;
   readonly statisticsIntervalMs: number;
 }
 

@@ -99,6 +99,13 @@ export function stringItem(value: unknown, path: string): string {
   return value;
 }
 
+export function percent(from: JsonObject, key: string, path: string): number {
+  const value = from[key];
+  if (typeof value !== 'number' || !(value >= 0 && value <= 100))
+    fail(pointer(path, key), 'must be from 0 to 100');
+  return value;
+}
+
 export function port(from: JsonObject, key: string, path: string): number {
   return integer(from, key, path, { min: 1, max: 65535 });
 }

@@ -39,6 +39,10 @@ export const noGrpcStatus = -1;
 /** gRPC codes that are the server's fault, as OpenTelemetry counts them. */
 const serverFaults: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
 
+export function isServerFault(grpcStatus: number): boolean {
+  return serverFaults.has(grpcStatus);
+}
+
 export interface RequestSample {
   /** Status sent on; 0: broken off before or within the answer. */
   status: number;

@@ -11,6 +11,7 @@ const state: SidecarState = {
   foreignSockets: 0,
   inboundInFlight: 1,
   outboundInFlight: 2,
+  spans: { exported: 7, dropped: 2 },
   accessLogDropped: 3,
   startedAtMs: 1000,
   memory: { rss: 10, heapUsed: 5 },

@@ -22,6 +22,7 @@ export interface SidecarState {
   inboundInFlight: number;
   outboundInFlight: number;
   accessLogDropped: number;
+  spans: { exported: number; dropped: number };
   startedAtMs: number;
   memory: { rss: number; heapUsed: number };
   cpuSeconds: number;
@@ -218,6 +219,14 @@ function states(text: Text, state: SidecarState): void {
   text.value('tsmesh_in_flight', { direction: 'outbound' }, state.outboundInFlight);
   text.metric('tsmesh_access_log_dropped_total', 'counter', 'Access log lines lost.');
   text.value('tsmesh_access_log_dropped_total', {}, state.accessLogDropped);
+  text.metric('tsmesh_spans_exported_total', 'counter', 'Spans that the collector took.');
+  text.value('tsmesh_spans_exported_total', {}, state.spans.exported);
+  text.metric(
+    'tsmesh_spans_dropped_total',
+    'counter',
+    'Spans lost: the collector did not take them.',
+  );
+  text.value('tsmesh_spans_dropped_total', {}, state.spans.dropped);
   gauge('process_start_time_seconds', 'Start of the process.', state.startedAtMs / 1000);
   gauge('process_resident_memory_bytes', 'Resident memory.', state.memory.rss);
   gauge('nodejs_heap_size_used_bytes', 'Heap in use.', state.memory.heapUsed);

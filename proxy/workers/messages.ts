@@ -74,6 +74,7 @@ export interface WorkerReport {
   figures: Figures;
   pooled: number;
   accessLogDropped: number;
+  spans: { exported: number; dropped: number };
   heapUsed: number;
   /** Serial of the certificate in force, null before the first. */
   serial: string | null;

@@ -170,6 +170,7 @@ class Worker {
       figures: this.figures(),
       pooled: this.data?.pooled() ?? 0,
       accessLogDropped: accessLog.dropped(),
+      spans: this.data?.spans() ?? { exported: 0, dropped: 0 },
       heapUsed: this.deps.heapUsed(),
       serial: holder.current()?.serial ?? null,
     };

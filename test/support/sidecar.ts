@@ -1,6 +1,7 @@
 // Test support: a whole sidecar's data plane on loopback sockets. The original destination, which
 // iptables would bring, is what the test says.
 
+import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type {
   DestinationResource,
@@ -30,6 +31,7 @@ import type { LogFields } from '../../proxy/telemetry/logger.ts';
 import { createMirrorGate } from '../../proxy/exchange/mirror.ts';
 import { createRequestIds } from '../../proxy/exchange/request-id.ts';
 import { createSessions } from '../../proxy/exchange/sessions.ts';
+import { createTracing } from '../../proxy/tracing/tracing.ts';
 import type { Side } from '../../proxy/exchange/side.ts';
 
 export const loopback = '127.0.0.1';
@@ -127,18 +129,34 @@ function makeParts(h2: Partial<H2Options>, limits: { maxWaiters?: number }) {
     onUnwanted: (names) => void unwanted.push(...names),
     ...limits,
   });
+  const pool = new HttpPool({ io, identity, sessions });
+  const logger = memoryLogger(told);
+  const random = Math.random;
+  const version = 'test';
+  const tracing = createTracing({
+    io,
+    pool,
+    resolver,
+    store,
+    random,
+    randomBytes,
+    version,
+    logger,
+  });
+  store.onSwap(({ workload: own }) => tracing.set(own?.tracing ?? null));
   const shared = {
     io,
     store,
     identity,
-    pool: new HttpPool({ io, identity, sessions }),
+    pool,
+    tracer: tracing.tracer,
     sessions,
     counters: createCounters(),
     accessLog: memoryLog(log),
     ownAddresses: new Set<string>(),
-    random: Math.random,
+    random,
     mirrors: createMirrorGate(),
-    logger: memoryLogger(told),
+    logger,
     listen: { host: loopback, port: 0 },
   };
   return { shared, resolver, target, wanted, unwanted, log, told, registry, wall, advance };

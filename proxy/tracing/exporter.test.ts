@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+import { createTestClock } from '../net/test-clock.ts';
+import { TimerWheel } from '../net/timer-wheel.ts';
+import { SpanExporter, type ExportResult } from './exporter.ts';
+import type { Span } from './span.ts';
+
+const span: Span = {
+  traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  spanId: '00f067aa0ba902b7',
+  parentSpanId: '',
+  traceState: '',
+  name: 'GET',
+  kind: 'server',
+  startMs: 1,
+  endMs: 2,
+  attributes: [],
+  error: null,
+};
+
+function world() {
+  const clock = createTestClock();
+  const health: boolean[] = [];
+  const batches: { spans: number; done: (result: ExportResult) => void }[] = [];
+  const exporter = new SpanExporter({
+    io: { clock, wheel: new TimerWheel(clock) },
+    resource: () => [],
+    version: '1',
+    send: (_body, spans, done) => void batches.push({ spans, done }),
+    random: () => 1,
+    onHealth: (lost) => void health.push(lost),
+  });
+  const record = (count: number) => {
+    for (let i = 0; i < count; i += 1) exporter.record(span);
+  };
+  return { clock, batches, exporter, record, health };
+}
+
+describe('spans on their way', () => {
+  it('leave together after a second, or at once when they are many', () => {
+    const { clock, batches, record, exporter } = world();
+    record(3);
+    expect(batches).toEqual([]);
+    clock.pass(1_010);
+    expect(batches.map(({ spans }) => spans)).toEqual([3]);
+    record(600);
+    batches[0]!.done('sent');
+    expect(batches.map(({ spans }) => spans)).toEqual([3, 512]);
+    batches[1]!.done('sent');
+    clock.pass(1_010);
+    expect(batches.map(({ spans }) => spans)).toEqual([3, 512, 88]);
+    expect(exporter.counts()).toEqual({ exported: 515, dropped: 0, queued: 88 });
+  });
+
+  it('are sent again while the collector is away, and then given up', () => {
+    const { clock, batches, record, exporter } = world();
+    record(1);
+    clock.pass(1_010);
+    for (const pauseMs of [1_000, 2_000, 4_000, 8_000]) {
+      const sent = batches.length;
+      batches.at(-1)!.done('later');
+      clock.pass(pauseMs - 20);
+      expect(batches).toHaveLength(sent);
+      clock.pass(40);
+      expect(batches).toHaveLength(sent + 1);
+    }
+    batches.at(-1)!.done('later');
+    expect(exporter.counts()).toEqual({ exported: 0, dropped: 1, queued: 0 });
+    record(1);
+    clock.pass(1_010);
+    expect(batches).toHaveLength(6);
+  });
+
+  it('are bounded, and what is lost is counted', () => {
+    const { batches, record, exporter } = world();
+    record(512 + 2048 + 7);
+    expect(batches).toHaveLength(1);
+    expect(exporter.counts()).toEqual({ exported: 0, dropped: 7, queued: 2560 });
+    batches[0]!.done('never');
+    expect(exporter.counts()).toEqual({ exported: 0, dropped: 519, queued: 2048 });
+  });
+});

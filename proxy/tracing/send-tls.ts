@@ -1,0 +1,115 @@
+// Batches of spans to a collector outside of the cluster, over TLS that is checked against the public authorities: by Node's own
+// clients, for it is no traffic of the mesh.
+
+import http2 from 'node:http2';
+import https from 'node:https';
+import type { CollectorSettings } from '../api/tracing.ts';
+import { noGrpcStatus } from '../telemetry/counters.ts';
+import type { ExportResult } from './exporter.ts';
+import { exportTimeoutMs, framed, grpcPath, httpPath, resultOf } from './send.ts';
+
+export interface TlsSender {
+  send(body: Buffer, done: (result: ExportResult) => void): void;
+  close(): void;
+}
+
+export function createTlsSender(protocol: CollectorSettings['protocol'], url: URL): TlsSender {
+  return protocol === 'grpc' ? new GrpcSender(url) : new HttpSender(url);
+}
+
+class HttpSender implements TlsSender {
+  private readonly url: URL;
+  private readonly agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+
+  constructor(url: URL) {
+    this.url = url;
+  }
+
+  send(body: Buffer, done: (result: ExportResult) => void): void {
+    const end = once(done);
+    const request = https.request(this.url, {
+      agent: this.agent,
+      method: 'POST',
+      path: httpPath(this.url),
+      timeout: exportTimeoutMs,
+      headers: {
+        'content-type': 'application/x-protobuf',
+        'content-length': body.length,
+        'user-agent': 'tsmesh-proxy',
+      },
+    });
+    request.on('response', (response) => {
+      response.resume();
+      end(resultOf('http', response.statusCode ?? 0, noGrpcStatus));
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => end('later'));
+    request.on('close', () => end('later'));
+    request.end(body);
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+class GrpcSender implements TlsSender {
+  private readonly url: URL;
+  private session: http2.ClientHttp2Session | null = null;
+
+  constructor(url: URL) {
+    this.url = url;
+  }
+
+  send(body: Buffer, done: (result: ExportResult) => void): void {
+    const end = once(done);
+    const stream = this.connected().request({
+      ':method': 'POST',
+      ':path': grpcPath,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'user-agent': 'tsmesh-proxy',
+    });
+    let status = 0;
+    let grpcStatus: number = noGrpcStatus;
+    const read = (headers: http2.IncomingHttpHeaders): void => {
+      const said = headers['grpc-status'];
+      if (said !== undefined) grpcStatus = Number(said);
+    };
+    stream.on('response', (headers) => {
+      status = headers[':status'] ?? 0;
+      read(headers);
+    });
+    stream.on('trailers', read);
+    stream.on('error', () => end('later'));
+    stream.setTimeout(exportTimeoutMs, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+    stream.on('close', () => end(status === 0 ? 'later' : resultOf('grpc', status, grpcStatus)));
+    stream.resume();
+    stream.end(framed(body));
+  }
+
+  close(): void {
+    this.session?.destroy();
+    this.session = null;
+  }
+
+  private connected(): http2.ClientHttp2Session {
+    if (this.session !== null && !this.session.closed && !this.session.destroyed)
+      return this.session;
+    const session = http2.connect(this.url);
+    // Its streams say so themselves.
+    session.on('error', () => undefined);
+    session.unref();
+    this.session = session;
+    return session;
+  }
+}
+
+function once(done: (result: ExportResult) => void): (result: ExportResult) => void {
+  let over = false;
+  return (result) => {
+    if (over) return;
+    over = true;
+    done(result);
+  };
+}

@@ -1,0 +1,3 @@
+// The version of the sidecar, for those who ask it.
+
+export const version = '0.1.0';
