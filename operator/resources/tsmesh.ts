@@ -53,12 +53,23 @@ export interface MeshSpec {
   accessLogFormat?: 'json' | 'text';
   /** Percent of what did not fail, where all is logged. Default 100. */
   accessLogSampling?: number;
+  /** Absent: nothing is traced. */
+  tracing?: TracingSpec;
   /** For Services without a TrafficPolicy that says otherwise. */
   defaults?: { timeout?: Duration; retries?: RetrySpec };
   authorization?: {
     /** Paths that apps may read in several ways: judge each reading (default), or refuse them. */
     ambiguousPaths?: 'AllReadings' | 'Refuse';
   };
+}
+
+export interface TracingSpec {
+  /** Of an OpenTelemetry collector: `http://otel-collector.observability:4317`. */
+  endpoint: string;
+  /** Default grpc. */
+  protocol?: 'grpc' | 'http';
+  /** Percent of the traces that begin in the mesh. Default 1. */
+  sampling?: number;
 }
 
 export interface Mesh extends KubeObject {
@@ -304,6 +315,8 @@ export interface TrafficPolicySpec {
   limits?: LimitsSpec;
   /** Absent: no endpoint is left out. */
   outlierDetection?: OutlierDetectionSpec;
+  /** Percent of the traces that begin with requests to the Service; absent: as the Mesh says. */
+  tracing?: { sampling?: number };
   rateLimits?: RateLimitSpec[];
 }
 

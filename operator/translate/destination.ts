@@ -26,7 +26,12 @@ type Content = Pick<DestinationResource, 'kind' | 'host' | 'protocol' | 'routes'
 /** What holds for the destination as a whole, whatever route is taken. */
 type Settings = Pick<
   DestinationResource,
-  'outlierDetection' | 'balancing' | 'limits' | 'connectTimeoutMs' | 'tcpIdleTimeoutMs'
+  | 'outlierDetection'
+  | 'balancing'
+  | 'limits'
+  | 'connectTimeoutMs'
+  | 'tcpIdleTimeoutMs'
+  | 'traceSampling'
 >;
 
 /** A TrafficPolicy stands beside its Service; its routes can ask for the caller's namespace. */
@@ -137,13 +142,14 @@ function settingsOf(context: RouteContext, service: Service): Settings {
 
 /** Where there is one endpoint there is nothing to choose, and nothing to leave out. */
 function podSettingsOf({ policy }: RouteContext): Settings {
-  const { limits, connectTimeout, tcpIdleTimeout } = policy?.spec ?? {};
+  const { limits, connectTimeout, tcpIdleTimeout, tracing } = policy?.spec ?? {};
   const connectTimeoutMs = timeoutMs(connectTimeout);
   const tcpIdleTimeoutMs = timeoutMs(tcpIdleTimeout);
   return {
     ...(limits === undefined ? {} : { limits: destinationLimits(limits) }),
     ...(connectTimeoutMs === null ? {} : { connectTimeoutMs }),
     ...(tcpIdleTimeoutMs === null ? {} : { tcpIdleTimeoutMs }),
+    ...(tracing?.sampling === undefined ? {} : { traceSampling: tracing.sampling }),
   };
 }
 

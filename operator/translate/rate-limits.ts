@@ -42,18 +42,27 @@ export function limitingServices(view: View, pod: PodEntry): string[] {
 
 function limitingPolicies(view: View, pod: PodEntry): Limiting[] {
   const found = new Map<TrafficPolicy, Limiting>();
-  for (const service of servicesOfPod(view, pod)) {
-    for (const port of tcpPorts(service)) {
-      const target = targetPort(port, pod);
-      const policy = speakingPolicy(view, keyOf(service), port.port);
-      if (target === null || policy === null) continue;
-      if ((policy.spec.rateLimits ?? []).length === 0) continue;
-      const known = found.get(policy) ?? { policy, ports: [] };
-      known.ports.push({ service: port.port, pod: target });
-      found.set(policy, known);
-    }
+  for (const { policy, servicePort, podPort } of policiesAtPod(view, pod)) {
+    if ((policy.spec.rateLimits ?? []).length === 0) continue;
+    const known = found.get(policy) ?? { policy, ports: [] };
+    known.ports.push({ service: servicePort, pod: podPort });
+    found.set(policy, known);
   }
   return [...found.values()];
+}
+
+/** For each port of the Services that lead to a pod, the policy that speaks for it. */
+export function* policiesAtPod(
+  view: View,
+  pod: PodEntry,
+): Generator<{ policy: TrafficPolicy; servicePort: number; podPort: number }> {
+  for (const service of servicesOfPod(view, pod)) {
+    for (const port of tcpPorts(service)) {
+      const podPort = targetPort(port, pod);
+      const policy = speakingPolicy(view, keyOf(service), port.port);
+      if (podPort !== null && policy !== null) yield { policy, servicePort: port.port, podPort };
+    }
+  }
 }
 
 /** Nothing where the pod has no such port: a limit without ports would hold for all of them. */

@@ -12,8 +12,15 @@ import type {
   TrafficPolicySpec,
 } from '../resources/tsmesh.ts';
 import { maxPatternSteps, patternSteps } from '../../proxy/api/pattern-steps.ts';
-import { choiceFaults, doubleFaults, durationFaults, integerFaults } from './field-checks.ts';
+import {
+  choiceFaults,
+  doubleFaults,
+  durationFaults,
+  integerFaults,
+  percentFaults,
+} from './field-checks.ts';
 import type { Fault } from './field-checks.ts';
+import { collectorFault } from './tracing.ts';
 import { matchFaults, requestRange, retryFaults, routeFaults } from './route-validity.ts';
 
 const cookieRange = ['0s', '8760h'] as const;
@@ -38,6 +45,7 @@ export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
     ...integerFaults('spec.limits.maxPendingRequests', limits?.maxPendingRequests, [1, 100_000]),
     ...integerFaults('spec.limits.maxActiveRequests', limits?.maxActiveRequests, [1, 1_000_000]),
     ...outlierFaults('spec.outlierDetection', spec.outlierDetection),
+    ...percentFaults('spec.tracing.sampling', spec.tracing?.sampling),
     ...rateLimits.flatMap((one, i) => rateLimitFaults(`spec.rateLimits[${i}]`, one, spec)),
     ...doubleFaults(
       'spec.rateLimits',
@@ -50,14 +58,21 @@ export function trafficPolicyFaults(spec: TrafficPolicySpec): Fault[] {
 }
 
 export function meshFaults(spec: MeshSpec): Fault[] {
-  const { certificates, proxy, defaults } = spec;
+  const { certificates, proxy, defaults, tracing } = spec;
   return [
     ...durationFaults('spec.certificates.workloadLifetime', certificates?.workloadLifetime),
     ...durationFaults('spec.certificates.rootLifetime', certificates?.rootLifetime),
     ...durationFaults('spec.proxy.statisticsInterval', proxy?.statisticsInterval),
     ...durationFaults('spec.defaults.timeout', defaults?.timeout, requestRange),
     ...retryFaults('spec.defaults.retries', defaults?.retries),
+    ...percentFaults('spec.tracing.sampling', tracing?.sampling),
+    ...endpointFaults('spec.tracing.endpoint', tracing?.endpoint),
   ];
+}
+
+function endpointFaults(path: string, endpoint: string | undefined): Fault[] {
+  const message = endpoint === undefined ? null : collectorFault(endpoint);
+  return message === null ? [] : [{ path, message }];
 }
 
 /** All of them together may be asked about one request, in the sidecar of a caller who did not write them. */

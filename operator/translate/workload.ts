@@ -19,6 +19,7 @@ import type { Speakers } from './peer-authentication.ts';
 import { podPortProtocols } from './protocol.ts';
 import { limitingServices, rateLimitsOf } from './rate-limits.ts';
 import { sourceLabelRefs, sourceLabels, zoneOf } from './caller.ts';
+import { tracingDependencies, tracingOf } from './tracing.ts';
 import { distinctPolicies, shapedBy, withoutUids } from './translated.ts';
 import type { Translated } from './translated.ts';
 
@@ -33,13 +34,14 @@ export function translateWorkload(
   const speakers = speakersFor(view, pod);
   const authorization = authorizationFor(view, pod, rulesOf);
   const { limits, policies: limiting } = rateLimitsOf(view, pod);
+  const { tracing, policies: sampling } = tracingOf(view, pod);
   const labels = sourceLabels(view, pod);
   const zone = zoneOf(view, pod);
   const policies = distinctPolicies([
     ...meshRefs(view),
     ...speakerRefs(speakers),
     ...authorizationPoliciesFor(view, pod).map((one) => shapedBy('AuthorizationPolicy', one)),
-    ...limiting.map((one) => shapedBy('TrafficPolicy', one)),
+    ...[...limiting, ...sampling].map((one) => shapedBy('TrafficPolicy', one)),
   ]);
   const resource: WorkloadResource = {
     type: 'Workload',
@@ -55,6 +57,7 @@ export function translateWorkload(
     ...(authorization === undefined ? {} : { authorization }),
     ...(limits.length === 0 ? {} : { rateLimits: limits }),
     ...accessLogOf(view, pod),
+    ...(tracing === null ? {} : { tracing }),
     statisticsIntervalMs: statisticsIntervalMs(view),
     policies: withoutUids(policies),
   };
@@ -73,6 +76,7 @@ export function translateWorkload(
       ...limitingServices(view, pod).map((key) => `traffic:${key}`),
       ...Object.entries(pod.labels).map((label) => `source-label:${labelKey(label)}`),
       `node:${pod.nodeName}`,
+      ...tracingDependencies(view),
     ],
   };
 }

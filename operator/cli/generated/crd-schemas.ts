@@ -825,6 +825,40 @@ export const crdSchemas: Record<string, object> = {
       "maximum": 100,
       "default": 100
      },
+     "tracing": {
+      "type": "object",
+      "required": [
+       "endpoint"
+      ],
+      "properties": {
+       "endpoint": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 512,
+        "x-kubernetes-validations": [
+         {
+          "rule": "self.matches('^https?://[^/?#@[:space:]]+(/[^?#[:space:]]*)?$') && isURL(self)",
+          "message": "must be a URL such as http://otel-collector.observability:4317"
+         }
+        ]
+       },
+       "protocol": {
+        "type": "string",
+        "enum": [
+         "grpc",
+         "http"
+        ],
+        "default": "grpc"
+       },
+       "sampling": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 100,
+        "default": 1
+       }
+      },
+      "additionalProperties": false
+     },
      "defaults": {
       "type": "object",
       "properties": {
@@ -2822,6 +2856,17 @@ export const crdSchemas: Record<string, object> = {
         "message": "interval is for successRate and latency: must have one of them"
        }
       ],
+      "additionalProperties": false
+     },
+     "tracing": {
+      "type": "object",
+      "properties": {
+       "sampling": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 100
+       }
+      },
       "additionalProperties": false
      },
      "rateLimits": {
