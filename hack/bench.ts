@@ -9,6 +9,7 @@ import { benchFaults } from './bench/faults.ts';
 import { benchIdle } from './bench/idle.ts';
 import { benchIssuance } from './bench/issuance.ts';
 import { benchLoad } from './bench/load.ts';
+import { benchObservability } from './bench/observability.ts';
 import { benchOperator } from './bench/operator.ts';
 import { benchPeers } from './bench/peers/bench.ts';
 import { peersUsage, UsageError } from './bench/peers/options.ts';
@@ -25,6 +26,7 @@ const benches: Readonly<Record<string, () => Promise<string[]>>> = {
   routes: benchRoutes,
   pushes: benchPushes,
   'typical-policy': benchTypicalPolicy,
+  observability: benchObservability,
   balancing: benchBalancing,
   'balancing-live': benchBalancingLive,
   churn: benchChurn,
@@ -45,6 +47,8 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   pushes   what a push of one endpoint costs a sidecar that knows 1,000 Services, in this process
   typical-policy
            two sidecars with a typical TrafficPolicy in force beside two with none, same loads
+  observability
+           two sidecars that log and trace everything beside two that do neither, same loads
   balancing
            the balancers in a model, and what a choice costs; writes docs/load-balancing.md
   balancing-live

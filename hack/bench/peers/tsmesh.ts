@@ -23,15 +23,19 @@ const protocols: Readonly<Record<Lane, Protocol>> = {
   tcp: 'tcp',
 };
 
-/** What the caller's sidecar has in force: nothing, or what a team with a canary has. */
-export type InForce = 'no policy' | 'typical policy';
+export interface InForce {
+  /** Of the caller's sidecar: nothing, or what a team with a canary has. */
+  policy?: 'typical';
+  /** Of both sidecars, in place of what is usual. */
+  workload?: Partial<WorkloadResource>;
+}
 
 /** `label` tells two bundles apart that run side by side; `profiles` is where Node leaves CPU profiles. */
 export function tsmesh(
   bundle: string,
   label = 'tsmesh',
   profiles: string | null = null,
-  inForce: InForce = 'no policy',
+  inForce: InForce = {},
 ): Peer {
   const profilingOf = (side: Side): string[] =>
     profiles === null
@@ -60,7 +64,7 @@ function localFile(side: Side, plan: PairPlan, inForce: InForce): object {
     identity: plan.identities[side].folder,
     logLevel: 'error',
   };
-  const own = workload(side, plan);
+  const own = { ...workload(side, plan), ...inForce.workload };
   if (side === 'server') {
     const inbound = plan.lanes.map(([, { mesh, app }]) => {
       return { listen: `127.0.0.1:${mesh}`, destination: `127.0.0.1:${app}` };
@@ -74,7 +78,7 @@ function localFile(side: Side, plan: PairPlan, inForce: InForce): object {
     const endpoint = { address: '127.0.0.1', port: mesh, identity, podName: lane, zone: '' };
     resources.push({ type: 'Endpoints', name, endpoints: [endpoint] });
     const made = destination(lane, app, name);
-    if (inForce === 'no policy') {
+    if (inForce.policy === undefined) {
       resources.push(made);
       continue;
     }
