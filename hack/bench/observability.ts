@@ -20,15 +20,23 @@ export async function benchObservability(): Promise<string[]> {
   });
   try {
     return await benchSettings([
-      { name: 'log-json', title: 'log of all, JSON', inForce: { workload: { accessLog: 'all' } } },
       {
-        name: 'log-text',
+        name: 'tsmesh-log-json',
+        title: 'log of all, JSON',
+        inForce: { workload: { accessLog: 'all' } },
+      },
+      {
+        name: 'tsmesh-log-text',
         title: 'log of all, text',
         inForce: { workload: { accessLog: 'all', accessLogFormat: 'text' } },
       },
-      { name: 'traced-1', title: 'traces, 1 %', inForce: { workload: { tracing: tracing(1) } } },
       {
-        name: 'traced-all',
+        name: 'tsmesh-traced-1',
+        title: 'traces, 1 %',
+        inForce: { workload: { tracing: tracing(1) } },
+      },
+      {
+        name: 'tsmesh-traced-all',
         title: 'traces, all',
         inForce: { workload: { tracing: tracing(100) } },
       },

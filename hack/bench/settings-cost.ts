@@ -11,7 +11,7 @@ import { verifyPair } from './peers/verify.ts';
 import { median, row } from './process-figures.ts';
 
 export interface Variant {
-  /** Of the pair, among others on the stage. */
+  /** Of the pair, among others on the stage; begins with `tsmesh`. */
   name: string;
   title: string;
   inForce: InForce;
