@@ -49,6 +49,15 @@ export const clusterOptions = {
 
 /** Throws a CliError of code Usage. */
 export function readArguments<T extends OptionTable>(args: string[], table: T): ValuesOf<T> {
+  return readWords(args, table, 0).values;
+}
+
+/** The same with up to `most` words that are no options, wherever they stand. */
+export function readWords<T extends OptionTable>(
+  args: string[],
+  table: T,
+  most: number,
+): { values: ValuesOf<T>; words: string[] } {
   const options = Object.fromEntries(
     Object.entries(table).map(([name, { type, short, multiple = false }]) => [
       name,
@@ -56,9 +65,17 @@ export function readArguments<T extends OptionTable>(args: string[], table: T): 
     ]),
   );
   try {
-    const { values } = parseArgs({ args, options, strict: true, allowPositionals: false });
-    return values as ValuesOf<T>;
+    const { values, positionals } = parseArgs({
+      args,
+      options,
+      strict: true,
+      allowPositionals: most > 0,
+    });
+    if (positionals.length > most)
+      throw new CliError('Usage', `unexpected argument '${positionals[most]!}'`);
+    return { values: values as ValuesOf<T>, words: positionals };
   } catch (error) {
+    if (error instanceof CliError) throw error;
     const [what = ''] = (error as Error).message.split(/\. To specify|\. This command/);
     throw new CliError('Usage', what.charAt(0).toLowerCase() + what.slice(1));
   }

@@ -59,18 +59,20 @@ describe('a Service described', () => {
       '  1 endpoint of Deployment shop/cart, by plaintext',
       '',
       'Port 7000 (tcp-line): tcp',
-      '  default: every request',
+      '  every connection',
       '    → to its own endpoints',
       '  1 endpoint of Deployment shop/cart, by mutual TLS',
       '  1 endpoint of Deployment shop/cart, by plaintext',
       '',
       'Deployment shop/cart  1 pod',
-      '  Identity  spiffe://cluster.local/ns/shop/sa/cart',
-      '  mTLS      PERMISSIVE at every port (Mesh default)',
-      '  Callers   no AuthorizationPolicy: everyone whom mTLS lets in',
+      '  Identity    spiffe://cluster.local/ns/shop/sa/cart',
+      '  mTLS        PERMISSIVE at every port (Mesh default)',
+      '  Callers     no AuthorizationPolicy: everyone whom mTLS lets in',
+      '  Access log  what failed, as json (Mesh default)',
+      '  Outbound    AllowAny: what the cluster does not know is carried as it is',
       '',
       'Deployment shop/cart  1 pod',
-      '  no sidecar: it was started without one',
+      '  no sidecar: namespace shop is not meshed',
     ]);
   });
 
@@ -120,7 +122,7 @@ describe('a Service described', () => {
     ])
       expect(text).toContain(words);
     // The other port has nothing of it.
-    expect(text).toContain('Port 7000 (tcp-line): tcp\n  default: every request');
+    expect(text).toContain('Port 7000 (tcp-line): tcp\n  every connection');
   });
 
   it('that is headless speaks of any of its pods', () => {
@@ -148,25 +150,33 @@ describe('a pod described', () => {
       ],
       AuthorizationPolicy: [authorizationPolicy('shop/readers', { rules: [{}] })],
     });
-    const described = describePod(view, 'shop', 'cart-5f7-1');
+    const described = describePod(view, ['shop', 'cart-5f7-1'], {
+      'tsmesh.dev/log-level': 'debug',
+      other: 'x',
+    });
     expect(podText(described, styleOf(false))).toEqual([
-      'Pod shop/cart-5f7-1  1 pod',
-      '  Identity  spiffe://cluster.local/ns/shop/sa/cart',
-      '  mTLS      PERMISSIVE at 7000 (PeerAuthentication shop/strict); STRICT at 8080, all others',
-      '            (PeerAuthentication shop/strict)',
-      '  PeerAuthentication shop/strict: mTLS STRICT',
+      'Pod shop/cart-5f7-1 of Deployment shop/cart',
+      '  Identity    spiffe://cluster.local/ns/shop/sa/cart',
+      '  mTLS        PERMISSIVE at 7000 (PeerAuthentication shop/strict); STRICT at 8080, all others',
+      '              (PeerAuthentication shop/strict)',
+      '  Callers     whom an ALLOW rule matches; all others are refused',
+      '  PeerAuthentication shop/strict: mTLS STRICT; PERMISSIVE at 7000; for the namespace',
       '  AuthorizationPolicy shop/readers: ALLOW, 1 rule',
-      '  Services  cart',
+      '    - rule 0: anyone → anything',
+      '  Access log  what failed, as json (Mesh default)',
+      '  Outbound    AllowAny: what the cluster does not know is carried as it is',
+      '  Annotation  tsmesh.dev/log-level: debug',
+      '  Services    cart',
     ]);
   });
 
   it('that has no sidecar says why', () => {
     const view = viewOf({ Pod: [pod('shop/node', { meshed: false, hostNetwork: true })] });
-    expect(podText(describePod(view, 'shop', 'node'), styleOf(false))).toEqual([
-      'Pod shop/node  1 pod',
+    expect(podText(describePod(view, ['shop', 'node']), styleOf(false))).toEqual([
+      'Pod shop/node',
       "  no sidecar: it uses the node's network",
     ]);
-    expect(() => describePod(view, 'shop', 'other')).toThrow('there is no pod shop/other');
+    expect(() => describePod(view, ['shop', 'other'])).toThrow('there is no pod shop/other');
   });
 });
 

@@ -1,6 +1,13 @@
 // Everything of the mesh that applies to a Service or a pod, from a view, by the operator's own translation. Pure.
 
-import type { Endpoint, WorkloadResource } from '../../../proxy/api/resources.ts';
+import type { Authorization } from '../../../proxy/api/authorization.ts';
+import type {
+  DestinationResource,
+  Endpoint,
+  HttpRoute,
+  WorkloadResource,
+} from '../../../proxy/api/resources.ts';
+import { namespaceInjects } from '../../inject/eligibility.ts';
 import { canonicalAddress } from '../../model/addresses.ts';
 import {
   namespaceOf,
@@ -27,7 +34,17 @@ import { speakingPolicy } from '../../translate/traffic-policy.ts';
 import { translateWorkload } from '../../translate/workload.ts';
 import { CliError } from '../errors.ts';
 import { labelOf } from '../explain/parties.ts';
-import { counted, matchWords, routeWords, settingWords } from './words.ts';
+import { ruleWords } from './rule-words.ts';
+import { settingWords } from './setting-words.ts';
+import { counted } from './units.ts';
+import { backendWords, matchWords, routeWords } from './words.ts';
+import {
+  annotationWords,
+  authenticationWords,
+  callersOf,
+  rateLimitWords,
+  workloadSettings,
+} from './workload-words.ts';
 
 export interface RouteDescription {
   name: string;
@@ -41,7 +58,10 @@ export interface PortDescription {
   protocol: string;
   /** Empty: none. */
   policy: string;
+  /** Of requests; none where the port is declared to carry none. */
   routes: RouteDescription[];
+  /** Where connections go that are no HTTP, if elsewhere than requests, or if there are no others. */
+  connections: string[];
   settings: string[];
   endpoints: WorkloadDescription[];
 }
@@ -58,6 +78,8 @@ export interface PolicyDescription {
   /** `AuthorizationPolicy shop/cart`. */
   name: string;
   says: string;
+  /** Of an AuthorizationPolicy in force: who may do what. */
+  rules: string[];
   /** Conditions that are not True, in words. */
   problems: string[];
 }
@@ -78,7 +100,12 @@ export interface PodDescription {
   /** Why there is no sidecar; empty where there is one. */
   unmeshed: string;
   ports: PortMode[];
+  /** What the policies make of it, in short. */
+  callers: string;
   policies: PolicyDescription[];
+  rateLimits: string[];
+  /** The rest, `Access log` first: what it is about, and what holds. Empty without a sidecar. */
+  settings: { about: string; says: string }[];
   services: string[];
 }
 
@@ -101,13 +128,19 @@ export function describeService(view: View, namespace: string, name: string): Se
       name: `TrafficPolicy ${namespace}/${policy.metadata.name}`,
       says:
         policy.spec.service.port === undefined ? 'all ports' : `port ${policy.spec.service.port}`,
+      rules: [],
       problems: problemsOf(policy),
     })),
     pods: grouped(view, behind),
   };
 }
 
-export function describePod(view: View, namespace: string, name: string): PodDescription {
+/** `annotations`: of the pod, which a view does not have all of. */
+export function describePod(
+  view: View,
+  [namespace, name]: readonly [namespace: string, name: string],
+  annotations: Readonly<Record<string, string>> = {},
+): PodDescription {
   const all = [...view.pods.values()].filter((pod) => pod.namespace === namespace);
   const pod = all.find((one) => one.name === name);
   if (pod === undefined)
@@ -117,7 +150,14 @@ export function describePod(view: View, namespace: string, name: string): PodDes
       name,
       all.map((one) => one.name),
     );
-  return { ...podDescription(view, [pod]), title: `Pod ${namespace}/${name}` };
+  const described = podDescription(view, [pod]);
+  const own = `Pod ${namespace}/${name}`;
+  const asked = annotationWords(annotations).map((says) => ({ about: 'Annotation', says }));
+  return {
+    ...described,
+    title: own === described.title ? own : `${own} of ${described.title}`,
+    settings: [...described.settings, ...asked],
+  };
 }
 
 function notFound(
@@ -179,26 +219,35 @@ function portOf(view: View, service: Service, asked: AskedPort): PortDescription
     protocol: 'auto',
     policy: policy === null ? '' : `TrafficPolicy ${namespace}/${policy.metadata.name}`,
     routes: [],
+    connections: [],
     settings: [],
     endpoints: [],
   };
   if (address === null) return base;
   const { resource } = translateDestination(view, namespace, canonicalAddress(address), port);
-  const names = new Set(
-    resource.routes.flatMap(({ backends }) => backends.map((one) => one.endpoints)),
-  );
+  const own = `${key}:${port}`;
+  const used = [...resource.routes.flatMap(({ backends }) => backends), ...resource.tcp];
+  const names = new Set(used.map((one) => one.endpoints));
   const endpoints = [...names].flatMap((one) => translateEndpoints(view, one).resource.endpoints);
   return {
     ...base,
     protocol: resource.protocol,
-    routes: resource.routes.map((route) => ({
-      name: route.name,
-      matches: matchWords(route.matches),
-      does: routeWords(route, `${key}:${port}`),
-    })),
+    routes:
+      resource.protocol === 'tcp' ? [] : resource.routes.map((route) => describeRoute(route, own)),
+    connections: connectionWords(resource, own),
     settings: settingWords(resource),
     endpoints: byWorkload(view, endpoints),
   };
+}
+
+function describeRoute(route: HttpRoute, own: string): RouteDescription {
+  return { name: route.name, matches: matchWords(route.matches), does: routeWords(route, own) };
+}
+
+function connectionWords({ protocol, routes, tcp }: DestinationResource, own: string): string[] {
+  const last = routes.at(-1)?.backends ?? [];
+  const apart = protocol === 'auto' && JSON.stringify(tcp) !== JSON.stringify(last);
+  return protocol === 'tcp' || apart ? backendWords(tcp, own) : [];
 }
 
 /** DNS answers with the pods themselves: what holds for one of them holds for all. */
@@ -221,51 +270,81 @@ function byWorkload(view: View, endpoints: readonly Endpoint[]): WorkloadDescrip
 
 /** Pods at which the same holds stand together. */
 function grouped(view: View, pods: readonly PodEntry[]): PodDescription[] {
-  const groups = Map.groupBy(pods, (pod) => {
-    const { title, ports, policies, unmeshed } = podDescription(view, [pod]);
-    return JSON.stringify([title, ports, policies, unmeshed]);
-  });
+  const groups = Map.groupBy(pods, (pod) => JSON.stringify(podDescription(view, [pod])));
   return [...groups.values()].map((some) => podDescription(view, some));
 }
 
 function podDescription(view: View, pods: readonly PodEntry[]): PodDescription {
   const pod = pods[0]!;
-  const workload = translateWorkload(view, pod.key)?.resource;
-  const [modes] = effectiveModes(pods.slice(0, 1), () => workload?.inbound ?? null).workloads;
-  const { meshed } = pod;
+  const title = labelOf(pod);
+  const services = servicesOfPod(view, pod).map(({ metadata }) => metadata.name);
+  const workload = pod.meshed ? translateWorkload(view, pod.key)?.resource : undefined;
+  const base = { title, pods: pods.length, services };
+  if (workload === undefined) return { ...base, ...nothing, unmeshed: whyNot(view, pod) };
   return {
-    title: labelOf(pod),
-    pods: pods.length,
-    identity: meshed && workload !== undefined ? identityOf(workload) : '',
-    unmeshed: meshed ? '' : whyNot(pod),
-    ports: meshed ? (modes?.ports ?? []) : [],
-    policies: meshed ? policiesOf(view, pod) : [],
-    services: servicesOfPod(view, pod).map(({ metadata }) => metadata.name),
+    ...base,
+    identity: identityOf(workload),
+    unmeshed: '',
+    ports: effectiveModes(pods.slice(0, 1), () => workload.inbound)[0]?.ports ?? [],
+    callers: callersOf(workload.authorization),
+    policies: policiesOf(view, pod, workload.authorization),
+    rateLimits: (workload.rateLimits ?? []).map(rateLimitWords),
+    settings: workloadSettings(workload),
   };
 }
+
+/** Of a pod without a sidecar. */
+const nothing = {
+  identity: '',
+  ports: [],
+  callers: '',
+  policies: [],
+  rateLimits: [],
+  settings: [],
+} satisfies Partial<PodDescription>;
 
 function identityOf({ trustDomain, namespace, serviceAccount }: WorkloadResource): string {
   return `spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
 }
 
-function whyNot(pod: PodEntry): string {
-  return pod.hostNetwork ? "it uses the node's network" : 'it was started without one';
+function whyNot(view: View, pod: PodEntry): string {
+  if (pod.hostNetwork) return "it uses the node's network";
+  const namespace = view.namespaces.get(pod.namespace);
+  const injects = namespace !== undefined && namespaceInjects(namespace);
+  return injects
+    ? 'it was started without one: restart it, or it opted out'
+    : `namespace ${pod.namespace} is not meshed`;
 }
 
-function policiesOf(view: View, pod: PodEntry): PolicyDescription[] {
+function policiesOf(
+  view: View,
+  pod: PodEntry,
+  authorization: Authorization | undefined,
+): PolicyDescription[] {
   const { workload, namespace } = speakersFor(view, pod);
   const authentication = [workload, namespace].filter((one) => one !== null);
+  const inForce = new Map((authorization?.policies ?? []).map((one) => [one.name, one]));
   return [
     ...authentication.map((policy) => ({
       name: `PeerAuthentication ${namespaceOf(policy)}/${policy.metadata.name}`,
-      says: `mTLS ${policy.spec.mtls?.mode ?? 'UNSET'}`,
+      says: authenticationWords(policy.spec),
+      rules: [],
       problems: problemsOf(policy),
     })),
-    ...authorizationPoliciesFor(view, pod).map((policy) => ({
-      name: authorizationPolicyName(policy),
-      says: `${actionOf(policy)}, ${counted((policy.spec.rules ?? []).length, 'rule')}`,
-      problems: problemsOf(policy),
-    })),
+    ...authorizationPoliciesFor(view, pod).map((policy) => {
+      const name = authorizationPolicyName(policy);
+      const { dryRun = false, rules = [] } = inForce.get(name) ?? {};
+      const count = (policy.spec.rules ?? []).length;
+      const faulty = count - rules.length;
+      const left = faulty === 0 ? '' : `, ${faulty} of them not in force`;
+      const dry = dryRun ? ', dry run: never enforced' : '';
+      return {
+        name,
+        says: `${actionOf(policy)}, ${counted(count, 'rule')}${left}${dry}`,
+        rules: rules.map(ruleWords),
+        problems: problemsOf(policy),
+      };
+    }),
   ];
 }
 

@@ -1,7 +1,7 @@
 // A description in words for a terminal. Pure.
 
 import { hanging, type Style } from '../style.ts';
-import { counted } from './words.ts';
+import { counted } from './units.ts';
 import type {
   PodDescription,
   PolicyDescription,
@@ -27,7 +27,7 @@ export function podText(described: PodDescription, style: Style): string[] {
 }
 
 function portLines(port: PortDescription, style: Style): string[] {
-  const { ports, protocol, routes, settings, endpoints } = port;
+  const { ports, protocol, routes, connections, settings, endpoints } = port;
   const declared = protocol === 'auto' ? 'protocol found from the first bytes' : protocol;
   const head = style.bold(`${ports.length === 1 ? 'Port' : 'Ports'} ${ports.join(', ')}`);
   return [
@@ -36,6 +36,10 @@ function portLines(port: PortDescription, style: Style): string[] {
       ...hanging('  ', `${route}: ${matches}`, 2),
       ...does.flatMap((what) => hanging('    → ', what, 6)),
     ]),
+    ...(connections.length === 0
+      ? []
+      : [routes.length === 0 ? '  every connection' : '  connections that are no HTTP']),
+    ...connections.flatMap((what) => hanging('    → ', what, 6)),
     ...settings.flatMap((one) => hanging('  ', one, 2)),
     ...(endpoints.length === 0 ? [style.yellow('  no endpoint is ready')] : []),
     ...endpoints.map(({ workload, pods, meshed }) => {
@@ -46,17 +50,17 @@ function portLines(port: PortDescription, style: Style): string[] {
 }
 
 function podLines(pod: PodDescription, style: Style): string[] {
-  const { title, pods, identity, unmeshed, ports, policies } = pod;
-  const head = `${style.bold(title)}  ${counted(pods, 'pod')}`;
+  const { title, pods, identity, unmeshed, ports, callers, policies, rateLimits, settings } = pod;
+  const head = `${style.bold(title)}${title.startsWith('Pod ') ? '' : `  ${counted(pods, 'pod')}`}`;
   if (unmeshed !== '') return [head, style.yellow(`  no sidecar: ${unmeshed}`)];
   return [
     head,
     ...row('Identity', identity),
     ...row('mTLS', modeWords(ports)),
-    ...(policies.some(({ name }) => name.startsWith('Authorization'))
-      ? []
-      : row('Callers', 'no AuthorizationPolicy: everyone whom mTLS lets in')),
+    ...row('Callers', callers),
     ...policies.flatMap((policy) => policyLines(policy, style)),
+    ...rateLimits.flatMap((one) => row('Limit', one)),
+    ...settings.flatMap(({ about, says }) => row(about, says)),
   ];
 }
 
@@ -72,11 +76,19 @@ export function modeWords(ports: PodDescription['ports']): string {
   return parts.join('; ');
 }
 
-function policyLines({ name, says, problems }: PolicyDescription, style: Style): string[] {
-  const lines = hanging('  ', `${name}: ${says}`, 2);
+/** Of one policy; all of them: -o json. */
+const mostRules = 20;
+
+function policyLines({ name, says, rules, problems }: PolicyDescription, style: Style): string[] {
+  const more = rules.length - mostRules;
+  const lines = [
+    ...hanging('  ', `${name}: ${says}`, 2),
+    ...rules.slice(0, mostRules).flatMap((one) => hanging('    - ', one, 6)),
+    ...(more > 0 ? [`    and ${counted(more, 'rule')} more (all of them: -o json)`] : []),
+  ];
   return [...lines, ...problems.flatMap((one) => hanging('    ! ', one, 6).map(style.yellow))];
 }
 
 function row(label: string, text: string): string[] {
-  return hanging(`  ${label}`, text, 12);
+  return hanging(`  ${label}`, text, 14);
 }

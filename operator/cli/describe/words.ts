@@ -1,14 +1,16 @@
-// What is configured, in words: matches, routes and the settings of a destination, from what a sidecar is sent. Pure.
+// What is configured of routes, in words: which requests, and what becomes of them, from what a sidecar is sent. Pure.
 
 import type {
-  Balancing,
-  DestinationResource,
+  Cors,
+  Fault,
+  HeaderChange,
   HttpRoute,
-  OutlierDetection,
   RetryPolicy,
   RouteMatch,
   StringMatch,
+  WeightedBackend,
 } from '../../../proxy/api/resources.ts';
+import { counted, msWords } from './units.ts';
 
 /** `every request`, or `GET, path /a…, header x = 1`; several joined by `or`. */
 export function matchWords(matches: readonly RouteMatch[]): string {
@@ -43,11 +45,11 @@ function valueWords(match: StringMatch): string {
 export function routeWords(route: HttpRoute, own: string): string[] {
   return [
     ...answerWords(route),
-    ...backendWords(route, own),
+    ...targetWords(route, own),
     ...changeWords(route),
     ...faultWords(route),
     ...(route.mirrors ?? []).map(({ endpoints, percent }) => `${percent} % copied to ${endpoints}`),
-    ...(route.cors === undefined ? [] : [`CORS for ${route.cors.allowOrigins.join(', ')}`]),
+    ...(route.cors === undefined ? [] : [corsWords(route.cors)]),
     ...(route.timeoutMs === null ? [] : [`at most ${msWords(route.timeoutMs)}`]),
     ...(route.idleTimeoutMs == null ? [] : [`idle at most ${msWords(route.idleTimeoutMs)}`]),
     ...(route.retry === null ? [] : [retryWords(route.retry)]),
@@ -55,8 +57,12 @@ export function routeWords(route: HttpRoute, own: string): string[] {
 }
 
 function answerWords({ redirect, directResponse }: HttpRoute): string[] {
-  if (directResponse !== undefined)
-    return [`answered by the sidecar with ${directResponse.status}`];
+  if (directResponse !== undefined) {
+    const { status, body, contentType } = directResponse;
+    const what =
+      body === '' ? '' : `, ${counted(Buffer.byteLength(body), 'byte')} of ${contentType}`;
+    return [`answered by the sidecar with ${status}${what}`];
+  }
   if (redirect === null) return [];
   return [`redirected with ${redirect.status} to ${locationWords(redirect)}`];
 }
@@ -72,8 +78,12 @@ function locationWords({ scheme, host, port, path }: NonNullable<HttpRoute['redi
   return origin + ('full' in path ? path.full : pathWords(path));
 }
 
-function backendWords({ backends, redirect, directResponse }: HttpRoute, own: string): string[] {
-  if (redirect !== null || directResponse !== undefined) return [];
+function targetWords({ backends, redirect, directResponse }: HttpRoute, own: string): string[] {
+  return redirect !== null || directResponse !== undefined ? [] : backendWords(backends, own);
+}
+
+/** Where requests or connections go: one entry each. */
+export function backendWords(backends: readonly WeightedBackend[], own: string): string[] {
   const total = backends.reduce((sum, { weight }) => sum + weight, 0);
   const used = backends.filter(({ weight }) => weight > 0);
   if (used.length === 0) return ['nothing to send it to: 500'];
@@ -90,98 +100,67 @@ function backendWords({ backends, redirect, directResponse }: HttpRoute, own: st
 
 function changeWords({ rewrite, requestHeaders, responseHeaders }: HttpRoute): string[] {
   const path = rewrite?.path ?? null;
-  const named = (change: HttpRoute['requestHeaders']): string =>
-    [...(change?.set ?? []), ...(change?.add ?? [])]
-      .map(({ name }) => name)
-      .concat((change?.remove ?? []).map((name) => `-${name}`))
-      .join(', ');
   return [
     ...(path === null
       ? []
       : ['full' in path ? `path becomes ${path.full}` : `prefix becomes ${path.prefix}`]),
     ...(rewrite?.host == null ? [] : [`host becomes ${rewrite.host}`]),
-    ...(requestHeaders === null ? [] : [`changes request headers ${named(requestHeaders)}`]),
-    ...(responseHeaders === null ? [] : [`changes response headers ${named(responseHeaders)}`]),
+    ...headerWords('request', requestHeaders),
+    ...headerWords('response', responseHeaders),
   ];
+}
+
+function headerWords(of: string, change: HeaderChange | null): string[] {
+  if (change === null) return [];
+  const pairs = (list: HeaderChange['set']): string =>
+    list.map(({ name, value }) => `${name}: ${value}`).join(', ');
+  const { set, add, remove } = change;
+  return [
+    ...(set.length === 0 ? [] : [`sets ${of} headers ${pairs(set)}`]),
+    ...(add.length === 0 ? [] : [`adds ${of} headers ${pairs(add)}`]),
+    ...(remove.length === 0 ? [] : [`removes ${of} headers ${remove.join(', ')}`]),
+  ];
+}
+
+function corsWords(cors: Cors): string {
+  const { allowOrigins, allowMethods, allowHeaders, exposeHeaders, maxAgeSeconds } = cors;
+  const lists = [
+    ['with', allowMethods],
+    ['headers', allowHeaders],
+    ['showing', exposeHeaders],
+  ] as const;
+  return [
+    `CORS for ${allowOrigins.join(', ')}`,
+    ...lists.flatMap(([what, some]) => (some.length === 0 ? [] : [`${what} ${some.join(', ')}`])),
+    ...(cors.allowCredentials ? ['with credentials'] : []),
+    ...(maxAgeSeconds === null ? [] : [`kept for ${msWords(maxAgeSeconds * 1000)}`]),
+  ].join('; ');
 }
 
 function faultWords({ fault }: HttpRoute): string[] {
   const { delay, abort } = fault ?? {};
   return [
     ...(delay === undefined ? [] : [`${delay.percent} % held back for ${msWords(delay.ms)}`]),
-    ...(abort === undefined
-      ? []
-      : [`${abort.percent} % answered ${abort.status ?? `gRPC ${abort.grpcCode}`} on purpose`]),
+    ...(abort === undefined ? [] : [`${abort.percent} % answered ${abortWords(abort)} on purpose`]),
   ];
 }
 
-function retryWords({
-  attempts,
-  on,
-  onStatuses = [],
-  onGrpcCodes = [],
-  perTryTimeoutMs,
-}: RetryPolicy): string {
-  const conditions = [...on, ...onStatuses, ...onGrpcCodes.map((code) => `gRPC ${code}`)].join(
-    ', ',
-  );
-  const each = perTryTimeoutMs === null ? '' : `, each at most ${msWords(perTryTimeoutMs)}`;
-  return `${attempts} ${attempts === 1 ? 'retry' : 'retries'} on ${conditions}${each}`;
+function abortWords({ status, grpcCode }: NonNullable<Fault['abort']>): string {
+  const codes = [
+    ...(status === null ? [] : [String(status)]),
+    ...(grpcCode === null ? [] : [`gRPC ${grpcCode}`]),
+  ];
+  return codes.join(' or ');
 }
 
-/** How a destination is called, whatever the route; empty where everything is by default. */
-export function settingWords(destination: DestinationResource): string[] {
-  const { balancing, limits, outlierDetection, connectTimeoutMs, tcpIdleTimeoutMs } = destination;
-  const bounds = [
-    [limits?.maxConnections, 'connections'],
-    [limits?.maxActiveRequests, 'requests at a time'],
-    [limits?.maxPendingRequests, 'requests waiting'],
-  ] as const;
+function retryWords(retry: RetryPolicy): string {
+  const { attempts, on, onStatuses = [], onGrpcCodes = [], perTryTimeoutMs } = retry;
+  const conditions = [...on, ...onStatuses, ...onGrpcCodes.map((code) => `gRPC ${code}`)];
+  const { backoffMs, maxBackoffMs, budgetPercent, budgetMinConcurrent } = retry;
   return [
-    ...(balancing === undefined ? [] : balancingWords(balancing)),
-    ...bounds.flatMap(([most, what]) => (most == null ? [] : [`at most ${most} ${what}`])),
-    ...(outlierDetection === undefined ? [] : [outlierWords(outlierDetection)]),
-    ...(connectTimeoutMs === undefined ? [] : [`connects within ${msWords(connectTimeoutMs)}`]),
-    ...(tcpIdleTimeoutMs === undefined ? [] : [`TCP idle at most ${msWords(tcpIdleTimeoutMs)}`]),
-  ];
-}
-
-function balancingWords({ method, hash, slowStartMs, affinity, zones }: Balancing): string[] {
-  const by = (hash?.by ?? []).map((one) => {
-    if ('header' in one) return `header ${one.header}`;
-    if ('cookie' in one) return `cookie ${one.cookie}`;
-    return 'query' in one ? `query ${one.query}` : "the caller's address";
-  });
-  return [
-    by.length === 0 ? `balanced by ${method}` : `balanced by ${method} of ${by.join(', then ')}`,
-    ...(slowStartMs === undefined
-      ? []
-      : [`new endpoints begin slowly, over ${msWords(slowStartMs)}`]),
-    ...(affinity === undefined ? [] : [`callers keep their endpoint by cookie ${affinity.cookie}`]),
-    ...(zones === undefined ? [] : ['endpoints of the own zone first']),
-  ];
-}
-
-function outlierWords(outlier: OutlierDetection): string {
-  const { consecutive5xx, consecutiveGatewayErrors, successRate, latency } = outlier;
-  const reasons = [
-    ...(consecutive5xx === 0 ? [] : [`${consecutive5xx} failures in a row`]),
-    ...(consecutiveGatewayErrors === 0
-      ? []
-      : [`${consecutiveGatewayErrors} of 502 to 504 in a row`]),
-    ...(successRate === undefined ? [] : ['failing more than the others']),
-    ...(latency === undefined ? [] : ['slower than the others']),
-  ];
-  const most = `${outlier.maxEjectionPercent} % at most`;
-  const first = msWords(outlier.baseEjectionMs);
-  return `endpoints left out after ${reasons.join(', or ')}: ${first} at first, ${most}`;
-}
-
-export function counted(count: number, what: string): string {
-  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
-}
-
-function msWords(ms: number): string {
-  if (ms % 60_000 === 0) return `${ms / 60_000} min`;
-  return ms % 1_000 === 0 ? `${ms / 1_000} s` : `${ms} ms`;
+    `${attempts} ${attempts === 1 ? 'retry' : 'retries'} on ${conditions.join(', ')}`,
+    ...(perTryTimeoutMs === null ? [] : [`each at most ${msWords(perTryTimeoutMs)}`]),
+    `${backoffMs} to ${maxBackoffMs} ms apart`,
+    `budget ${budgetPercent} % or ${budgetMinConcurrent}`,
+  ].join(', ');
 }

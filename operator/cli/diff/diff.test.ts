@@ -125,7 +125,7 @@ describe('a diff', () => {
     ]);
   });
 
-  it('of an AuthorizationPolicy tells whom it lets in, and that its rules are others', () => {
+  it('of an AuthorizationPolicy tells whom it lets in, rule by rule', () => {
     const from = (name: string) => ({
       selector: { matchLabels: { app: 'cart' } },
       action: 'ALLOW',
@@ -136,8 +136,12 @@ describe('a diff', () => {
       {
         where: 'Deployment shop/cart',
         pods: 1,
-        gone: ['no AuthorizationPolicy: everyone may call whom mTLS lets in'],
-        comes: ['AuthorizationPolicy shop/cart decides who may call: ALLOW, 1 rule'],
+        gone: ['may call: no AuthorizationPolicy: everyone whom mTLS lets in'],
+        comes: [
+          'may call: whom an ALLOW rule matches; all others are refused',
+          'AuthorizationPolicy shop/cart: ALLOW, 1 rule',
+          'AuthorizationPolicy shop/cart, rule 0: service account shop/web → anything',
+        ],
         others: [],
       },
     ]);
@@ -148,9 +152,9 @@ describe('a diff', () => {
     const changed = diffOf(own('AuthorizationPolicy', 'cart', from('cart')), there);
     expect(changed.effects).toMatchObject([
       {
-        gone: [],
-        comes: [],
-        others: ['AuthorizationPolicy shop/cart: other rules decide who may call'],
+        gone: ['AuthorizationPolicy shop/cart, rule 0: service account shop/web → anything'],
+        comes: ['AuthorizationPolicy shop/cart, rule 0: service account shop/cart → anything'],
+        others: [],
       },
     ]);
   });
@@ -252,7 +256,7 @@ describe('a diff', () => {
   });
 
   it('of settings that no sentence speaks of names the fields', () => {
-    const spec = { mtls: { mode: 'PERMISSIVE' }, outboundPolicy: 'RegistryOnly' };
+    const spec = { mtls: { mode: 'PERMISSIVE' }, proxy: { statisticsInterval: '9s' } };
     const file = {
       apiVersion: 'tsmesh.dev/v1alpha1',
       kind: 'Mesh',
@@ -261,8 +265,8 @@ describe('a diff', () => {
     };
     const { effects } = diffOf(JSON.stringify(file));
     expect(effects.map(({ others }) => others.join())).toEqual([
-      expect.stringContaining('outbound.policy: "AllowAny" → "RegistryOnly"'),
-      expect.stringContaining('outbound.policy: "AllowAny" → "RegistryOnly"'),
+      expect.stringContaining('statisticsIntervalMs: 4000 → 9000'),
+      expect.stringContaining('statisticsIntervalMs: 4000 → 9000'),
     ]);
   });
 

@@ -7,7 +7,7 @@ import { namespaceInjects } from '../../inject/eligibility.ts';
 import { translateWorkload } from '../../translate/workload.ts';
 import { describePods, describePorts, type PortDescription } from '../describe/describe.ts';
 import { modeWords } from '../describe/print.ts';
-import { counted } from '../describe/words.ts';
+import { counted } from '../describe/units.ts';
 import { labelOf } from '../explain/parties.ts';
 import { changeText, fieldChanges } from './fields.ts';
 
@@ -73,10 +73,13 @@ function portsOf(view: View, key: string): Map<string, PortDescription> {
 
 function sentences(port: PortDescription | undefined): string[] {
   if (port === undefined) return [];
-  const { protocol, routes, settings, endpoints } = port;
+  const { protocol, routes, connections, settings, endpoints } = port;
   return [
     protocol === 'auto' ? 'protocol found from the first bytes' : protocol,
     ...routes.map(({ name, matches, does }) => `${name}: ${matches} → ${does.join('; ')}`),
+    ...(connections.length === 0
+      ? []
+      : [`connections that are no HTTP → ${connections.join('; ')}`]),
     ...settings,
     ...(endpoints.length === 0 ? ['no endpoint is ready'] : []),
     ...endpoints.map(({ workload, pods, meshed }) => {
@@ -108,9 +111,7 @@ function podEffect(before: View, after: View, key: string): Effect | null {
   const said = effect(labelOf(pod), [podSentences(before, old), podSentences(after, young)]);
   const [was, is] = [workloadOf(before, old), workloadOf(after, young)];
   if (was === null || is === null) return said;
-  const policies = changedPolicies(was, is);
-  const others = fieldChanges(unspoken(was, is), unspoken(is, was)).map(changeText);
-  return { ...said, others: [...policies, ...others] };
+  return { ...said, others: fieldChanges(unspoken(was), unspoken(is)).map(changeText) };
 }
 
 function workloadOf(view: View, pod: PodEntry | undefined): WorkloadResource | null {
@@ -120,37 +121,28 @@ function workloadOf(view: View, pod: PodEntry | undefined): WorkloadResource | n
 
 function podSentences(view: View, pod: PodEntry | undefined): string[] {
   if (pod === undefined) return [];
-  const { identity, unmeshed, ports, policies } = describePods(view, [pod]);
-  if (unmeshed !== '') return [`no sidecar: ${unmeshed}`];
-  const callers = policies.some(({ name }) => name.startsWith('Authorization'));
+  const described = describePods(view, [pod]);
+  const { identity, unmeshed, ports, callers, policies, rateLimits, settings } = described;
+  if (unmeshed !== '') return ['no sidecar'];
   return [
     `identity ${identity}`,
     `mTLS ${modeWords(ports)}`,
-    ...(callers ? [] : ['no AuthorizationPolicy: everyone may call whom mTLS lets in']),
+    `may call: ${callers}`,
     ...policies
       .filter(({ name }) => name.startsWith('Authorization'))
-      .map(({ name, says }) => `${name} decides who may call: ${says}`),
+      .flatMap(({ name, says, rules }) => [
+        `${name}: ${says}`,
+        ...rules.map((rule) => `${name}, ${rule}`),
+      ]),
+    ...rateLimits,
+    ...settings.map(({ about, says }) => `${about.toLowerCase()}: ${says}`),
   ];
 }
 
-/** Those that say as much in the same sentence, by other rules. */
-function changedPolicies(was: WorkloadResource, is: WorkloadResource): string[] {
-  const old = new Map((was.authorization?.policies ?? []).map((one) => [one.name, one]));
-  return (is.authorization?.policies ?? []).flatMap((one) => {
-    const before = old.get(one.name);
-    const same = before === undefined || JSON.stringify(before) === JSON.stringify(one);
-    return same ? [] : [`${one.name}: other rules decide who may call`];
-  });
-}
-
 /** What no sentence above tells of. */
-function unspoken(workload: WorkloadResource, other: WorkloadResource): unknown {
-  const { inbound, policies: _policies, authorization, labels: _labels, ...rest } = workload;
-  // How policies are read matters where there were some, and still are.
-  const both = authorization !== undefined && other.authorization !== undefined;
-  const how = both ? authorization.ambiguousPaths : undefined;
+function unspoken({ inbound, zone, node, statisticsIntervalMs }: WorkloadResource): unknown {
   const protocols = Object.entries(inbound.ports).map(([port, { protocol }]) => [port, protocol]);
-  return { ...rest, ambiguousPaths: how, protocols: Object.fromEntries(protocols) };
+  return { zone, node, statisticsIntervalMs, protocols: Object.fromEntries(protocols) };
 }
 
 function namespaceEffects(before: View, after: View): Effect[] {

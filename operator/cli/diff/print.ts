@@ -1,6 +1,6 @@
 // A diff in words for a terminal. Pure.
 
-import { counted } from '../describe/words.ts';
+import { counted } from '../describe/units.ts';
 import { hanging, type Style } from '../style.ts';
 import type { DiffAnswer } from '../commands/diff.ts';
 import type { Effect } from './effects.ts';
