@@ -3,6 +3,7 @@ import {
   formatTraceparent,
   parseTraceparent,
   readContext,
+  saysNotSampled,
   traceStateOf,
   writeContext,
 } from './context.ts';
@@ -107,6 +108,17 @@ describe('the context of a request', () => {
   it('goes on with what vendors said beside it, in one line', () => {
     expect(traceStateOf(['tracestate', 'a=1', 'b', '2', 'tracestate', 'c=3'])).toBe('a=1,c=3');
     expect(traceStateOf(['b', '2'])).toBe('');
+  });
+});
+
+describe('a context that says no', () => {
+  it('is seen where W3C says it alone', () => {
+    const not = `00-${traceId}-${spanId}-00`;
+    expect(saysNotSampled(['a', 'b', 'traceparent', not])).toBe(true);
+    expect(saysNotSampled(['traceparent', not, 'traceparent', not])).toBe(false);
+    expect(saysNotSampled(['traceparent', parent])).toBe(false);
+    expect(saysNotSampled(['traceparent', `00-${'0'.repeat(32)}-${spanId}-00`])).toBe(false);
+    expect(saysNotSampled(['b3', '0'])).toBe(false);
   });
 });
 

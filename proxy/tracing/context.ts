@@ -34,6 +34,22 @@ export function readContext(fields: Fields): TraceContext | null {
   return w3c ?? single ?? (ids === null ? null : fromParts(ids));
 }
 
+const notSampledForm = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]$/;
+
+/**
+ * The caller decided against it, and said so in W3C's words alone: the request may go on as it is. Most requests are such, where
+ * few are sampled; reading and writing their context anew would cost several times as much.
+ */
+export function saysNotSampled(fields: Fields): boolean {
+  let found = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'traceparent') continue;
+    if (found || !notSampledForm.test(fields[i + 1]!)) return false;
+    found = true;
+  }
+  return found;
+}
+
 /** W3C Trace Context §3.2.2. */
 const traceparentForm = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 

@@ -11,7 +11,6 @@ const statusError = 2;
 /** trace/v1 SpanFlags: whether the parent is in another process is known, and it is. */
 const parentIsRemote = 0x100 | 0x200;
 const sampledFlag = 1;
-const nanosPerMs = 1_000_000n;
 
 export function encodeTraces(
   resource: Resource,
@@ -33,35 +32,46 @@ export function encodeTraces(
 }
 
 function writeSpan(out: ProtobufWriter, span: Span): void {
-  out.bytes(1, Buffer.from(span.traceId, 'hex'));
-  out.bytes(2, Buffer.from(span.spanId, 'hex'));
+  out.hex(1, span.traceId);
+  out.hex(2, span.spanId);
   if (span.traceState !== '') out.text(3, span.traceState);
-  if (span.parentSpanId !== '') out.bytes(4, Buffer.from(span.parentSpanId, 'hex'));
+  if (span.parentSpanId !== '') out.hex(4, span.parentSpanId);
   out.text(5, span.name);
   out.varint(6, kinds[span.kind]);
-  out.fixed64(7, nanosOf(span.startMs));
-  out.fixed64(8, nanosOf(span.endMs));
+  writeTime(out, 7, span.startMs);
+  writeTime(out, 8, span.endMs);
   writeAttributes(out, 9, span.attributes);
   const { error } = span;
-  if (error !== null)
-    out.message(15, (status) => {
-      status.text(2, error);
-      status.varint(3, statusError);
-    });
+  if (error !== null) writeError(out, error);
   out.fixed32(16, sampledFlag | (span.parentSpanId === '' ? 0 : parentIsRemote));
 }
 
-function nanosOf(ms: number): bigint {
+function writeError(out: ProtobufWriter, error: string): void {
+  const status = out.begin(15);
+  out.text(2, error);
+  out.varint(3, statusError);
+  out.end(status);
+}
+
+/** Nanoseconds since 1970 are beyond 53 bits: made of the parts above and below 2 ** 21 milliseconds. */
+function writeTime(out: ProtobufWriter, field: number, ms: number): void {
   const whole = Math.floor(ms);
-  return BigInt(whole) * nanosPerMs + BigInt(Math.round((ms - whole) * 1e6));
+  const above = Math.floor(whole / 2 ** 21) * 1e6;
+  const below = (whole % 2 ** 21) * 1e6 + Math.round((ms - whole) * 1e6);
+  const rest = (above % 2 ** 11) * 2 ** 21 + below;
+  const high = Math.floor(above / 2 ** 11) + Math.floor(rest / 2 ** 32);
+  out.fixed64(field, high, rest % 2 ** 32);
 }
 
 function writeAttributes(out: ProtobufWriter, field: number, attributes: Attributes): void {
-  for (const [name, value] of attributes)
-    out.message(field, (pair) => {
-      pair.text(1, name);
-      pair.message(2, (any) => writeValue(any, value));
-    });
+  for (const [name, value] of attributes) {
+    const pair = out.begin(field);
+    out.text(1, name);
+    const any = out.begin(2);
+    writeValue(out, value);
+    out.end(any);
+    out.end(pair);
+  }
 }
 
 /** common/v1 AnyValue. */

@@ -3,7 +3,7 @@
 
 import type { TracingSettings } from '../api/tracing.ts';
 import type { Fields } from '../codec/session.ts';
-import { readContext, traceStateOf, writeContext } from './context.ts';
+import { readContext, saysNotSampled, traceStateOf, writeContext } from './context.ts';
 import { createTraceIds, isSampled, type RandomBytes, type TraceIds } from './ids.ts';
 import type { Span } from './span.ts';
 
@@ -54,6 +54,7 @@ export class Tracer {
    * Null: it is not recorded. `fields` get the context in both cases, so that nobody on the way decides anew.
    */
   begin(fields: Fields, percent: number | null): RequestTrace | null {
+    if (saysNotSampled(fields)) return null;
     const known = readContext(fields);
     const traceId = known?.traceId ?? this.ids.traceId();
     const share = percent ?? this.settings?.sampling ?? 0;
