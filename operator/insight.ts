@@ -16,7 +16,7 @@ import { expiringCertificates } from './telemetry/expiring.ts';
 import { GraphObserver } from './telemetry/graph.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { indexOfStreams } from './telemetry/streams.ts';
-import { meshStatusRows } from './telemetry/mesh-status.ts';
+import { meshStatusTable } from './telemetry/mesh-status.ts';
 import { indexProgrammed, type ProgrammedIndex } from './telemetry/programmed.ts';
 import { sidecarRows, type SidecarRow } from './telemetry/sidecars.ts';
 import { TrafficObserver } from './telemetry/traffic.ts';
@@ -97,16 +97,17 @@ export function createInsight(deps: InsightDeps): Insight {
     holdings: () => holdingsOf(deps.discovery()?.streams() ?? []),
     graph: () => observed.bringUpToDate().graph,
     applying: (workload) => applyingTo(deps.translations, workload),
-    statusRows() {
+    meshStatus() {
       const nowMs = deps.clock.wallTimeMs();
       const streams = deps.discovery()?.streams() ?? [];
-      const { traffic } = observed.bringUpToDate();
+      const { traffic, graph } = observed.bringUpToDate();
       const { view } = deps.translations;
-      return meshStatusRows({
+      return meshStatusTable({
         view,
         streams,
         inSync: current().inSync,
         traffic,
+        graph,
         nowMs,
         inboundOf: (pod) => inboundOf(deps.translations, pod.key),
       });
@@ -129,7 +130,7 @@ class Observed {
   bringUpToDate(): this {
     const { discovery, translations, clock } = this.#deps;
     const streams = discovery()?.streams() ?? [];
-    this.traffic.observe(streams, clock.wallTimeMs());
+    this.traffic.observe(translations.view, streams, clock.wallTimeMs());
     this.graph.observe(translations.view, streams, clock.wallTimeMs());
     return this;
   }

@@ -18,7 +18,7 @@ import type {
   TrafficPolicy,
 } from '../resources/tsmesh.ts';
 import type { ExpiringCertificate } from '../telemetry/expiring.ts';
-import type { MeshStatusRow } from '../telemetry/types.ts';
+import type { MeshStatusTable } from '../telemetry/types.ts';
 
 /** A local copy of a kind, as fresh as its watch. */
 export interface Store<T extends KubeObject> {
@@ -50,7 +50,7 @@ export interface MeshInsight {
     kind: PolicyRef['kind'],
     policy: KubeObject & { status?: ConditionsStatus },
   ): Pick<Condition, 'status' | 'reason' | 'message'>;
-  statusRows(): MeshStatusRow[];
+  meshStatus(): MeshStatusTable;
   /** Who has to follow when roots change. */
   followers(): Follower[];
   /** Sidecars whose certificate is about to end; the first to end comes first. */

@@ -14,7 +14,7 @@ import type { ControllerContext } from './context.ts';
 import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
 import { meshName, reconcileMesh } from './mesh.ts';
-import { MeshStatusWriter } from './mesh-status.ts';
+import { MeshStatusWriter, meshStatusTickMs } from './mesh-status.ts';
 import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { announceProblem, reconcileRootRotation, type RotationOutcome } from './root-rotation.ts';
@@ -40,8 +40,6 @@ const backoff = { baseMs: 200, maxMs: 60_000 };
 const resyncMs = 60_000;
 /** Statuses depend on nearly everything: after changes elsewhere all are looked at, this late. */
 const sweepMs = 250;
-/** MeshStatus rows are looked at this often; the writer has its own bounds. */
-const meshStatusMs = 3_000;
 const separator = '/';
 const rotationKey = 'root-rotation';
 const policyKinds: readonly Kind[] = [
@@ -308,7 +306,7 @@ export class Controllers {
 
   async #meshStatus(): Promise<Again> {
     await this.#rows.reconcile();
-    return { afterMs: meshStatusMs };
+    return { afterMs: meshStatusTickMs };
   }
 }
 

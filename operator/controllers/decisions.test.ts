@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MeshStatusStatus } from '../resources/tsmesh.ts';
 import { usedServiceAccounts } from './identity.ts';
-import { decideRows } from './mesh-status.ts';
+import { decideRow } from './mesh-status.ts';
 import { decideNamespace } from './namespace.ts';
 import { namespaceOf, podOf, viewOf } from './test-world.ts';
 import { rootsInWebhooks, withCaBundle } from './webhook-configuration.ts';
@@ -16,6 +16,7 @@ const columns = {
   versions: '0.1.0',
   rejecting: 0,
   skipped: 0,
+  problems: 0,
 };
 const nowMs = Date.parse('2026-06-01T00:00:00Z');
 const healthy = { type: 'Healthy', status: 'True', reason: 'AllWell', message: 'well' } as const;
@@ -28,8 +29,10 @@ const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshSta
   wantedProxies: 1,
   inSync: 1,
   mtlsPercent: '100',
-  requestRate: '1.0',
+  window: { end: '2026-06-01T00:00:00Z', seconds: 60 },
+  requestRate: '1',
   successRate: '100',
+  p50: '1ms',
   p99: '1ms',
   requests,
   failures: 0,
@@ -41,48 +44,55 @@ const status = (requests: number, more: Partial<MeshStatusStatus> = {}): MeshSta
 describe('MeshStatus rows', () => {
   const conditions = [since('2026-05-01T00:00:00Z')];
 
-  it('are made where they are missing, and deleted where nobody wants them', () => {
-    const existing = [{ metadata: { name: 'namespace.gone' }, status: status(1) }];
-    const row = { name: 'mesh.default', status: status(2), verdicts: [healthy] };
-    expect(decideRows(existing, [row], nowMs)).toEqual([
-      {
+  const decide = (before: MeshStatusStatus | null, after: MeshStatusStatus, sinceMs = 10_000) => {
+    const existing = before === null ? undefined : { metadata: { name: 'a' }, status: before };
+    const row = { name: 'a', status: after, verdicts: [healthy] };
+    return decideRow(existing, row, { wallTimeMs: nowMs, sinceMs });
+  };
+
+  it('are made where they are missing', () => {
+    expect(decide(null, status(2))).toEqual({
+      change: {
         action: 'create',
-        name: 'mesh.default',
+        name: 'a',
         status: { ...status(2), conditions: [since('2026-06-01T00:00:00Z')] },
       },
-      { action: 'delete', name: 'namespace.gone' },
-    ]);
+      difference: 'shown',
+    });
   });
 
   it('are left alone where nothing changed, whatever the order of fields', () => {
     const before = { ...status(2), conditions };
     const reversed = Object.fromEntries(Object.entries(before).toReversed());
-    const existing = [{ metadata: { name: 'a' }, status: reversed as unknown as MeshStatusStatus }];
-    const row = { name: 'a', status: status(2), verdicts: [healthy] };
-    expect(decideRows(existing, [row], nowMs)).toEqual([]);
+    expect(decide(reversed as unknown as MeshStatusStatus, status(2))).toBeNull();
+    const later = { window: { end: '2026-06-01T00:00:10Z', seconds: 60 } };
+    expect(decide(before, status(2, later))).toBeNull();
   });
 
   it('are changed in the fields that differ, and lose those that went', () => {
-    const before = status(2, { nearestExpiry: '2026-06-01T12:00:00Z', conditions });
-    const row = { name: 'a', status: status(3), verdicts: [healthy] };
-    expect(decideRows([{ metadata: { name: 'a' }, status: before }], [row], nowMs)).toEqual([
-      { action: 'update', name: 'a', patch: { requests: 3, nearestExpiry: null } },
-    ]);
+    const more = { nearestExpiry: '2026-06-01T12:00:00Z', conditions };
+    expect(decide(status(2, more), status(3))?.change).toEqual({
+      action: 'update',
+      name: 'a',
+      patch: { requests: 3, nearestExpiry: null },
+    });
   });
 
   it('keep the time at which their health changed', () => {
     const ill = { ...healthy, status: 'False', reason: 'OutOfSync' } as const;
     const row = { name: 'a', status: status(2), verdicts: [ill] };
-    const existing = [{ metadata: { name: 'a' }, status: status(2, { conditions }) }];
-    expect(decideRows(existing, [row], nowMs)).toEqual([
-      {
+    const existing = { metadata: { name: 'a' }, status: status(2, { conditions }) };
+    const found = decideRow(existing, row, { wallTimeMs: nowMs, sinceMs: 0 });
+    expect(found).toEqual({
+      change: {
         action: 'update',
         name: 'a',
         patch: {
           conditions: [{ ...since('2026-06-01T00:00:00Z'), status: 'False', reason: 'OutOfSync' }],
         },
       },
-    ]);
+      difference: 'shown',
+    });
   });
 });
 

@@ -3,9 +3,11 @@
 
 import { canonicalJson } from '../model/order.ts';
 import { ApiError } from '../resources/api-client.ts';
-import { pause } from '../runtime/clock.ts';
 import type { MeshStatus, MeshStatusStatus } from '../resources/tsmesh.ts';
-import type { MeshStatusRow } from '../telemetry/types.ts';
+import { errorText } from '../resources/logger.ts';
+import { policyProblems } from '../telemetry/policy-problems.ts';
+import { differenceOf, type RowDifference } from '../telemetry/row-change.ts';
+import type { MeshStatusRow, MeshStatusTable } from '../telemetry/types.ts';
 import { mergeConditions } from './conditions.ts';
 import type { ControllerContext } from './context.ts';
 
@@ -14,81 +16,178 @@ export type RowChange =
   | { action: 'update'; name: string; patch: object }
   | { action: 'delete'; name: string };
 
+/** How often `reconcile` is to be called. */
+export const meshStatusTickMs = 500;
+/** Writes in one call: ten a second, of all rows together. A row that is made takes two. */
+const writesPerTick = 5;
 /** An object is written at most this often: each write goes to everyone who watches. */
 const rowMs = 10_000;
-/** Of all rows together so many at once, and then a pause: 200 namespaces are no reason to load the API server. */
-const burst = 10;
-const burstPauseMs = 1_000;
+/** A row that may be written and that nobody changed is looked at this often. */
+const lookMs = 2_000;
+/** Totals are exact this long after the last change, at the latest. */
+const trifleMs = 60_000;
+/** What people see at once goes before exact figures that have waited this much longer. */
+const firstMs = 15_000;
+
+interface RowState {
+  writtenMs: number;
+  lookedMs: number;
+  /** When there was first something to write; moved back for what goes first. Null: nothing is. */
+  waitingMs: number | null;
+}
 
 export class MeshStatusWriter {
   readonly #context: ControllerContext;
-  readonly #writtenMs = new Map<string, number>();
-  readonly #ended = new AbortController();
+  readonly #rows = new Map<string, RowState>();
+  #stopped = false;
 
   constructor(context: ControllerContext) {
     this.#context = context;
   }
 
-  /** Writes what is due. */
+  /** Looks at what may be written, and writes the most urgent of what is due. */
   async reconcile(): Promise<void> {
-    const { stores, insight, clock } = this.#context;
-    const rows = insight.statusRows();
-    const changes = decideRows(stores.meshStatuses.list(), rows, clock.wallTimeMs());
-    const due = changes.filter(({ name }) => clock.nowMs() - this.#lastMs(name) >= rowMs);
-    for (const [i, change] of due.entries()) {
-      if (i > 0 && i % burst === 0) await pause(clock, burstPauseMs, this.#ended.signal);
-      if (this.#ended.signal.aborted) return;
-      await apply(this.#context, change);
-      if (change.action === 'delete') this.#writtenMs.delete(change.name);
-      else this.#writtenMs.set(change.name, clock.nowMs());
+    const table = this.#context.insight.meshStatus();
+    const problems = problemsIn(this.#context);
+    const existing = new Map(
+      this.#context.stores.meshStatuses.list().map((object) => [object.metadata.name, object]),
+    );
+    const changes = new Map<string, RowChange>();
+    for (const name of this.#toLookAt(table)) {
+      const change = this.#look(existing.get(name), table.row(name, problems));
+      if (change !== null) changes.set(name, change);
     }
+    const gone = [...existing.keys()].filter((name) => !table.names.includes(name));
+    for (const name of this.#rows.keys()) if (!table.names.includes(name)) this.#rows.delete(name);
+    const due = gone.map((name): RowChange => ({ action: 'delete', name }));
+    for (const name of this.#waiting(table)) {
+      const fresh = changes.get(name) ?? this.#look(existing.get(name), table.row(name, problems));
+      if (fresh !== null) due.push(fresh);
+    }
+    await this.#write(due);
   }
 
   stop(): void {
-    this.#ended.abort();
+    this.#stopped = true;
   }
 
-  #lastMs(name: string): number {
-    return this.#writtenMs.get(name) ?? -Infinity;
+  /** Rows that could be written now, and of which nothing is known yet. */
+  #toLookAt({ names }: MeshStatusTable): string[] {
+    const nowMs = this.#context.clock.nowMs();
+    return names.filter((name) => {
+      const { writtenMs, lookedMs, waitingMs } = this.#state(name);
+      return waitingMs === null && nowMs - writtenMs >= rowMs && nowMs - lookedMs >= lookMs;
+    });
+  }
+
+  /** The longest first. */
+  #waiting({ names }: MeshStatusTable): string[] {
+    const since = (name: string) => this.#state(name).waitingMs;
+    return names
+      .filter((name) => since(name) !== null)
+      .toSorted((a, b) => since(a)! - since(b)!)
+      .slice(0, writesPerTick);
+  }
+
+  #look(existing: MeshStatus | undefined, row: MeshStatusRow): RowChange | null {
+    const { clock } = this.#context;
+    const state = this.#state(row.name);
+    state.lookedMs = clock.nowMs();
+    const sinceMs = state.lookedMs - state.writtenMs;
+    const found = decideRow(existing, row, { wallTimeMs: clock.wallTimeMs(), sinceMs });
+    const ahead = found?.difference === 'shown' ? firstMs : 0;
+    if (found === null) state.waitingMs = null;
+    else state.waitingMs = Math.min(state.waitingMs ?? Infinity, state.lookedMs - ahead);
+    return found?.change ?? null;
+  }
+
+  /** Throws where nothing could be written: then all wait. A row that is refused does not keep the others. */
+  async #write(due: readonly RowChange[]): Promise<void> {
+    const { clock, logger } = this.#context;
+    const failures: unknown[] = [];
+    let left = writesPerTick;
+    let written = 0;
+    for (const change of due) {
+      left -= change.action === 'create' ? 2 : 1;
+      if (left < 0 || this.#stopped) break;
+      const state = this.#state(change.name);
+      state.writtenMs = clock.nowMs();
+      state.waitingMs = null;
+      try {
+        await apply(this.#context, change);
+        written += 1;
+      } catch (error) {
+        failures.push(error);
+        logger.warn('a row of MeshStatus was not written', {
+          name: change.name,
+          error: errorText(error),
+        });
+      }
+    }
+    if (written === 0 && failures.length > 0) throw failures[0];
+  }
+
+  #state(name: string): RowState {
+    const known = this.#rows.get(name);
+    if (known !== undefined) return known;
+    const made = { writtenMs: -Infinity, lookedMs: -Infinity, waitingMs: null };
+    this.#rows.set(name, made);
+    return made;
   }
 }
 
-/** Pure. */
-export function decideRows(
-  existing: readonly MeshStatus[],
-  wanted: readonly MeshStatusRow[],
-  nowMs: number,
-): RowChange[] {
-  const known = new Map(existing.map((object) => [object.metadata.name, object]));
-  const changes: RowChange[] = [];
-  for (const { name, status, verdicts } of wanted) {
-    const before = known.get(name)?.status;
-    // `kubectl wait` believes no condition of an older generation; a new object begins with 1.
-    const generation = known.get(name)?.metadata.generation ?? 1;
-    const conditions =
-      mergeConditions(before?.conditions, verdicts, generation, nowMs) ?? before?.conditions ?? [];
-    const next = { ...status, conditions };
-    const patch = difference(before ?? {}, next);
-    if (!known.has(name)) changes.push({ action: 'create', name, status: next });
-    else if (patch !== null) changes.push({ action: 'update', name, patch });
-    known.delete(name);
+function problemsIn({ stores }: ControllerContext) {
+  return policyProblems({
+    PeerAuthentication: stores.peerAuthentications.list(),
+    TrafficPolicy: stores.trafficPolicies.list(),
+    AuthorizationPolicy: stores.authorizationPolicies.list(),
+  });
+}
+
+/** `sinceMs`: the row was written so long ago. Pure. */
+export function decideRow(
+  existing: MeshStatus | undefined,
+  { name, status, verdicts }: MeshStatusRow,
+  { wallTimeMs, sinceMs }: { wallTimeMs: number; sinceMs: number },
+): { change: RowChange; difference: RowDifference } | null {
+  const before = existing?.status;
+  // `kubectl wait` believes no condition of an older generation; a new object begins with 1.
+  const generation = existing?.metadata.generation ?? 1;
+  const conditions =
+    mergeConditions(before?.conditions, verdicts, generation, wallTimeMs) ??
+    before?.conditions ??
+    [];
+  const next = { ...status, conditions };
+  if (existing === undefined) {
+    return { change: { action: 'create', name, status: next }, difference: 'shown' };
   }
-  for (const name of known.keys()) changes.push({ action: 'delete', name });
-  return changes;
+  const difference = before === undefined ? 'shown' : differenceOf(before, next);
+  if (difference === 'none' || (difference === 'trifle' && sinceMs < trifleMs)) return null;
+  return { change: { action: 'update', name, patch: patchOf(before ?? {}, next) }, difference };
 }
 
 /** RFC 7386: fields that differ, null for those that go. */
-function difference(before: object, after: object): object | null {
+function patchOf(before: object, after: object): object {
   const patch: Record<string, unknown> = {};
   const old = new Map(Object.entries(before));
   for (const [field, value] of Object.entries(after)) {
-    if (value !== undefined && !equal(old.get(field), value)) {
-      patch[field] = value;
-    }
-    if (value !== undefined) old.delete(field);
+    if (value === undefined) continue;
+    if (!equal(old.get(field), value)) patch[field] = wholly(old.get(field), value);
+    old.delete(field);
   }
   for (const field of old.keys()) patch[field] = null;
-  return Object.keys(patch).length === 0 ? null : patch;
+  return patch;
+}
+
+/** A merge patch keeps members of an object that it does not name. */
+function wholly(before: unknown, after: unknown): unknown {
+  if (!isObject(before) || !isObject(after)) return after;
+  const gone = Object.keys(before).filter((name) => !(name in after));
+  return { ...Object.fromEntries(gone.map((name) => [name, null])), ...after };
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function equal(a: unknown, b: unknown): boolean {

@@ -100,7 +100,10 @@ export class TestCluster implements ApiClient {
       ca: this.#ca(),
       insight: {
         programmed: () => this.programmed,
-        statusRows: () => this.rows,
+        meshStatus: () => ({
+          names: this.rows.map(({ name }) => name),
+          row: (name) => this.rows.find((row) => row.name === name)!,
+        }),
         followers: () => this.followers,
         expiring: () => this.expiring,
         beginTerm: () => undefined,

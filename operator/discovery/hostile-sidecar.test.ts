@@ -15,7 +15,8 @@ import {
 } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { meshStatusRows } from '../telemetry/mesh-status.ts';
+import { GraphObserver } from '../telemetry/graph.ts';
+import { meshStatusTable } from '../telemetry/mesh-status.ts';
 import { TrafficObserver } from '../telemetry/traffic.ts';
 import { Bench, changed, leaf } from './test-replica.ts';
 
@@ -170,9 +171,13 @@ describe('numbers', () => {
     one.send({ subscribe: ['192.0.2.1:1'] });
     await changed(server, () => server.streams()[0]?.statistics != null);
     const traffic = new TrafficObserver(0);
-    traffic.observe(server.streams(), 10_000);
-    const inputs = { view: model.view(), streams: server.streams(), traffic, nowMs: 10_000 };
-    const rows = meshStatusRows({ ...inputs, inSync: new Set(), inboundOf: () => null });
+    const graph = new GraphObserver(0);
+    traffic.observe(model.view(), server.streams(), 10_000);
+    graph.observe(model.view(), server.streams(), 10_000);
+    const streams = server.streams();
+    const inputs = { view: model.view(), streams, traffic, graph, nowMs: 10_000 };
+    const table = meshStatusTable({ ...inputs, inSync: new Set(), inboundOf: () => null });
+    const rows = table.names.map((name) => table.row(name, []));
     const requests = Object.fromEntries(rows.map(({ name, status }) => [name, status.requests]));
     expect(requests).toEqual({
       'mesh.default': most,

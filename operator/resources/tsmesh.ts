@@ -361,12 +361,62 @@ export interface PortMode {
   decidedBy: string;
 }
 
-/** Pods of one workload at which the same holds. */
-export interface WorkloadModes {
+/** What was counted in the window, as exact as it is known. */
+export interface MeshFigures {
+  /** Requests per second. */
+  requestRate: string;
+  /** Percent of the requests that did not fail; `-` without requests. */
+  successRate: string;
+  /** `12.5ms`; `-` without requests. Off by 5 % at most. */
+  p50: string;
+  p99: string;
+  /** Share of requests and connections over mesh mTLS, percent; empty without traffic. */
+  mtlsPercent: string;
+  /** Opaque connections per second; absent: none. */
+  connectionRate?: string;
+  /** Refused by policy, per second; absent: none. */
+  deniedRate?: string;
+}
+
+/** Pods of one workload at which the same modes hold. */
+export interface WorkloadStatus {
   /** `Deployment/cart`. */
   workload: string;
+  /** Wanted, and of these with a ready sidecar. */
   pods: number;
+  ready: number;
+  /** Inbound, of all pods of the workload; only at the first of several entries of it. */
+  traffic?: MeshFigures;
   ports: PortMode[];
+}
+
+/** Calls of one workload to another, as the caller's sidecar saw them, or the called one's. */
+export interface EdgeStatus extends MeshFigures {
+  /** `shop/Deployment/cart`; `Outside/api.example.com:443`. */
+  from: string;
+  to: string;
+  /** SPIFFE identity of the caller; absent: not known. */
+  identity?: string;
+  /** NAMESPACE/NAME of the Service that was called; absent: a pod's own address. */
+  service?: string;
+  protocol: string;
+}
+
+export interface StaleSidecar {
+  /** NAMESPACE/NAME. */
+  pod: string;
+  workload: string;
+  /** In words. */
+  reason: string;
+}
+
+export interface PolicyProblem {
+  kind: string;
+  /** NAMESPACE/NAME. */
+  policy: string;
+  /** Of the condition: `Conflicted`. */
+  reason: string;
+  message: string;
 }
 
 /** For the printer: two significant digits, and words. The exact figures stand beside. */
@@ -388,34 +438,38 @@ export interface MeshStatusColumns {
   rejecting: number;
   /** Pods of meshed namespaces without a sidecar. */
   skipped: number;
+  /** Policies that are not accepted, not in force, or name what is not there. */
+  problems: number;
 }
 
-export interface MeshStatusStatus {
+export interface MeshStatusStatus extends MeshFigures {
   columns: MeshStatusColumns;
+  /** What the figures are of: so many seconds that ended then (RFC 3339). */
+  window: { end: string; seconds: number };
   /** `12/12`: sidecars ready of meshed pods wanted, for the printer. */
   proxies: string;
   readyProxies: number;
   wantedProxies: number;
   /** Sidecars that acknowledged all they were sent. */
   inSync: number;
-  /** Share of inbound requests and connections over mTLS, percent; empty without traffic. */
-  mtlsPercent: string;
   /** RFC 3339; the nearest end of a workload certificate. */
   nearestExpiry?: string;
-  /** Inbound, per second, over the last minute. */
-  requestRate: string;
-  /** Percent of inbound requests that did not fail, over the last minute; `-` without requests. */
-  successRate: string;
-  /** `12.5ms`; `-` without requests. */
-  p99: string;
   /** Inbound totals since the operator first saw the sidecars that live now. */
   requests: number;
   failures: number;
   connections: number;
   denied: number;
-  /** Of a namespace: the mTLS mode in force, by workload and port. */
-  workloads?: WorkloadModes[];
-  /** How many workloads are not listed above because they are too many. */
+  /** Sidecars with which something is wrong. */
+  staleSidecars?: StaleSidecar[];
+  staleSidecarsOmitted?: number;
+  policyProblems?: PolicyProblem[];
+  policyProblemsOmitted?: number;
+  /** Of a namespace. */
+  workloads?: WorkloadStatus[];
+  /** How many are not listed above because they are too many. */
   workloadsOmitted?: number;
+  /** Of a namespace: what begins or ends there, most traffic first. */
+  edges?: EdgeStatus[];
+  edgesOmitted?: number;
   conditions?: Condition[];
 }

@@ -2,24 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import { columnsOf, shareText, twoDigits, type ColumnInputs } from './columns.ts';
 import { healthyVerdict } from './healthy.ts';
 import type { SidecarRow } from './sidecars.ts';
+import { sidecarRow } from './test-sidecar-rows.ts';
 
 const nowMs = 1_000_000;
 
-function sidecar(given: Partial<SidecarRow> = {}): SidecarRow {
-  return {
-    namespace: 'shop',
-    pod: 'a',
-    workload: 'Deployment/a',
-    state: 'synced',
-    version: '0.1.0',
-    replica: 'operator-1',
-    connectedAtMs: 0,
-    certificateEndMs: nowMs + 86_400_000,
-    destinations: 0,
-    rejections: [],
-    ...given,
-  };
-}
+const sidecar = (given: Partial<SidecarRow> = {}) =>
+  sidecarRow({ certificateEndMs: nowMs + 86_400_000, ...given });
 
 function columns(given: Partial<ColumnInputs> = {}) {
   return columnsOf({
@@ -28,10 +16,8 @@ function columns(given: Partial<ColumnInputs> = {}) {
     inSync: 0,
     nearestExpiryMs: null,
     nowMs,
-    requestsPerSecond: 0,
-    mtlsShare: null,
-    failedShare: null,
-    p99Ms: null,
+    figures: { requestsPerSecond: 0, success: null, p99Ms: null, mtls: null },
+    problems: 0,
     ...given,
   });
 }
@@ -75,10 +61,8 @@ describe('columns', () => {
         wanted: 3,
         inSync: 2,
         nearestExpiryMs: nowMs + 23.9 * 3_600_000,
-        requestsPerSecond: 1234,
-        mtlsShare: 0.7,
-        failedShare: 0.0004,
-        p99Ms: 1234,
+        figures: { requestsPerSecond: 1234, success: 0.9996, p99Ms: 1234, mtls: 0.7 },
+        problems: 4,
       }),
     ).toEqual({
       synced: '2/3',
@@ -90,6 +74,7 @@ describe('columns', () => {
       versions: '0.1.0,0.2.0',
       rejecting: 1,
       skipped: 1,
+      problems: 4,
     });
     expect(columns()).toMatchObject({ synced: '0/0', mtls: '-', certificates: '-', p99: '-' });
   });

@@ -1,5 +1,6 @@
 // What `kubectl get meshstatus` prints: short words made of the exact figures below them in the row. Pure.
 
+import type { TrafficFigures } from '../console/api.ts';
 import type { MeshStatusColumns } from '../resources/tsmesh.ts';
 import type { SidecarRow } from './sidecars.ts';
 
@@ -9,26 +10,26 @@ export interface ColumnInputs {
   inSync: number;
   nearestExpiryMs: number | null;
   nowMs: number;
-  requestsPerSecond: number;
-  /** From 0 to 1; null: there were none. */
-  mtlsShare: number | null;
-  failedShare: number | null;
-  p99Ms: number | null;
+  figures: Pick<TrafficFigures, 'requestsPerSecond' | 'success' | 'p99Ms' | 'mtls'>;
+  /** Policies with one. */
+  problems: number;
 }
 
 export function columnsOf(inputs: ColumnInputs): MeshStatusColumns {
-  const { sidecars, nearestExpiryMs, nowMs, mtlsShare, failedShare, p99Ms } = inputs;
+  const { sidecars, nearestExpiryMs, nowMs } = inputs;
+  const { requestsPerSecond, success, p99Ms, mtls } = inputs.figures;
   const versions = new Set(sidecars.map(({ version }) => version).filter((one) => one !== ''));
   return {
     synced: `${inputs.inSync}/${inputs.wanted}`,
-    mtls: mtlsShare === null ? '-' : shareText(1 - mtlsShare),
+    mtls: mtls === null ? '-' : shareText(1 - mtls),
     certificates: nearestExpiryMs === null ? '-' : spanText(nearestExpiryMs - nowMs),
-    requestRate: twoDigits(inputs.requestsPerSecond),
-    success: failedShare === null ? '-' : shareText(failedShare),
+    requestRate: twoDigits(requestsPerSecond),
+    success: success === null ? '-' : shareText(1 - success),
     p99: p99Ms === null ? '-' : timeText(p99Ms),
     versions: [...versions].toSorted().join(',') || '-',
     rejecting: sidecars.filter(({ state }) => state === 'rejected').length,
     skipped: sidecars.filter(({ state }) => state === 'none').length,
+    problems: inputs.problems,
   };
 }
 

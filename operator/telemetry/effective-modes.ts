@@ -5,34 +5,25 @@ import type { WorkloadResource } from '../../proxy/api/resources.ts';
 import { compareText } from '../model/order.ts';
 import { excludeInboundAnnotation } from '../model/pod-entry.ts';
 import type { PodEntry } from '../model/view.ts';
-import type { PortMode, WorkloadModes } from '../resources/tsmesh.ts';
+import type { PortMode, WorkloadStatus } from '../resources/tsmesh.ts';
 
-export interface EffectiveModes {
-  workloads: WorkloadModes[];
-  /** Those that did not fit. */
-  omitted: number;
-}
-
-/** Some 300 workloads. The row is written every few seconds while there is traffic, the list with it. */
-const maxBytes = 64 << 10;
-
-/** `inboundOf`: what a pod's sidecar is sent; null for a pod that the view has no more. */
+/** `inboundOf`: what a pod's sidecar is sent; null for a pod that the view has no more. Sorted by workload. */
 export function effectiveModes(
   pods: readonly PodEntry[],
   inboundOf: (pod: PodEntry) => WorkloadResource['inbound'] | null,
-): EffectiveModes {
-  const found = new Map<string, WorkloadModes>();
+): WorkloadStatus[] {
+  const found = new Map<string, WorkloadStatus>();
   for (const pod of pods) {
     const inbound = inboundOf(pod);
     if (inbound === null) continue;
     const ports = portModes(pod, inbound);
     const key = `${pod.workload} ${JSON.stringify(ports)}`;
-    const known = found.get(key);
-    if (known === undefined) found.set(key, { workload: pod.workload, pods: 1, ports });
-    else known.pods += 1;
+    const one = found.get(key) ?? { workload: pod.workload, pods: 0, ready: 0, ports };
+    one.pods += 1;
+    if (pod.proxyReady) one.ready += 1;
+    found.set(key, one);
   }
-  const all = [...found].toSorted(([a], [b]) => compareText(a, b)).map(([, modes]) => modes);
-  return bounded(all);
+  return [...found].toSorted(([a], [b]) => compareText(a, b)).map(([, one]) => one);
 }
 
 function portModes(pod: PodEntry, inbound: WorkloadResource['inbound']): PortMode[] {
@@ -48,15 +39,4 @@ function portModes(pod: PodEntry, inbound: WorkloadResource['inbound']): PortMod
   });
   const { mtls, decidedBy } = inbound.other;
   return [...ports, { port: 'other', mode: mtls, decidedBy }];
-}
-
-function bounded(all: readonly WorkloadModes[]): EffectiveModes {
-  const workloads: WorkloadModes[] = [];
-  let bytes = 0;
-  for (const modes of all) {
-    bytes += Buffer.byteLength(JSON.stringify(modes));
-    if (bytes > maxBytes) break;
-    workloads.push(modes);
-  }
-  return { workloads, omitted: all.length - workloads.length };
 }

@@ -8,7 +8,7 @@ import type {
   WorkloadRef,
 } from '../console/api.ts';
 import { stepMs } from './edge-history.ts';
-import { graphEdge, seriesOf, servedBy, type GraphObserver, type ObservedEdge } from './graph.ts';
+import { graphEdge, seriesOf, servedBy, touches, type GraphObserver } from './graph.ts';
 import type { SidecarRow } from './sidecars.ts';
 
 type Bare<T> = Omit<T, 'operator' | 'atMs' | 'policies'>;
@@ -23,13 +23,13 @@ export function graphAnswer(
   namespace: string,
 ): Bare<GraphAnswer> {
   const observed = graph.edges().filter(({ ref }) => namespace === '' || touches(ref, namespace));
-  const { spanMs } = graph;
-  const edges = observed.map((one) => graphEdge(one, spanMs)).filter(hasTraffic);
+  const { window } = graph;
+  const edges = observed.map((one) => graphEdge(one, window)).filter(hasTraffic);
   const shown = edges
     .toSorted((a, b) => b.figures.requestsPerSecond - a.figures.requestsPerSecond)
     .slice(0, maxEdges);
   return {
-    windowMs: spanMs,
+    windowMs: window.endMs - window.startMs,
     nodes: nodesOf(graph, shown, sidecars, namespace),
     edges: shown,
     omittedEdges: graph.omitted + edges.length - shown.length,
@@ -39,10 +39,6 @@ export function graphAnswer(
 function hasTraffic({ figures }: GraphEdge): boolean {
   const { requestsPerSecond, connectionsPerSecond, deniedPerSecond } = figures;
   return requestsPerSecond + connectionsPerSecond + deniedPerSecond > 0;
-}
-
-function touches({ from, to }: ObservedEdge['ref'], namespace: string): boolean {
-  return from.namespace === namespace || to.namespace === namespace;
 }
 
 function nodesOf(
@@ -65,7 +61,7 @@ function nodesOf(
       workload,
       ready: own.filter(({ state }) => state === 'synced' || state === 'syncing').length,
       wanted: own.length,
-      served: servedBy(served.get(text) ?? [], graph.spanMs),
+      served: servedBy(served.get(text) ?? [], graph.window),
     };
   });
 }
@@ -86,8 +82,8 @@ export function workloadAnswer(
     workload: { namespace, kind, name },
     stepMs,
     series: seriesOf(callers),
-    callers: callers.slice(0, maxEdges).map((one) => graphEdge(one, graph.spanMs)),
-    called: called.slice(0, maxEdges).map((one) => graphEdge(one, graph.spanMs)),
+    callers: callers.slice(0, maxEdges).map((one) => graphEdge(one, graph.window)),
+    called: called.slice(0, maxEdges).map((one) => graphEdge(one, graph.window)),
     pods: pods.map(({ pod, state, version, certificateEndMs }) => ({
       name: pod,
       state,

@@ -12,10 +12,12 @@ import type { GraphEdge, SeriesPoint, WorkloadRef } from '../console/api.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 import { objectKey, podAt } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
-import { EdgeHistory, figuresOf, stepMs, sumOf, windowMs } from './edge-history.ts';
-import { difference } from './traffic.ts';
+import { statisticsIntervalMs } from '../translate/mesh-settings.ts';
+import { EdgeHistory, figuresOf } from './edge-history.ts';
+import { addSums, difference, emptySums } from './recent.ts';
+import { ObservedWindow, type Window } from './window.ts';
 
-/** About 16 KB each. */
+/** About 20 KB each. */
 export const maxFleetEdges = 2000;
 /** An hour without traffic, and an edge is forgotten. */
 const forgetMs = 3_600_000;
@@ -36,6 +38,14 @@ interface Reported {
 /** Whose sidecar tells of the calls of an edge. */
 type Teller = 'caller' | 'called';
 
+/** What a sidecar counted from one report to the next. */
+interface News {
+  pod: PodEntry;
+  changes: ReadonlyMap<string, TrafficCounters>;
+  fromMs: number;
+  toMs: number;
+}
+
 interface Last {
   startedAtMs: number;
   atMs: number;
@@ -49,13 +59,15 @@ export class GraphObserver {
   readonly #edges = new Map<string, ObservedEdge>();
   /** When the caller's sidecar last told of calls from one workload to another. */
   readonly #told = new Map<string, number>();
-  /** When something was last counted on each edge for which there was no room. */
-  readonly #beyond = new Map<string, number>();
+  /** Edges for which there was no room, and when something was last counted on them. */
+  readonly #beyond = new Map<string, { ref: ObservedEdge['ref']; lastMs: number }>();
+  readonly #window: ObservedWindow;
   #nowMs: number;
 
   constructor(nowMs: number) {
     this.#startedMs = nowMs;
     this.#nowMs = nowMs;
+    this.#window = new ObservedWindow(nowMs);
   }
 
   /** Takes in what sidecars reported since the last call. To be called every few seconds. */
@@ -63,8 +75,13 @@ export class GraphObserver {
     this.#nowMs = nowMs;
     const news = streams.flatMap((stream) => this.#newsOf(view, stream));
     // What callers say first: it decides whether the called are asked.
-    for (const { pod, changes } of news) this.#takeCalls(view, pod, changes);
-    for (const { pod, changes } of news) this.#takeCallers(view, pod, changes);
+    for (const one of news) this.#takeCalls(view, one);
+    for (const one of news) this.#takeCallers(view, one);
+    this.#window.observe(streams, statisticsIntervalMs(view), nowMs);
+    this.#forget(nowMs);
+  }
+
+  #forget(nowMs: number): void {
     for (const [id, last] of this.#last) {
       if (nowMs - last.seenMs > forgetMs) this.#last.delete(id);
     }
@@ -72,8 +89,11 @@ export class GraphObserver {
       history.advance(nowMs);
       if (nowMs - history.lastMs > forgetMs) this.#edges.delete(key);
     }
-    for (const times of [this.#beyond, this.#told]) {
-      for (const [key, atMs] of times) if (nowMs - atMs > forgetMs) times.delete(key);
+    for (const [key, atMs] of this.#told) {
+      if (nowMs - atMs > forgetMs) this.#told.delete(key);
+    }
+    for (const [key, { lastMs }] of this.#beyond) {
+      if (nowMs - lastMs > forgetMs) this.#beyond.delete(key);
     }
   }
 
@@ -86,16 +106,19 @@ export class GraphObserver {
     return this.#beyond.size;
   }
 
-  /** What of the last minute was looked at, in milliseconds. */
-  get spanMs(): number {
-    const whole = Math.floor(this.#nowMs / stepMs) - Math.floor(this.#startedMs / stepMs);
-    return Math.min(windowMs, Math.max(1, whole) * stepMs);
+  /** Of these, that begin or end in a namespace. */
+  omittedIn(namespace: string): number {
+    let count = 0;
+    for (const { ref } of this.#beyond.values()) if (touches(ref, namespace)) count += 1;
+    return count;
   }
 
-  #newsOf(
-    view: View,
-    stream: StreamState,
-  ): { pod: PodEntry; changes: Map<string, TrafficCounters> }[] {
+  /** What figures are of: the last minute, or as much of it as was looked at. */
+  get window(): Window {
+    return this.#window.current();
+  }
+
+  #newsOf(view: View, stream: StreamState): News[] {
     const { statistics, statisticsAtMs: atMs } = stream;
     const pod = view.pods.get(objectKey(stream.pod.namespace, stream.pod.name));
     if (statistics === null || pod === undefined) return [];
@@ -110,7 +133,10 @@ export class GraphObserver {
     const counters = new Map(reported.map(({ name, counters: now }) => [name, now]));
     this.#last.set(stream.pod.uid, { startedAtMs, atMs, seenMs: this.#nowMs, counters });
     // Counters of a process that began before this observer looked are of no known time.
-    if (before === null && startedAtMs < this.#startedMs) return [];
+    if (before === null && startedAtMs < this.#startedMs) {
+      this.#window.noteFirstReport(atMs);
+      return [];
+    }
     const changes = new Map<string, TrafficCounters>();
     for (const { name, counters: now } of reported) {
       const then = before?.get(name);
@@ -118,12 +144,14 @@ export class GraphObserver {
       const change = began ? now : difference(now, then);
       if (change.requests + change.connections + change.denied > 0) changes.set(name, change);
     }
-    return [{ pod, changes }];
+    const fromMs = before === null ? Math.max(startedAtMs, last?.atMs ?? 0) : last!.atMs;
+    return [{ pod, changes, fromMs, toMs: Math.min(atMs, this.#nowMs) }];
   }
 
-  #takeCalls(view: View, pod: PodEntry, changes: ReadonlyMap<string, TrafficCounters>): void {
+  #takeCalls(view: View, news: News): void {
+    const { pod } = news;
     const from = workloadOf(pod);
-    for (const [name, change] of changes) {
+    for (const [name, change] of news.changes) {
       const [, destination] = /^to (.+)$/.exec(name) ?? [];
       if (destination === undefined) continue;
       const { to, service } = calledBy(view, destination);
@@ -133,18 +161,18 @@ export class GraphObserver {
       if (!this.#isTold(from, to))
         this.#edges.delete(keyOf({ from, to, identity, service: null }, 'called'));
       this.#told.set(pairOf(from, to), this.#nowMs);
-      this.#note({ from, to, identity, service }, 'caller', change);
+      this.#note(this.#edge({ from, to, identity, service }, 'caller'), change, news);
     }
   }
 
-  #takeCallers(view: View, pod: PodEntry, changes: ReadonlyMap<string, TrafficCounters>): void {
-    const to = workloadOf(pod);
-    for (const [name, change] of changes) {
+  #takeCallers(view: View, news: News): void {
+    const to = workloadOf(news.pod);
+    for (const [name, change] of news.changes) {
       const [, identity, address] = /^from (.*) (.*)$/.exec(name) ?? [];
       if (identity === undefined || address === undefined) continue;
       const from = callerOf(view, identity, address);
       const ref = { from, to, identity: identity === '' ? null : identity, service: null };
-      if (!this.#isTold(from, to)) this.#note(ref, 'called', change);
+      if (!this.#isTold(from, to)) this.#note(this.#edge(ref, 'called'), change, news);
     }
   }
 
@@ -152,17 +180,27 @@ export class GraphObserver {
     return this.#nowMs - (this.#told.get(pairOf(from, to)) ?? -Infinity) < toldMs;
   }
 
-  #note(ref: ObservedEdge['ref'], teller: Teller, change: TrafficCounters): void {
-    const key = keyOf(ref, teller);
-    let edge = this.#edges.get(key);
-    if (edge === undefined && this.#edges.size >= maxFleetEdges) {
-      if (this.#beyond.size < maxFleetEdges) this.#beyond.set(key, this.#nowMs);
-      return;
-    }
-    edge ??= { ref, history: new EdgeHistory(this.#nowMs) };
-    this.#edges.set(key, edge);
-    edge.history.add(change, this.#nowMs);
+  #note(edge: ObservedEdge | null, change: TrafficCounters, { fromMs, toMs }: News): void {
+    edge?.history.add(change, fromMs, toMs);
   }
+
+  /** Null: there is no room for one more. */
+  #edge(ref: ObservedEdge['ref'], teller: Teller): ObservedEdge | null {
+    const key = keyOf(ref, teller);
+    const known = this.#edges.get(key);
+    if (known !== undefined) return known;
+    if (this.#edges.size >= maxFleetEdges) {
+      if (this.#beyond.size < maxFleetEdges) this.#beyond.set(key, { ref, lastMs: this.#nowMs });
+      return null;
+    }
+    const made = { ref, history: new EdgeHistory(this.#nowMs) };
+    this.#edges.set(key, made);
+    return made;
+  }
+}
+
+export function touches({ from, to }: ObservedEdge['ref'], namespace: string): boolean {
+  return from.namespace === namespace || to.namespace === namespace;
 }
 
 function reportedBy({ callers = [], destinations = [] }: Statistics): Reported[] {
@@ -239,16 +277,18 @@ function pairOf(from: WorkloadRef, to: WorkloadRef): string {
   return [from, to].map(({ namespace, kind, name }) => `${namespace}/${kind}/${name}`).join(' ');
 }
 
-export function graphEdge({ ref, history }: ObservedEdge, spanMs: number): GraphEdge {
-  const sums = history.recent();
+export function graphEdge({ ref, history }: ObservedEdge, window: Window): GraphEdge {
+  const sums = history.recent(window);
   const { requests, connections } = sums;
   const protocol = connections === 0 ? 'http' : requests === 0 ? 'tcp' : 'http, tcp';
-  return { ...ref, protocol, figures: figuresOf(sums, spanMs) };
+  return { ...ref, protocol, figures: figuresOf(sums, window) };
 }
 
 /** What came in over all of these edges. */
-export function servedBy(edges: readonly ObservedEdge[], spanMs: number): GraphEdge['figures'] {
-  return figuresOf(sumOf(edges.map(({ history }) => history.recent())), spanMs);
+export function servedBy(edges: readonly ObservedEdge[], window: Window): GraphEdge['figures'] {
+  const sum = emptySums();
+  for (const { history } of edges) addSums(sum, history.recent(window));
+  return figuresOf(sum, window);
 }
 
 /** Of several callers together; times are those of the slowest. */

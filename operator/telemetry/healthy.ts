@@ -18,9 +18,7 @@ const problems: readonly { states: readonly SidecarState[]; reason: string; text
 /** Pods without a sidecar do not count: somebody wanted it so, or will restart them. */
 export function healthyVerdict(sidecars: readonly SidecarRow[], nowMs: number): Verdict {
   const type = 'Healthy';
-  const ending = sidecars.filter(
-    ({ certificateEndMs }) => certificateEndMs !== null && certificateEndMs - nowMs < soonMs,
-  );
+  const ending = sidecars.filter(({ certificateEndMs }) => endsSoon(certificateEndMs, nowMs));
   if (ending.length > 0) {
     const message = `Sidecars whose certificate ends within the hour: ${names(ending)}.`;
     return { type, status: 'False', reason: 'CertificatesEnding', message };
@@ -33,6 +31,10 @@ export function healthyVerdict(sidecars: readonly SidecarRow[], nowMs: number): 
   const count = sidecars.filter(({ state }) => state === 'synced').length;
   const message = count === 1 ? '1 sidecar is well.' : `${count} sidecars are well.`;
   return { type, status: 'True', reason: 'AllWell', message };
+}
+
+export function endsSoon(certificateEndMs: number | null, nowMs: number): boolean {
+  return certificateEndMs !== null && certificateEndMs - nowMs < soonMs;
 }
 
 function names(rows: readonly SidecarRow[]): string {

@@ -1,152 +1,64 @@
 import { describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
-import type { Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, packCounters } from '../../proxy/api/statistics.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
-import { namespace, pod, viewOf } from '../model/test-objects.ts';
-import { meshStatusRows } from './mesh-status.ts';
-import { TrafficObserver, quantileMs } from './traffic.ts';
+import { namespace, pod, service, slice, viewOf } from '../model/test-objects.ts';
+import type { PolicyProblem } from '../resources/tsmesh.ts';
+import { GraphObserver } from './graph.ts';
+import { meshStatusTable } from './mesh-status.ts';
+import { counters, startMs, stream } from './test-streams.ts';
+import { TrafficObserver } from './traffic.ts';
 
-const startMs = 1_800_000_000_000;
-
-function counters(given: Partial<TrafficCounters> = {}): TrafficCounters {
-  const latency = Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
-  const none = { requests: 0, failures: 0, mtlsRequests: 0, connections: 0, mtlsConnections: 0 };
-  return { ...none, denied: 0, latency, ...given };
-}
-
-function stream(
-  name: string,
-  atMs: number,
-  inbound: Partial<TrafficCounters>,
-  more: Partial<Statistics> = {},
-): StreamState {
-  const statistics: Statistics = {
-    startedAtMs: startMs,
-    inbound: counters(inbound),
-    outbound: counters(),
-    certificate: null,
-    ...more,
-  };
-  const [space = '', podName = ''] = name.split('/');
-  return {
-    pod: { namespace: space, name: podName, uid: `uid-pod-${space}-${podName}` },
-    replica: 'operator-1',
-    connectedAtMs: 0,
-    proxyVersion: '1',
-    draining: false,
-    subscriptions: [],
-    resources: [],
-    statistics,
-    statisticsAtMs: atMs,
-  };
-}
-
-describe('observed traffic', () => {
-  it('is the difference of cumulative counters, over the last minute', () => {
-    const traffic = new TrafficObserver(startMs);
-    for (let second = 5; second <= 180; second += 5) {
-      const nowMs = startMs + second * 1000;
-      traffic.observe([stream('shop/a', nowMs, { requests: second * 10 })], nowMs);
-    }
-    const { recent, recentMs, total } = traffic.of('shop', startMs + 180_000);
-    expect(total.requests).toBe(1800);
-    expect(recentMs).toBe(60_000);
-    expect(recent.requests).toBe(600);
-  });
-
-  it('counts a report once, however often it is seen', () => {
-    const traffic = new TrafficObserver(startMs);
-    const report = stream('shop/a', startMs + 1, { requests: 7 });
-    traffic.observe([report], startMs + 1);
-    traffic.observe([report], startMs + 2000);
-    expect(traffic.all(startMs + 2000).total.requests).toBe(7);
-  });
-
-  it('begins anew with the sidecar, and never runs backwards', () => {
-    const traffic = new TrafficObserver(startMs);
-    const at = (ms: number, requests: number, startedAtMs: number) =>
-      traffic.observe(
-        [stream('shop/a', startMs + ms, { requests }, { startedAtMs })],
-        startMs + ms,
-      );
-    at(1000, 100, startMs);
-    at(2000, 5, startMs + 1500);
-    at(3000, 4, startMs + 1500);
-    expect(traffic.of('shop', startMs + 3000).total.requests).toBe(105);
-  });
-
-  it('of pods that are gone stays in the totals', () => {
-    const traffic = new TrafficObserver(startMs);
-    traffic.observe([stream('shop/a', startMs + 1, { requests: 7 })], startMs + 1);
-    traffic.observe([stream('shop/b', startMs + 2, { requests: 3 })], startMs + 4_000_000);
-    expect(traffic.of('shop', startMs + 4_000_000).total.requests).toBe(10);
-  });
-
-  it('from before the observer counts in the totals, not in the rate', () => {
-    const traffic = new TrafficObserver(startMs);
-    const old = { startedAtMs: startMs - 3_600_000 };
-    traffic.observe([stream('shop/a', startMs, { requests: 1000 }, old)], startMs);
-    traffic.observe([stream('shop/a', startMs + 5000, { requests: 1010 }, old)], startMs + 5000);
-    const { recent, total, recentMs } = traffic.of('shop', startMs + 5000);
-    expect([total.requests, recent.requests, recentMs]).toEqual([1010, 10, 5000]);
-  });
-
-  it('is none of a sidecar without a report, and of an unknown namespace', () => {
-    const traffic = new TrafficObserver(startMs);
-    traffic.observe([{ ...stream('shop/a', 0, {}), statistics: null }], startMs);
-    expect(traffic.of('shop', startMs).total.requests).toBe(0);
-  });
+const ports = [{ name: 'http', port: 80 }];
+const view = viewOf({
+  Namespace: [
+    namespace('shop'),
+    namespace('empty', { 'tsmesh.dev/inject': 'enabled' }),
+    namespace('other'),
+  ],
+  Pod: [
+    pod('shop/a', { ip: '10.0.0.1' }),
+    pod('shop/b', { ip: '10.0.0.2', ready: false }),
+    pod('shop/done', { phase: 'Succeeded' }),
+    pod('shop/going', { deleted: true }),
+    pod('shop/bare', { meshed: false }),
+  ],
+  Service: [service('shop/b', '10.1.0.1', ports)],
+  EndpointSlice: [slice('shop/b', [{ address: '10.0.0.2' }], ports)],
 });
 
-describe('a quantile', () => {
-  /** By upper bound in milliseconds; `Infinity` is beyond all of them. */
-  const histogram = (counts: Record<number, number>) =>
-    [...latencyBoundsMs, Infinity].map((bound) => counts[bound] ?? 0);
+interface World {
+  streams: StreamState[];
+  inSync: string[];
+  problems: PolicyProblem[];
+}
 
-  it.each([
-    [{}, 0.99, null],
-    [{ 0.1: 100 }, 0.5, 0.05],
-    [{ 3: 100 }, 0.99, 2.997],
-    [{ 3: 99, 50: 1 }, 1, 50],
-    [{ Infinity: 1 }, 0.99, 100_000],
-  ])('of %j at %d is %s', (counts, share, expected) => {
-    const found = quantileMs(histogram(counts), share);
-    if (expected === null) expect(found).toBeNull();
-    else expect(found).toBeCloseTo(expected);
+/** `reports`: what is reported at the beginning, and ten seconds later. */
+function rowsOf({ streams = [], inSync = [], problems = [] }: Partial<World>) {
+  const traffic = new TrafficObserver(startMs);
+  const graph = new GraphObserver(startMs);
+  const nowMs = startMs + 10_000;
+  traffic.observe(view, streams, nowMs);
+  graph.observe(view, streams, nowMs);
+  const table = meshStatusTable({
+    view,
+    streams,
+    inSync: new Set(inSync),
+    traffic,
+    graph,
+    nowMs,
+    inboundOf: () => ({ ports: {}, other: { mtls: 'STRICT', decidedBy: 'Mesh default' } }) as never,
   });
-});
+  return new Map(table.names.map((name) => [name, table.row(name, problems)]));
+}
+
+const nowMs = startMs + 10_000;
+const ends = (notAfterMs: number) => ({ certificate: { serial: 'AB', notAfterMs } });
 
 describe('the rows', () => {
-  const view = viewOf({
-    Namespace: [
-      namespace('shop'),
-      namespace('empty', { 'tsmesh.dev/inject': 'enabled' }),
-      namespace('other'),
-    ],
-    Pod: [
-      pod('shop/a', { ip: '10.0.0.1' }),
-      pod('shop/b', { ip: '10.0.0.2', ready: false }),
-      pod('shop/done', { phase: 'Succeeded' }),
-      pod('shop/going', { deleted: true }),
-      pod('shop/bare', { meshed: false }),
-    ],
-  });
-
   it('are one for the mesh and one per meshed namespace', () => {
-    const rows = meshStatusRows({
-      view,
-      streams: [],
-      inSync: new Set(),
-      traffic: new TrafficObserver(startMs),
-      nowMs: startMs,
-      inboundOf: () => null,
-    });
-    expect(rows.map(({ name }) => name)).toEqual([
-      'mesh.default',
-      'namespace.empty',
-      'namespace.shop',
-    ]);
-    expect(rows[1]!.status).toMatchObject({
+    const rows = rowsOf({});
+    expect([...rows.keys()]).toEqual(['mesh.default', 'namespace.empty', 'namespace.shop']);
+    expect(rows.get('namespace.empty')!.status).toMatchObject({
       proxies: '0/0',
       readyProxies: 0,
       wantedProxies: 0,
@@ -154,17 +66,18 @@ describe('the rows', () => {
       mtlsPercent: '',
       requestRate: '0',
       successRate: '-',
+      p50: '-',
       p99: '-',
       requests: 0,
       failures: 0,
       connections: 0,
       denied: 0,
       workloads: [],
+      edges: [],
     });
   });
 
   it('say what sidecars reported', () => {
-    const traffic = new TrafficObserver(startMs);
     const latency = counters().latency;
     latency[latencyBoundsMs.indexOf(10)] = 1000;
     const report = {
@@ -176,24 +89,14 @@ describe('the rows', () => {
       denied: 2,
       latency,
     };
-    const ends = (notAfterMs: number) => ({ certificate: { serial: 'AB', notAfterMs } });
-    const nowMs = startMs + 10_000;
     const streams = [
       stream('shop/a', nowMs, report, ends(startMs + 7_200_400)),
       stream('shop/b', nowMs, {}, ends(startMs + 3_600_400)),
       stream('shop/gone', nowMs, {}, ends(startMs)),
     ];
-    traffic.observe(streams, nowMs);
-    const inSync = new Set(['shop/a']);
-    const rows = meshStatusRows({
-      view,
-      streams,
-      inSync,
-      traffic,
-      nowMs,
-      inboundOf: () => null,
-    });
+    const rows = rowsOf({ streams, inSync: ['shop/a'] });
     const expected = {
+      window: { end: '2027-01-15T08:00:10Z', seconds: 10 },
       proxies: '1/2',
       readyProxies: 1,
       wantedProxies: 2,
@@ -202,35 +105,112 @@ describe('the rows', () => {
       nearestExpiry: '2027-01-15T09:00:00Z',
       requestRate: '100',
       successRate: '99.9',
-      p99: '10.0ms',
+      p50: '9.52ms',
+      p99: '9.52ms',
+      connectionRate: '2.4',
+      deniedRate: '0.2',
       requests: 1000,
       failures: 1,
       connections: 24,
       denied: 2,
     };
-    expect(rows[0]!.status).toMatchObject(expected);
-    expect(rows[0]!.status.columns).toMatchObject({
+    const whole = rows.get('mesh.default')!.status;
+    expect(whole).toMatchObject(expected);
+    expect(whole.columns).toMatchObject({
       synced: '1/2',
       mtls: '50',
       certificates: '59m',
       requestRate: '100',
       success: '99.9',
-      p99: '10ms',
+      p99: '9.5ms',
     });
-    expect(rows.find(({ name }) => name === 'namespace.shop')!.status).toMatchObject({
-      ...expected,
-      workloads: [],
+    expect(whole.workloads).toBeUndefined();
+    expect(whole.edges).toBeUndefined();
+    const { status } = rows.get('namespace.shop')!;
+    expect(status).toMatchObject(expected);
+    expect(status.workloads).toMatchObject([
+      { workload: 'Pod/a', pods: 1, ready: 1, traffic: { requestRate: '100', p99: '9.52ms' } },
+      { workload: 'Pod/b', pods: 1, ready: 0, traffic: { requestRate: '0', p99: '-' } },
+    ]);
+  });
+
+  it('tell who calls whom, in the rows of both ends', () => {
+    const called = counters({ requests: 50, mtlsRequests: 50, failures: 5 });
+    const destinations = [
+      { name: 'b.shop:80', counters: packCounters(called) },
+      { name: 'api.example.com:443', counters: packCounters(counters({ connections: 5 })) },
+    ];
+    const rows = rowsOf({ streams: [stream('shop/a', nowMs, {}, { destinations })] });
+    expect(rows.get('namespace.shop')!.status.edges).toEqual([
+      {
+        from: 'shop/Pod/a',
+        to: 'shop/Pod/b',
+        identity: 'spiffe://cluster.local/ns/shop/sa/default',
+        service: 'shop/b',
+        protocol: 'http',
+        requestRate: '5',
+        successRate: '90',
+        p50: '-',
+        p99: '-',
+        mtlsPercent: '100',
+      },
+      expect.objectContaining({
+        to: 'Outside/api.example.com:443',
+        protocol: 'tcp',
+        connectionRate: '0.5',
+        mtlsPercent: '0',
+      }),
+    ]);
+    expect(rows.get('namespace.empty')!.status.edges).toEqual([]);
+  });
+
+  it('name sidecars that are not as they should be, with the reason', () => {
+    const rejected = { version: '2', path: '/routes/0', message: 'is no route' };
+    const resource = { key: 'Destination 10.1.0.1:80', acked: '1', sent: null, rejected };
+    const refusing = { ...stream('shop/a', nowMs, {}), resources: [resource as never] };
+    const rows = rowsOf({ streams: [refusing] });
+    expect(rows.get('namespace.shop')!.status.staleSidecars).toEqual([
+      {
+        pod: 'shop/a',
+        workload: 'Pod/a',
+        reason: 'refuses Destination 10.1.0.1:80 at /routes/0: is no route',
+      },
+      { pod: 'shop/b', workload: 'Pod/b', reason: 'is not ready yet' },
+    ]);
+    expect(rows.get('namespace.empty')!.status.staleSidecars).toBeUndefined();
+    const waiting = { ...resource, rejected: null, sent: '2' };
+    const behind = { ...stream('shop/a', nowMs, {}), resources: [waiting as never] };
+    const ending = stream('shop/b', nowMs, {}, ends(nowMs + 60_000));
+    const next = rowsOf({ streams: [behind, ending], inSync: ['shop/b'] });
+    expect(next.get('mesh.default')!.status.staleSidecars?.map(({ reason }) => reason)).toEqual([
+      'has yet to acknowledge Destination 10.1.0.1:80',
+      'its certificate is not renewed, and ends at 2027-01-15T08:01:10Z',
+    ]);
+  });
+
+  it('name policies with problems, of their own namespace or of all', () => {
+    const problem = (policy: string) => ({
+      kind: 'TrafficPolicy',
+      policy,
+      reason: 'Conflicted',
+      message: 'm',
     });
+    const problems = [problem('pay/x'), problem('shop/y')];
+    const rows = rowsOf({ problems });
+    const of = (name: string) => rows.get(name)!.status;
+    expect(of('mesh.default').policyProblems).toEqual(problems);
+    expect(of('namespace.shop').policyProblems).toEqual([problem('shop/y')]);
+    expect(of('namespace.empty').policyProblems).toBeUndefined();
+    expect([of('mesh.default').columns.problems, of('namespace.empty').columns.problems]).toEqual([
+      2, 0,
+    ]);
   });
 
   it('never round a failure away, and write long times in seconds', () => {
-    const traffic = new TrafficObserver(startMs);
     const latency = counters().latency;
     latency[latencyBoundsMs.length] = 1;
     const report = { requests: 1_000_000, failures: 1, latency };
-    traffic.observe([stream('shop/a', startMs, report)], startMs);
-    const inputs = { view, streams: [], inSync: new Set<string>(), traffic, nowMs: startMs };
-    const [row] = meshStatusRows({ ...inputs, inboundOf: () => null });
-    expect(row!.status).toMatchObject({ successRate: '99.99', p99: '100.00s', mtlsPercent: '0' });
+    const row = rowsOf({ streams: [stream('shop/a', nowMs, report)] }).get('mesh.default');
+    expect(row!.status).toMatchObject({ successRate: '99.99', p99: '100s', mtlsPercent: '0' });
   });
 });

@@ -1,18 +1,23 @@
-// The rows of `kubectl get meshstatus`, from the view, the streams and what was observed. Pure.
+// The rows of `kubectl get meshstatus`, from the view, the streams and what was observed. Pure; each row is made when it is
+// asked for, since most are looked at without being written.
 
 import type { WorkloadResource } from '../../proxy/api/resources.ts';
+import type { TrafficFigures } from '../console/api.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
-import { objectKey } from '../model/view.ts';
 import type { ObjectKey, PodEntry, View } from '../model/view.ts';
-import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+import type { MeshStatusStatus, PolicyProblem } from '../resources/tsmesh.ts';
 import { columnsOf } from './columns.ts';
+import { figuresOf } from './edge-history.ts';
 import { effectiveModes } from './effective-modes.ts';
-import { meshedNamespaces } from './meshed-namespaces.ts';
+import { figuresText, rfc3339 } from './figures.ts';
+import { graphEdge, touches, type GraphObserver } from './graph.ts';
 import { healthyVerdict } from './healthy.ts';
+import { meshedNamespaces } from './meshed-namespaces.ts';
 import { sidecarRows, type SidecarRow } from './sidecars.ts';
-import { quantileMs } from './traffic.ts';
+import { edgeList, problemList, staleList, workloadList } from './status-lists.ts';
+import { indexOfStreams } from './streams.ts';
 import type { Traffic, TrafficObserver } from './traffic.ts';
-import type { MeshStatusRow } from './types.ts';
+import type { MeshStatusRow, MeshStatusTable } from './types.ts';
 
 export interface MeshStatusInputs {
   view: View;
@@ -20,36 +25,42 @@ export interface MeshStatusInputs {
   /** ProgrammedIndex.inSync. */
   inSync: ReadonlySet<ObjectKey>;
   traffic: TrafficObserver;
+  graph: GraphObserver;
   nowMs: number;
   /** What a pod's sidecar is sent. */
   inboundOf: (pod: PodEntry) => WorkloadResource['inbound'] | null;
 }
 
+const meshRow = 'mesh.default';
+const namespacePrefix = 'namespace.';
+
 /** Row `mesh.default`, and one per meshed namespace: annotated, or with meshed pods. */
-export function meshStatusRows(inputs: MeshStatusInputs): MeshStatusRow[] {
-  const { view, traffic, nowMs } = inputs;
+export function meshStatusTable(inputs: MeshStatusInputs): MeshStatusTable {
+  const { view } = inputs;
   const pods = [...view.pods.values()].filter(isWanted);
-  const byNamespace = Map.groupBy(pods, (pod) => pod.namespace);
-  const namespaces = meshedNamespaces(view).union(new Set(byNamespace.keys()));
+  const podsOf = Map.groupBy(pods, (pod) => pod.namespace);
   const sidecars = sidecarRows(inputs);
-  const ofNamespace = Map.groupBy(sidecars, (row) => row.namespace);
-  const rows = [...namespaces].toSorted().map((name): MeshStatusRow => {
-    const own = { pods: byNamespace.get(name) ?? [], sidecars: ofNamespace.get(name) ?? [] };
-    return {
-      name: `namespace.${name}`,
-      status: {
-        ...statusOf(inputs, own, traffic.of(name, nowMs)),
-        ...modesOf(inputs, own.pods),
-      },
-      verdicts: [healthyVerdict(own.sidecars, nowMs)],
-    };
-  });
-  const whole: MeshStatusRow = {
-    name: 'mesh.default',
-    status: statusOf(inputs, { pods, sidecars }, traffic.all(nowMs)),
-    verdicts: [healthyVerdict(sidecars, nowMs)],
+  const sidecarsOf = Map.groupBy(sidecars, (row) => row.namespace);
+  const namespaces = meshedNamespaces(view).union(new Set(podsOf.keys()));
+  const streams = indexOfStreams(inputs.streams);
+  return {
+    names: [meshRow, ...[...namespaces].toSorted().map((name) => `${namespacePrefix}${name}`)],
+    row(name, problems) {
+      if (name === meshRow) {
+        const part = { pods, sidecars, streams, problems, traffic: inputs.traffic.all() };
+        return rowOf(inputs, part, null);
+      }
+      const namespace = name.slice(namespacePrefix.length);
+      const part = {
+        pods: podsOf.get(namespace) ?? [],
+        sidecars: sidecarsOf.get(namespace) ?? [],
+        streams,
+        problems: problems.filter(({ policy }) => policy.startsWith(`${namespace}/`)),
+        traffic: inputs.traffic.of(namespace),
+      };
+      return rowOf(inputs, part, namespace);
+    },
   };
-  return [whole, ...rows];
 }
 
 /** A pod that is to have a working sidecar: it neither ended nor is going. */
@@ -57,43 +68,46 @@ function isWanted(pod: PodEntry): boolean {
   return pod.meshed && pod.alive && !pod.terminating;
 }
 
-interface Counted {
+/** What a row is of. */
+interface Part {
   pods: readonly PodEntry[];
   sidecars: readonly SidecarRow[];
+  streams: ReadonlyMap<ObjectKey, StreamState>;
+  problems: readonly PolicyProblem[];
+  traffic: Traffic;
 }
 
-function statusOf(
-  inputs: MeshStatusInputs,
-  { pods, sidecars }: Counted,
-  traffic: Traffic,
-): MeshStatusStatus {
+function rowOf(inputs: MeshStatusInputs, part: Part, namespace: string | null): MeshStatusRow {
+  const { nowMs } = inputs;
+  const status: MeshStatusStatus = {
+    ...summaryOf(inputs, part),
+    ...staleList(part.sidecars, part.streams, nowMs),
+    ...problemList(part.problems),
+    ...(namespace === null ? {} : workloadsOf(inputs, part, namespace)),
+  };
+  const verdicts = [healthyVerdict(part.sidecars, nowMs)];
+  const edges = namespace === null ? {} : edgesOf(inputs, namespace, { ...status, verdicts });
+  const name = namespace === null ? meshRow : `${namespacePrefix}${namespace}`;
+  return { name, status: { ...status, ...edges }, verdicts };
+}
+
+function summaryOf(inputs: MeshStatusInputs, part: Part): MeshStatusStatus {
+  const { pods, sidecars, traffic, problems } = part;
+  const { total, recent, window } = traffic;
   const ready = pods.filter((pod) => pod.proxyReady).length;
-  const expiry = nearestExpiryMs(inputs.streams, new Set(pods.map((pod) => pod.key)));
-  const { recent, recentMs, total } = traffic;
   const inSync = pods.filter((pod) => inputs.inSync.has(pod.key)).length;
-  const requestsPerSecond = recent.requests / (recentMs / 1000);
-  const p99Ms = quantileMs(recent.latency, 0.99);
+  const nearestExpiryMs = nearestExpiry(part);
+  const figures = figuresOf(recent, window);
+  const shown = { sidecars, wanted: pods.length, inSync, nearestExpiryMs, nowMs: inputs.nowMs };
   return {
-    columns: columnsOf({
-      sidecars,
-      wanted: pods.length,
-      inSync,
-      nearestExpiryMs: expiry,
-      nowMs: inputs.nowMs,
-      requestsPerSecond,
-      mtlsShare: mtlsShare(traffic),
-      failedShare: failedShare(traffic),
-      p99Ms,
-    }),
+    columns: columnsOf({ ...shown, figures, problems: problems.length }),
+    window: { end: rfc3339(window.endMs), seconds: (window.endMs - window.startMs) / 1000 },
     proxies: `${ready}/${pods.length}`,
     readyProxies: ready,
     wantedProxies: pods.length,
     inSync,
-    mtlsPercent: mtlsPercent(traffic),
-    ...(expiry === null ? {} : { nearestExpiry: rfc3339(expiry) }),
-    requestRate: String(Number(requestsPerSecond.toPrecision(5))),
-    successRate: successRate(traffic),
-    p99: formatMs(p99Ms),
+    ...(nearestExpiryMs === null ? {} : { nearestExpiry: rfc3339(nearestExpiryMs) }),
+    ...figuresText(figures),
     requests: total.requests,
     failures: total.failures,
     connections: total.connections,
@@ -101,60 +115,23 @@ function statusOf(
   };
 }
 
-function modesOf(
-  inputs: MeshStatusInputs,
-  pods: readonly PodEntry[],
-): Pick<MeshStatusStatus, 'workloads' | 'workloadsOmitted'> {
-  const { workloads, omitted } = effectiveModes(pods, inputs.inboundOf);
-  return { workloads, ...(omitted === 0 ? {} : { workloadsOmitted: omitted }) };
+function workloadsOf(inputs: MeshStatusInputs, { pods, traffic }: Part, namespace: string) {
+  const figures = (workload: string): TrafficFigures =>
+    figuresOf(inputs.traffic.ofWorkload(namespace, workload), traffic.window);
+  return workloadList(effectiveModes(pods, inputs.inboundOf), figures);
 }
 
-function nearestExpiryMs(
-  streams: readonly StreamState[],
-  pods: ReadonlySet<ObjectKey>,
-): number | null {
+function edgesOf({ graph }: MeshStatusInputs, namespace: string, rest: object) {
+  const edges = graph.edges().filter(({ ref }) => touches(ref, namespace));
+  const shown = edges.map((edge) => graphEdge(edge, graph.window));
+  return edgeList(shown, graph.omittedIn(namespace), rest);
+}
+
+function nearestExpiry({ pods, streams }: Part): number | null {
   let nearest: number | null = null;
-  for (const { pod, statistics } of streams) {
-    const end = statistics?.certificate?.notAfterMs;
-    if (end === undefined || !pods.has(objectKey(pod.namespace, pod.name))) continue;
-    nearest = Math.min(nearest ?? end, end);
+  for (const pod of pods) {
+    const end = streams.get(pod.key)?.statistics?.certificate?.notAfterMs;
+    if (end !== undefined) nearest = Math.min(nearest ?? end, end);
   }
   return nearest;
-}
-
-/** Of the last minute; null without traffic. */
-function mtlsShare({ recent }: Traffic): number | null {
-  const all = recent.requests + recent.connections;
-  return all === 0 ? null : (recent.mtlsRequests + recent.mtlsConnections) / all;
-}
-
-function failedShare({ recent }: Traffic): number | null {
-  return recent.requests === 0 ? null : recent.failures / recent.requests;
-}
-
-function mtlsPercent(traffic: Traffic): string {
-  const share = mtlsShare(traffic);
-  return share === null ? '' : percent(share);
-}
-
-function successRate(traffic: Traffic): string {
-  const failed = failedShare(traffic);
-  return failed === null ? '-' : percent(1 - failed);
-}
-
-/** Never rounded up to 100: `99.99` says that something failed. */
-function percent(share: number): string {
-  // A share such as 0.999 is a little less than that in binary.
-  const floored = Math.floor(share * 10_000 + 1e-9) / 100;
-  return String(Math.max(0, floored));
-}
-
-function formatMs(ms: number | null): string {
-  if (ms === null) return '-';
-  return ms >= 1000 ? `${(ms / 1000).toFixed(2)}s` : `${ms.toFixed(1)}ms`;
-}
-
-/** Whole seconds, as Kubernetes writes times. */
-function rfc3339(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }

@@ -1,36 +1,24 @@
-// From cumulative counters of sidecars to totals and to what happened in the last minute, per namespace.
+// From cumulative counters of sidecars to totals and to what happened in the last minute, by workload and by namespace.
 // Pure but for its own memory; time comes in. Sidecars that are gone keep their share of the totals.
 
 import type { Statistics, TrafficCounters } from '../../proxy/api/statistics.ts';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 import { objectKey } from '../model/view.ts';
-import type { ObjectKey } from '../model/view.ts';
+import type { View } from '../model/view.ts';
+import { statisticsIntervalMs } from '../translate/mesh-settings.ts';
+import { addSums, difference, emptySums, RecentTraffic, type Sums } from './recent.ts';
+import { ObservedWindow, type Window } from './window.ts';
 
 export interface Traffic {
+  /** Since this observer first saw the sidecars that live now. */
   total: TrafficCounters;
-  /** Of the last minute. */
-  recent: TrafficCounters;
-  /** What `recent` spans: a minute, less when the observer has just begun. */
-  recentMs: number;
+  /** In the window. */
+  recent: Sums;
+  window: Window;
 }
 
-const windowMs = 60_000;
-const slotMs = 5000;
-/** Rates over less than this would jump. */
-const minimumSpanMs = 5000;
-/** A sidecar of which nothing was heard for so long is forgotten; its traffic stays counted. */
+/** A sidecar of which nothing was heard for so long is forgotten; its traffic stays counted. So with a workload. */
 const forgetMs = 3_600_000;
-
-interface Slot {
-  startMs: number;
-  counters: TrafficCounters;
-}
-
-interface NamespaceTraffic {
-  total: TrafficCounters;
-  slots: Slot[];
-}
 
 interface Last {
   statistics: Statistics;
@@ -38,115 +26,98 @@ interface Last {
   seenMs: number;
 }
 
+interface WorkloadTraffic {
+  recent: RecentTraffic;
+  lastMs: number;
+}
+
 export class TrafficObserver {
   readonly #startedMs: number;
+  readonly #window: ObservedWindow;
+  /** By pod and uid. */
   readonly #last = new Map<string, Last>();
-  readonly #namespaces = new Map<string, NamespaceTraffic>();
+  readonly #totals = new Map<string, Sums>();
+  /** By namespace, then by workload; only where there is traffic. */
+  readonly #workloads = new Map<string, Map<string, WorkloadTraffic>>();
 
   constructor(nowMs: number) {
     this.#startedMs = nowMs;
+    this.#window = new ObservedWindow(nowMs);
   }
 
   /** Takes in what sidecars reported since the last call. To be called every few seconds. */
-  observe(streams: readonly StreamState[], nowMs: number): void {
-    for (const stream of streams) {
-      const { namespace, name, uid } = stream.pod;
-      if (stream.statistics === null) continue;
-      const id = `${objectKey(namespace, name) satisfies ObjectKey}/${uid}`;
-      const last = this.#last.get(id);
-      if (last?.atMs === stream.statisticsAtMs) {
-        last.seenMs = nowMs;
-        continue;
-      }
-      const { statistics, statisticsAtMs: atMs } = stream;
-      this.#note(namespace, statistics, last, nowMs);
-      this.#last.set(id, { statistics, atMs, seenMs: nowMs });
-    }
+  observe(view: View, streams: readonly StreamState[], nowMs: number): void {
+    for (const stream of streams) this.#take(view, stream, nowMs);
+    this.#window.observe(streams, statisticsIntervalMs(view), nowMs);
     for (const [id, last] of this.#last) {
       if (nowMs - last.seenMs > forgetMs) this.#last.delete(id);
     }
-    for (const traffic of this.#namespaces.values()) {
-      traffic.slots = traffic.slots.filter((slot) => nowMs - slot.startMs < windowMs + slotMs);
+    for (const [namespace, workloads] of this.#workloads) {
+      for (const [name, { lastMs }] of workloads) {
+        if (nowMs - lastMs > forgetMs) workloads.delete(name);
+      }
+      if (workloads.size === 0) this.#workloads.delete(namespace);
     }
   }
 
-  of(namespace: string, nowMs: number): Traffic {
-    const traffic = this.#namespaces.get(namespace);
-    return this.#traffic(traffic === undefined ? [] : [traffic], nowMs);
+  of(namespace: string): Traffic {
+    const workloads = this.#workloads.get(namespace)?.values() ?? [];
+    return this.#traffic([this.#totals.get(namespace) ?? emptySums()], workloads);
   }
 
-  all(nowMs: number): Traffic {
-    return this.#traffic([...this.#namespaces.values()], nowMs);
+  all(): Traffic {
+    const workloads = [...this.#workloads.values()].flatMap((one) => [...one.values()]);
+    return this.#traffic(this.#totals.values(), workloads);
   }
 
-  #traffic(parts: NamespaceTraffic[], nowMs: number): Traffic {
-    const slots = parts.flatMap((part) => part.slots);
-    const fresh = slots.filter((slot) => nowMs - slot.startMs < windowMs);
-    const span = Math.max(nowMs - this.#startedMs, minimumSpanMs);
-    return {
-      total: sum(parts.map((part) => part.total)),
-      recent: sum(fresh.map((slot) => slot.counters)),
-      recentMs: Math.min(span, windowMs),
-    };
+  /** `workload` is `Deployment/cart`. */
+  ofWorkload(namespace: string, workload: string): Sums {
+    const found = this.#workloads.get(namespace)?.get(workload);
+    return found === undefined ? emptySums() : found.recent.sumsOf(this.#window.current());
   }
 
-  #note(namespace: string, now: Statistics, last: Last | undefined, nowMs: number): void {
-    const sameProcess = last?.statistics.startedAtMs === now.startedAtMs;
-    const delta = sameProcess ? difference(now.inbound, last!.statistics.inbound) : now.inbound;
-    const traffic = this.#namespaces.get(namespace) ?? { total: sum([]), slots: [] };
-    this.#namespaces.set(namespace, traffic);
-    traffic.total = sum([traffic.total, delta]);
+  #traffic(totals: Iterable<Sums>, workloads: Iterable<WorkloadTraffic>): Traffic {
+    const total = emptySums();
+    for (const one of totals) addSums(total, one);
+    const window = this.#window.current();
+    const recent = emptySums();
+    for (const one of workloads) addSums(recent, one.recent.sumsOf(window));
+    return { total, recent, window };
+  }
+
+  #take(view: View, stream: StreamState, nowMs: number): void {
+    const { namespace, name, uid } = stream.pod;
+    const { statistics, statisticsAtMs: atMs } = stream;
+    if (statistics === null) return;
+    const pod = objectKey(namespace, name);
+    const id = `${pod}/${uid}`;
+    const last = this.#last.get(id);
+    if (last?.atMs === atMs) {
+      last.seenMs = nowMs;
+      return;
+    }
+    this.#last.set(id, { statistics, atMs, seenMs: nowMs });
+    const same = last?.statistics.startedAtMs === statistics.startedAtMs;
+    const delta = difference(statistics.inbound, same ? last!.statistics.inbound : emptySums());
+    const total = this.#totals.get(namespace) ?? emptySums();
+    this.#totals.set(namespace, total);
+    addSums(total, delta);
     // Counters of a process that began before this observer looked are of no known time.
-    const knownSinceMs = Math.max(this.#startedMs, nowMs - windowMs);
-    if (last === undefined && now.startedAtMs < knownSinceMs) return;
-    const startMs = nowMs - (nowMs % slotMs);
-    const slot = traffic.slots.at(-1);
-    if (slot?.startMs === startMs) slot.counters = sum([slot.counters, delta]);
-    else traffic.slots.push({ startMs, counters: delta });
-  }
-}
-
-export function difference(now: TrafficCounters, before: TrafficCounters): TrafficCounters {
-  return combine([now, before], ([a = 0, b = 0]) => Math.max(0, a - b));
-}
-
-function sum(list: readonly TrafficCounters[]): TrafficCounters {
-  return combine(list, (values) => values.reduce((a, b) => a + b, 0));
-}
-
-function combine(
-  list: readonly TrafficCounters[],
-  join: (values: number[]) => number,
-): TrafficCounters {
-  const field = (pick: (one: TrafficCounters) => number) => join(list.map(pick));
-  return {
-    requests: field((one) => one.requests),
-    failures: field((one) => one.failures),
-    mtlsRequests: field((one) => one.mtlsRequests),
-    connections: field((one) => one.connections),
-    mtlsConnections: field((one) => one.mtlsConnections),
-    denied: field((one) => one.denied),
-    latency: Array.from({ length: latencyBoundsMs.length + 1 }, (_, bucket) =>
-      field((one) => one.latency[bucket] ?? 0),
-    ),
-  };
-}
-
-/** Milliseconds below which this share of a histogram's requests lies, linear inside a bucket; null: none. */
-export function quantileMs(latency: ArrayLike<number>, share: number): number | null {
-  let total = 0;
-  for (let index = 0; index < latency.length; index += 1) total += latency[index]!;
-  if (total === 0) return null;
-  let below = 0;
-  for (let index = 0; index < latency.length; index += 1) {
-    const count = latency[index]!;
-    const lower = latencyBoundsMs[index - 1] ?? 0;
-    // The last bucket has no upper bound: its lower one is all that is known.
-    const upper = latencyBoundsMs[index] ?? lower;
-    if (below + count >= share * total && count > 0) {
-      return lower + (upper - lower) * ((share * total - below) / count);
+    if (last === undefined && statistics.startedAtMs < this.#startedMs) {
+      return this.#window.noteFirstReport(atMs);
     }
-    below += count;
+    if (delta.requests + delta.connections + delta.denied === 0) return;
+    const traffic = this.#workload(namespace, view.pods.get(pod)?.workload ?? `Pod/${name}`, nowMs);
+    traffic.lastMs = nowMs;
+    const fromMs = same ? last!.atMs : Math.max(statistics.startedAtMs, last?.atMs ?? 0);
+    traffic.recent.add(delta, fromMs, Math.min(atMs, nowMs));
   }
-  return latencyBoundsMs.at(-1)!;
+
+  #workload(namespace: string, workload: string, nowMs: number): WorkloadTraffic {
+    const known = this.#workloads.get(namespace) ?? new Map<string, WorkloadTraffic>();
+    this.#workloads.set(namespace, known);
+    const found = known.get(workload) ?? { recent: new RecentTraffic(nowMs), lastMs: nowMs };
+    known.set(workload, found);
+    return found;
+  }
 }

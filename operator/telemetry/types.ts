@@ -1,7 +1,7 @@
 // What statuses are made of. Types only.
 
 import type { Verdict } from '../controllers/conditions.ts';
-import type { MeshStatusStatus } from '../resources/tsmesh.ts';
+import type { MeshStatusStatus, PolicyProblem } from '../resources/tsmesh.ts';
 
 export type ProgrammedReason =
   'Programmed' | 'Pending' | 'Rejected' | 'SidecarsDisconnected' | 'ReplicasBehind';
@@ -18,4 +18,11 @@ export interface MeshStatusRow {
   /** Without conditions: those keep the time of their last change. */
   status: MeshStatusStatus;
   verdicts: Verdict[];
+}
+
+/** All of them at one instant. */
+export interface MeshStatusTable {
+  readonly names: readonly string[];
+  /** One of `names`. `problems`: of all policies. */
+  row(name: string, problems: readonly PolicyProblem[]): MeshStatusRow;
 }
