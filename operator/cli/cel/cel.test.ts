@@ -45,6 +45,11 @@ describe('an expression', () => {
     ["isIP('10.0.0.1') && isIP('fd00::1') && !isIP('fe80::1%eth0') && !isIP('10.0.0')", true],
     ["isCIDR('10.0.0.0/8') && isCIDR('fd00::/128') && !isCIDR('10.0.0.0/33')", true],
     ["isCIDR('10.0.0.1') || isCIDR('10.0.0.0/08') || isCIDR('10.0.0.0/8/8')", false],
+    [
+      "isURL('http://o.tel:4317/v1') && isURL('/v1') && !isURL('o.tel') && !isURL('http://o tel')",
+      true,
+    ],
+    ["isURL('http://o.tel:port') || isURL('http://[fd00::1') || isURL('')", false],
   ])('%s is %j', (source, expected) => {
     expect(value(source, self)).toEqual(expected);
   });

@@ -16,6 +16,7 @@ export const functions: Readonly<Record<string, Call>> = {
   quantity: (value) => known(quantityOf(text(value)), `${text(value)} is no quantity`),
   isIP: (value) => isAddress(text(value)),
   isCIDR: (value) => isBlock(text(value)),
+  isURL: (value) => isUrl(text(value)),
 };
 
 export const methods: Readonly<Record<string, Call>> = {
@@ -77,4 +78,10 @@ function isBlock(value: string): boolean {
   const [address = '', length = '', ...rest] = value.split('/');
   if (rest.length > 0 || !isAddress(address) || !/^(0|[1-9]\d{0,2})$/.test(length)) return false;
   return Number(length) <= (isIP(address) === 6 ? 128 : 32);
+}
+
+/** An absolute URI or path, as Go's url.ParseRequestURI takes them: a port is a number, and nothing in it is a space or a control. */
+function isUrl(value: string): boolean {
+  if (/[\s\p{Cc}]/u.test(value)) return false;
+  return value.startsWith('/') || URL.canParse(value);
 }
