@@ -350,7 +350,10 @@ function policiesOf(
 
 function problemsOf(policy: KubeObject & { status?: ConditionsStatus }): string[] {
   const conditions: readonly Condition[] = policy.status?.conditions ?? [];
-  return conditions
-    .filter(({ status }) => status !== 'True')
-    .map(({ type, reason, message }) => `${type}, ${reason}: ${message}`);
+  return (
+    conditions
+      // Of a dry run its sentence tells.
+      .filter(({ type, status }) => status !== 'True' && type !== 'DryRun')
+      .map(({ type, reason, message }) => `${type}, ${reason}: ${message}`)
+  );
 }

@@ -62,7 +62,10 @@ const fields: Record<string, [spec: Partial<TrafficPolicySpec>, words: string][]
     ],
     [{ retries: { ...retries, perTryTimeout: '1s' } }, 'each at most 1 s'],
     [{ retries: { ...retries, backoff: { base: '9ms', max: '80ms' } } }, '9 to 80 ms apart'],
-    [{ retries: { ...retries, budget: { percent: 5, minConcurrent: 1 } } }, 'budget 5 % or 1'],
+    [
+      { retries: { ...retries, budget: { percent: 5, minConcurrent: 1 } } },
+      'at most 5 % of the requests at a time, or 1',
+    ],
   ],
   loadBalancing: [
     [{ loadBalancing: { method: 'Random' } }, 'balanced by random'],
@@ -242,9 +245,22 @@ describe('describe service', () => {
         when: [{ key: 'source.ip', values: ['10.0.0.0/8'], notValues: ['10.1.0.0/16'] }],
       },
     ];
+    const policy = authorizationPolicy('shop/cart', { rules });
+    const condition = { observedGeneration: 1, lastTransitionTime: '' };
+    policy.status = {
+      conditions: [
+        {
+          type: 'DryRun',
+          status: 'False',
+          reason: 'Enforced',
+          message: 'is enforced',
+          ...condition,
+        },
+      ],
+    };
     const text = textOf({
       AuthorizationPolicy: [
-        authorizationPolicy('shop/cart', { rules }),
+        policy,
         authorizationPolicy('shop/no', { action: 'DENY', rules: [{}] }),
       ],
       PeerAuthentication: [
@@ -263,5 +279,6 @@ describe('describe service', () => {
       'when source.ip is 10.0.0.0/8, and source.ip is not 10.1.0.0/16',
     ])
       expect(text).toContain(words);
+    expect(text).not.toContain('!');
   });
 });

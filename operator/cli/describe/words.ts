@@ -161,6 +161,6 @@ function retryWords(retry: RetryPolicy): string {
     `${attempts} ${attempts === 1 ? 'retry' : 'retries'} on ${conditions.join(', ')}`,
     ...(perTryTimeoutMs === null ? [] : [`each at most ${msWords(perTryTimeoutMs)}`]),
     `${backoffMs} to ${maxBackoffMs} ms apart`,
-    `budget ${budgetPercent} % or ${budgetMinConcurrent}`,
+    `at most ${budgetPercent} % of the requests at a time, or ${budgetMinConcurrent}`,
   ].join(', ');
 }
