@@ -59,14 +59,7 @@ export class ProtobufWriter {
     this.#at += this.#buffer.write(value, this.#at);
   }
 
-  /** A message inside of this one. */
-  message(field: number, write: (inner: this) => void): void {
-    const begin = this.begin(field);
-    write(this);
-    this.end(begin);
-  }
-
-  /** The same in two calls; `end` takes what `begin` gave. */
+  /** A message inside of this one; `end` takes what this gives. */
   begin(field: number): number {
     this.#tag(field, 2);
     this.#room(1);
@@ -87,6 +80,16 @@ export class ProtobufWriter {
     this.#at = begin - 1;
     this.#varint(length);
     this.#at += length;
+  }
+
+  /** Fields that another writer wrote. */
+  written(fields: Buffer): void {
+    this.#room(fields.length);
+    this.#at += fields.copy(this.#buffer, this.#at);
+  }
+
+  get length(): number {
+    return this.#at;
   }
 
   /** All that was written. The writer begins anew. */

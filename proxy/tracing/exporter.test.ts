@@ -78,4 +78,29 @@ describe('spans on their way', () => {
     batches[0]!.done('never');
     expect(exporter.counts()).toEqual({ exported: 0, dropped: 519, queued: 2048 });
   });
+
+  it('are bounded in bytes, however long what clients send is', () => {
+    const { exporter } = world();
+    const long = Array.from({ length: 30 }, (_, index) => [`a${index}`, 'x'.repeat(9000)] as const);
+    for (let i = 0; i < 512; i += 1) exporter.record({ ...span, attributes: long });
+    const { queued, dropped } = exporter.counts();
+    expect(queued + dropped).toBe(512);
+    // 30 KB each, of 2 MB.
+    expect(queued).toBeGreaterThan(60);
+    expect(queued).toBeLessThan(75);
+  });
+
+  it('are sent once more where the pod ends, and are not waited for longer than that', async () => {
+    const { batches, record, exporter, clock } = world();
+    record(600);
+    const drained = exporter.drained(1_000);
+    batches[0]!.done('sent');
+    batches[1]!.done('later');
+    await drained;
+    expect(exporter.counts()).toEqual({ exported: 512, dropped: 88, queued: 0 });
+    record(1);
+    const late = exporter.drained(1_000);
+    clock.pass(1_000);
+    await late;
+  });
 });

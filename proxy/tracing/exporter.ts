@@ -4,6 +4,7 @@
 import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
 import { encodeTraces } from './otlp.ts';
+import { maxBatch, SpanQueue } from './span-queue.ts';
 import type { Resource, Span } from './span.ts';
 
 /** What became of one batch. `later`: the collector is busy or away. `never`: it will not take it. */
@@ -30,9 +31,7 @@ export interface ExporterCounts {
   queued: number;
 }
 
-/** OpenTelemetry's own defaults (SDK specification, batch span processor): 2048 held, 512 a batch, 5 s; sooner here, for people who watch. */
-const maxQueued = 2048;
-const maxBatch = 512;
+/** Sooner than the 5 s of OpenTelemetry's batch span processor, for people who watch. */
 const delayMs = 1_000;
 const maxAttempts = 5;
 const firstPauseMs = 1_000;
@@ -40,7 +39,7 @@ const maxPauseMs = 15_000;
 
 export class SpanExporter extends Deadline {
   private readonly deps: ExporterDeps;
-  private queue: Span[] = [];
+  private readonly queue = new SpanQueue();
   /** Under way, or waiting to be sent again. */
   private batch: { body: Buffer; spans: number; attempts: number } | null = null;
   private sending = false;
@@ -57,19 +56,18 @@ export class SpanExporter extends Deadline {
   }
 
   record(span: Span): void {
-    if (this.queue.length >= maxQueued) {
+    if (!this.queue.add(span)) {
       this.dropped += 1;
       return;
     }
-    this.queue.push(span);
     if (this.batch !== null) return;
-    if (this.queue.length >= maxBatch) this.sendNext();
+    if (this.queue.spans >= maxBatch) this.sendNext();
     else if (this.slot < 0) this.wake(delayMs);
   }
 
   counts(): ExporterCounts {
     const { exported, dropped, queue, batch } = this;
-    return { exported, dropped, queued: queue.length + (batch?.spans ?? 0) };
+    return { exported, dropped, queued: queue.spans + (batch?.spans ?? 0) };
   }
 
   onDeadline(): void {
@@ -91,14 +89,11 @@ export class SpanExporter extends Deadline {
   }
 
   private sendNext(): void {
-    if (this.queue.length === 0) return;
-    const spans = this.queue.splice(0, maxBatch);
+    const taken = this.queue.take();
+    if (taken === null) return;
     const { resource, version } = this.deps;
-    this.batch = {
-      body: encodeTraces(resource(), version, spans),
-      spans: spans.length,
-      attempts: 0,
-    };
+    const { entries, spans } = taken;
+    this.batch = { body: encodeTraces(resource(), version, entries), spans, attempts: 0 };
     this.sendBatch();
   }
 
@@ -127,8 +122,8 @@ export class SpanExporter extends Deadline {
     if (lost !== this.losing) this.deps.onHealth(lost);
     this.losing = lost;
     this.batch = null;
-    if (this.queue.length >= maxBatch || this.flushing) this.sendNext();
-    else if (this.queue.length > 0) this.wake(delayMs);
+    if (this.queue.spans >= maxBatch || this.flushing) this.sendNext();
+    else if (this.queue.spans > 0) this.wake(delayMs);
     if (this.batch === null) this.onEmpty?.();
   }
 

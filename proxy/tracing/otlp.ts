@@ -12,38 +12,47 @@ const statusError = 2;
 const parentIsRemote = 0x100 | 0x200;
 const sampledFlag = 1;
 
-export function encodeTraces(
-  resource: Resource,
-  scopeVersion: string,
-  spans: readonly Span[],
-): Buffer {
+/** `entries`: what writeSpan wrote. */
+export function encodeTraces(resource: Resource, scopeVersion: string, entries: Buffer): Buffer {
   const out = new ProtobufWriter();
-  out.message(1, (resourceSpans) => {
-    resourceSpans.message(1, (message) => writeAttributes(message, 1, resource));
-    resourceSpans.message(2, (scopeSpans) => {
-      scopeSpans.message(1, (scope) => {
-        scope.text(1, 'tsmesh');
-        scope.text(2, scopeVersion);
-      });
-      for (const span of spans) scopeSpans.message(2, (message) => writeSpan(message, span));
-    });
-  });
+  const resourceSpans = out.begin(1);
+  const about = out.begin(1);
+  writeAttributes(out, 1, resource);
+  out.end(about);
+  const scopeSpans = out.begin(2);
+  const scope = out.begin(1);
+  out.text(1, 'tsmesh');
+  out.text(2, scopeVersion);
+  out.end(scope);
+  out.written(entries);
+  out.end(scopeSpans);
+  out.end(resourceSpans);
   return out.finish();
 }
 
-function writeSpan(out: ProtobufWriter, span: Span): void {
+/** As an entry of ScopeSpans. */
+export function writeSpan(out: ProtobufWriter, span: Span): void {
+  const begin = out.begin(2);
   out.hex(1, span.traceId);
   out.hex(2, span.spanId);
   if (span.traceState !== '') out.text(3, span.traceState);
   if (span.parentSpanId !== '') out.hex(4, span.parentSpanId);
-  out.text(5, span.name);
+  out.text(5, cut(span.name));
   out.varint(6, kinds[span.kind]);
   writeTime(out, 7, span.startMs);
   writeTime(out, 8, span.endMs);
   writeAttributes(out, 9, span.attributes);
   const { error } = span;
-  if (error !== null) writeError(out, error);
+  if (error !== null) writeError(out, cut(error));
   out.fixed32(16, sampledFlag | (span.parentSpanId === '' ? 0 : parentIsRemote));
+  out.end(begin);
+}
+
+/** Paths and headers are as long as a client likes. */
+const maxTextChars = 1024;
+
+function cut(text: string): string {
+  return text.length <= maxTextChars ? text : `${text.slice(0, maxTextChars - 3)}...`;
 }
 
 function writeError(out: ProtobufWriter, error: string): void {
@@ -76,7 +85,7 @@ function writeAttributes(out: ProtobufWriter, field: number, attributes: Attribu
 
 /** common/v1 AnyValue. */
 function writeValue(out: ProtobufWriter, value: string | number | boolean): void {
-  if (typeof value === 'string') out.text(1, value);
+  if (typeof value === 'string') out.text(1, cut(value));
   else if (typeof value === 'boolean') out.varint(2, value ? 1 : 0);
   else if (Number.isSafeInteger(value) && value >= 0) out.varint(3, value);
   else out.double(4, value);
