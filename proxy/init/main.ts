@@ -2,12 +2,13 @@
 // reads the environment, runs programs and sets the exit code.
 
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { environment } from '../api/bootstrap.ts';
 import { checkCaptureSettings } from '../api/validate.ts';
 import { installCapture, type CommandResult } from './runner.ts';
 
 const programTimeoutMs = 20_000;
+const terminationLog = '/dev/termination-log';
 
 function run(program: string, args: readonly string[], input: string): CommandResult {
   const result = spawnSync(program, args, {
@@ -33,6 +34,15 @@ function log(level: string, message: string): void {
   console.log(JSON.stringify({ time: new Date().toISOString(), level, message }));
 }
 
+/** For `kubectl describe pod` and `tsmesh check`. Outside a container there is no such file, and none is made. */
+function tell(lines: readonly string[]): void {
+  try {
+    writeFileSync(terminationLog, lines.join('; '), { flag: 'r+' });
+  } catch {
+    // Whoever reads it misses a line; the rules are in force.
+  }
+}
+
 function parse(text: string | undefined): unknown {
   if (text === undefined) throw new Error(`environment variable ${environment.capture} is missing`);
   return JSON.parse(text);
@@ -44,7 +54,8 @@ try {
     const { path, message } = settings.fault;
     throw new Error(`${environment.capture}: ${path || '/'} ${message}`);
   }
-  installCapture(settings.value, { run, readIpv6Addresses, log: (text) => log('info', text) });
+  const deps = { run, readIpv6Addresses, log: (text: string) => log('info', text) };
+  tell(installCapture(settings.value, deps));
 } catch (error) {
   log('error', (error as Error).message);
   process.exitCode = 1;

@@ -38,7 +38,10 @@ describe('installing the capture rules', () => {
 
   it('falls back to legacy where nft fails', () => {
     const { deps, restored } = machine(['iptables-nft', 'ip6tables-nft'], eth0);
-    installCapture(settings, deps);
+    expect(installCapture(settings, deps)).toEqual([
+      'ipv4 captured with iptables (legacy)',
+      'ipv6 captured with iptables (legacy)',
+    ]);
     expect([...restored.keys()]).toEqual(['iptables-legacy-restore', 'ip6tables-legacy-restore']);
   });
 

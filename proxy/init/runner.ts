@@ -27,33 +27,37 @@ export class CaptureError extends Error {
 
 const programs: Record<Family, string> = { ipv4: 'iptables', ipv6: 'ip6tables' };
 
-/** Throws a CaptureError that says what was tried and what each attempt said. */
-export function installCapture(settings: CaptureSettings, deps: RunnerDeps): void {
-  const failures = installFamily(settings, 'ipv4', deps);
-  if (failures !== null) throw new CaptureError(`IPv4 cannot be captured: ${failures}`);
-  const failures6 = installFamily(settings, 'ipv6', deps);
-  if (failures6 === null) return;
-  if (hasIpv6(deps.readIpv6Addresses())) {
+/** Answers what was done, a line for each family. Throws a CaptureError that says what was tried and what each attempt said. */
+export function installCapture(settings: CaptureSettings, deps: RunnerDeps): string[] {
+  const ipv4 = installFamily(settings, 'ipv4', deps);
+  if (!ipv4.done) throw new CaptureError(`IPv4 cannot be captured: ${ipv4.says}`);
+  const ipv6 = installFamily(settings, 'ipv6', deps);
+  if (!ipv6.done && hasIpv6(deps.readIpv6Addresses())) {
     throw new CaptureError(
       'this pod has an IPv6 address, but its traffic cannot be captured and would bypass the mesh: ' +
-        `${failures6}. Load the kernel modules for ip6tables nat on the node, or give the pod no IPv6`,
+        `${ipv6.says}. Load the kernel modules for ip6tables nat on the node, or give the pod no IPv6`,
     );
   }
-  deps.log('IPv6 is not captured: the pod has no IPv6 address');
+  const without = 'IPv6 is not captured: the pod has no IPv6 address';
+  const lines = [ipv4.says, ipv6.done ? ipv6.says : without];
+  for (const line of lines) deps.log(line);
+  return lines;
 }
 
-/** Null when the rules are in force, else what each backend said. */
-function installFamily(settings: CaptureSettings, family: Family, deps: RunnerDeps): string | null {
+/** What is in force, or what each backend said. */
+function installFamily(
+  settings: CaptureSettings,
+  family: Family,
+  deps: RunnerDeps,
+): { done: boolean; says: string } {
   const failures: string[] = [];
   for (const backend of backends) {
     const failure = installWith(backend, settings, family, deps);
-    if (failure === null) {
-      deps.log(`${family} captured with iptables (${backend})`);
-      return null;
-    }
+    if (failure === null)
+      return { done: true, says: `${family} captured with iptables (${backend})` };
     failures.push(`${backend}: ${failure}`);
   }
-  return failures.join('; ');
+  return { done: false, says: failures.join('; ') };
 }
 
 function installWith(

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Finding } from '../../operator/cli/check/findings.ts';
+import type { Finding } from '../../operator/cli/check/finding.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
 import { kubectl } from '../support/kubectl.ts';

@@ -4,9 +4,9 @@
 import { apiGroup, apiVersion, systemNamespace } from '../../../proxy/api/constants.ts';
 import type { SidecarsAnswer } from '../../console/api.ts';
 import type { UserClient } from '../../kube/user-client.ts';
-import type { KubeObject, Pod } from '../../resources/kubernetes.ts';
+import type { KubeObject, Namespace, Pod } from '../../resources/kubernetes.ts';
 import { errorText } from '../../resources/logger.ts';
-import type { Mesh } from '../../resources/tsmesh.ts';
+import type { ConditionsStatus, Mesh } from '../../resources/tsmesh.ts';
 import { readOperatorRights, type OperatorRight } from './operator-rights.ts';
 
 /** Read, not there, or not readable and why. */
@@ -29,6 +29,14 @@ export interface WebhooksObject extends KubeObject {
   webhooks?: { clientConfig: { caBundle?: string } }[];
 }
 
+export type PolicyObject = KubeObject & { status?: ConditionsStatus };
+
+const policyKinds = {
+  PeerAuthentication: 'peerauthentications',
+  TrafficPolicy: 'trafficpolicies',
+  AuthorizationPolicy: 'authorizationpolicies',
+} as const;
+
 export interface Facts {
   /** Of the machine that this runs on, when the API server answered. */
   localMs: number;
@@ -41,6 +49,9 @@ export interface Facts {
   /** The mutating and the validating one. */
   webhooks: Fact<WebhooksObject>[];
   mesh: Fact<Mesh>;
+  namespaces: Fact<Namespace[]>;
+  /** By kind. */
+  policies: Record<string, Fact<PolicyObject[]>>;
   sidecars: Fact<SidecarsAnswer>;
   pods: Fact<Pod[]>;
   /** Rights that an installation needs, and whether this user has them. */
@@ -57,37 +68,43 @@ export async function gatherFacts(
   const version = await readVersion(client);
   const localMs = wallTimeMs();
   const admission = '/apis/admissionregistration.k8s.io/v1';
-  const [nodes, nodeLeases, kinds, operator, mutating, validating, mesh, pods, rights, sidecars] =
-    await Promise.all([
-      readList<NodeObject>(client, '/api/v1/nodes'),
-      readList<NodeLease>(client, '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'),
-      readKinds(client),
-      readOne<OperatorDeployment>(
-        client,
-        `/apis/apps/v1/namespaces/${systemNamespace}/deployments/tsmesh-operator`,
-      ),
-      readOne<WebhooksObject>(client, `${admission}/mutatingwebhookconfigurations/tsmesh`),
-      readOne<WebhooksObject>(client, `${admission}/validatingwebhookconfigurations/tsmesh`),
-      readOne<Mesh>(client, `/apis/${apiGroup}/${apiVersion}/meshes/default`),
-      readList<Pod>(client, '/api/v1/pods'),
-      readRights(client),
-      attempt(askSidecars),
-    ]);
-  const webhooks = [mutating, validating];
-  const operatorRights = await attempt(() => readOperatorRights(client));
+  const own = `/apis/${apiGroup}/${apiVersion}`;
+  const operatorPath = `/apis/apps/v1/namespaces/${systemNamespace}/deployments/tsmesh-operator`;
+  const leasesPath = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
+  const asked = {
+    nodes: readList<NodeObject>(client, '/api/v1/nodes'),
+    nodeLeases: readList<NodeLease>(client, leasesPath),
+    kinds: readKinds(client),
+    operator: readOne<OperatorDeployment>(client, operatorPath),
+    mesh: readOne<Mesh>(client, `${own}/meshes/default`),
+    namespaces: readList<Namespace>(client, '/api/v1/namespaces'),
+    pods: readList<Pod>(client, '/api/v1/pods'),
+    rights: readRights(client),
+    sidecars: attempt(askSidecars),
+    operatorRights: attempt(() => readOperatorRights(client)),
+  };
+  const webhooks = ['mutating', 'validating'].map((which) =>
+    readOne<WebhooksObject>(client, `${admission}/${which}webhookconfigurations/tsmesh`),
+  );
+  const policies = Object.entries(policyKinds).map(
+    async ([kind, plural]) =>
+      [kind, await readList<PolicyObject>(client, `${own}/${plural}`)] as const,
+  );
   return {
     localMs,
     server: version,
-    nodes,
-    nodeLeases,
-    kinds,
-    operator,
-    webhooks,
-    mesh,
-    sidecars,
-    pods,
-    rights,
-    operatorRights,
+    nodes: await asked.nodes,
+    nodeLeases: await asked.nodeLeases,
+    kinds: await asked.kinds,
+    operator: await asked.operator,
+    webhooks: await Promise.all(webhooks),
+    mesh: await asked.mesh,
+    namespaces: await asked.namespaces,
+    policies: Object.fromEntries(await Promise.all(policies)),
+    sidecars: await asked.sidecars,
+    pods: await asked.pods,
+    rights: await asked.rights,
+    operatorRights: await asked.operatorRights,
   };
 }
 

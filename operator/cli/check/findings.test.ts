@@ -49,6 +49,17 @@ function version(minor: number, dateMs = nowMs): Facts['server'] {
   return { value: { version: `v1.${minor}.1`, major: 1, minor, dateMs } };
 }
 
+function meshed(name: string, labels: Record<string, string> = { 'tsmesh.dev/inject': 'enabled' }) {
+  return { metadata: { name, labels, annotations: { 'tsmesh.dev/inject': 'enabled' } } };
+}
+
+/** The kubelet's own time, and when the API server got it. */
+function lease(renewTime: string, time: string) {
+  const managedFields = [{ time, fieldsV1: { 'f:spec': { 'f:renewTime': {} } } }];
+  const metadata = { name: 'n1', managedFields };
+  return { value: [{ metadata, spec: { renewTime } }] };
+}
+
 function facts(given: Partial<Facts> = {}): Facts {
   return {
     localMs: nowMs,
@@ -61,6 +72,8 @@ function facts(given: Partial<Facts> = {}): Facts {
     },
     webhooks: [hooks, hooks],
     mesh: { value: { metadata: { name: 'default' }, spec: {} } },
+    namespaces: { value: [meshed('shop')] },
+    policies: { TrafficPolicy: { value: [] } },
     sidecars: sidecars(row()),
     pods: { value: [] },
     rights: { value: [] },
@@ -87,14 +100,13 @@ describe('a check of the mesh', () => {
       'ok webhooks',
       'ok webhooks',
       'ok mesh',
+      'ok namespaces',
+      'ok policies',
       'ok sidecars',
       'ok capture',
     ]);
   });
 
-  const leases = {
-    value: [{ metadata: { name: 'n1' }, spec: { renewTime: '2026-11-23T00:05:00Z' } }],
-  };
   const failing = podOf('shop/b');
   failing.status!.initContainerStatuses = [
     {
@@ -128,7 +140,60 @@ describe('a check of the mesh', () => {
       { localMs: nowMs + 130_000 },
       'warning clocks: this machine and the API server differ by 2m10s',
     ],
-    ['a node ahead', { nodeLeases: leases }, 'error clocks: nodes ahead of the API server: n1'],
+    [
+      'a node ahead',
+      { nodeLeases: lease('2026-11-23T00:05:00.5Z', '2026-11-23T00:00:00Z') },
+      'error clocks: nodes ahead of the API server: n1 by 5m',
+    ],
+    [
+      'a node behind',
+      { nodeLeases: lease('2026-11-22T23:59:30.5Z', '2026-11-23T00:00:00Z') },
+      'warning clocks: nodes behind the API server: n1 by 29s',
+    ],
+    [
+      'a namespace that the webhooks do not see',
+      { namespaces: { value: [meshed('shop', {})] } },
+      'error namespaces: annotated, but without the label that brings sidecars: shop',
+    ],
+    [
+      'a namespace that refuses sidecars',
+      {
+        namespaces: {
+          value: [
+            meshed('pay', {
+              'tsmesh.dev/inject': 'enabled',
+              'pod-security.kubernetes.io/enforce': 'restricted',
+            }),
+          ],
+        },
+      },
+      'error namespaces: Pod Security refuses tsmesh-init (NET_ADMIN): pods will not start in pay',
+    ],
+    [
+      'that nothing is meshed',
+      { namespaces: { value: [] } },
+      'warning namespaces: none is meshed → kubectl annotate namespace NAME tsmesh.dev/inject=enabled',
+    ],
+    [
+      'a policy that is not in force',
+      {
+        policies: {
+          TrafficPolicy: {
+            value: [
+              {
+                metadata: { name: 'cart', namespace: 'shop' },
+                status: {
+                  conditions: [
+                    { ...lost, type: 'Accepted', reason: 'Conflicted', message: 'older' },
+                  ],
+                },
+              },
+            ],
+          },
+        },
+      },
+      'warning policies: TrafficPolicy shop/cart: Conflicted: older → kubectl get trafficpolicy cart -n shop',
+    ],
     [
       'a kind that is missing',
       { kinds: { value: kinds.slice(1) } },
@@ -199,6 +264,44 @@ describe('a check of the mesh', () => {
     const found = problems(given);
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(words);
+  });
+
+  it('names the backends of iptables that pods redirect by', () => {
+    const podWith = (name: string, message: string) => {
+      const pod = podOf(name);
+      pod.status!.initContainerStatuses = [
+        {
+          name: 'tsmesh-init',
+          ready: true,
+          state: { terminated: { exitCode: 0, message } },
+        },
+      ];
+      return pod;
+    };
+    const by = (backend: string) =>
+      `ipv4 captured with iptables (${backend}); ipv6 captured with iptables (${backend})`;
+    const pods = [
+      podWith('shop/a', by('nft')),
+      podWith('shop/b', by('nft')),
+      podWith('shop/c', by('legacy')),
+      podWith('shop/older', ''),
+    ];
+    const found = findingsOf(facts({ pods: { value: pods } }), '1.0.0');
+    expect(found.find(({ check }) => check === 'capture')).toMatchObject({
+      level: 'ok',
+      text: 'traffic is redirected: 2 pods by iptables nft, 1 pod by iptables legacy',
+    });
+  });
+
+  it('says of clocks that agree how many it looked at', () => {
+    const found = findingsOf(
+      facts({ nodeLeases: lease('2026-11-23T00:00:00.9Z', '2026-11-23T00:00:01Z') }),
+      '1.0.0',
+    );
+    expect(found.find(({ check }) => check === 'clocks')).toMatchObject({
+      level: 'ok',
+      text: 'agree: the API server, this machine, 1 node',
+    });
   });
 
   it('tells what the operator itself may not do', () => {

@@ -1,29 +1,18 @@
 // From what is known of a cluster to what is right and wrong in it, each with what to do about it. Pure.
 
 import { X509Certificate } from 'node:crypto';
-import { containerNames } from '../../../proxy/api/constants.ts';
 import type { SidecarRow } from '../../telemetry/sidecars.ts';
-import type { Pod } from '../../resources/kubernetes.ts';
 import { spanText } from '../span.ts';
-import type { Fact, Facts, NodeLease, WebhooksObject } from './facts.ts';
+import { capture } from './capture.ts';
+import { clocks } from './clocks.ts';
+import type { Fact, Facts, WebhooksObject } from './facts.ts';
+import { names, ok, unread, type Finding } from './finding.ts';
+import { namespaces } from './namespaces.ts';
 import { judgeOperatorRights } from './operator-rights.ts';
-
-export interface Finding {
-  /** `kubernetes`, `clocks`, `operator`, … */
-  check: string;
-  level: 'ok' | 'warning' | 'error';
-  text: string;
-  /** Empty where nothing is to be done. */
-  remedy: string;
-}
+import { policies } from './policies.ts';
 
 const oldestMinor = 30;
-/** A leaf is valid from five minutes back: more than this and some nodes find it not valid yet. */
-const mostSkewMs = 60_000;
-/** The kubelet renews its lease every ten seconds: a clock in front of the server's shows, one behind hides in this. */
-const leasePeriodMs = 10_000;
 const soonMs = 3_600_000;
-const mostNames = 5;
 
 const wantedKinds = [
   'meshes',
@@ -45,6 +34,8 @@ export function findingsOf(facts: Facts, ownVersion: string): Finding[] {
     ...facts.webhooks.flatMap((one, i) => webhook(one, i === 0 ? 'mutating' : 'validating')),
     ...roots(facts),
     ...mesh(facts),
+    ...namespaces(facts),
+    ...policies(facts),
     ...sidecars(facts),
     ...capture(facts),
   ];
@@ -52,15 +43,6 @@ export function findingsOf(facts: Facts, ownVersion: string): Finding[] {
 
 export function isInstalled({ kinds, operator: deployment }: Facts): boolean {
   return !('missing' in kinds && 'missing' in deployment);
-}
-
-function ok(check: string, text: string): Finding {
-  return { check, level: 'ok', text, remedy: '' };
-}
-
-function unread(check: string, what: string, why: string): Finding {
-  const remedy = 'run it as somebody who may read it';
-  return { check, level: 'warning', text: `not checked: ${what} (${why})`, remedy };
 }
 
 function kubernetes({ server, nodes }: Facts): Finding[] {
@@ -84,31 +66,6 @@ function kubernetes({ server, nodes }: Facts): Finding[] {
   if (usable.length > 0) return found;
   const remedy = 'sidecars run on Linux, amd64 or arm64';
   return [...found, { check, level: 'error', text: 'no node can run a sidecar', remedy }];
-}
-
-function clocks({ server, localMs, nodeLeases }: Facts): Finding[] {
-  const check = 'clocks';
-  if (!('value' in server) || Number.isNaN(server.value.dateMs)) return [];
-  const { dateMs } = server.value;
-  const remedy = 'let NTP set the clocks: certificates are valid between two times';
-  const found: Finding[] = [];
-  const ownSkewMs = Math.abs(localMs - dateMs);
-  if (ownSkewMs > mostSkewMs) {
-    const text = `this machine and the API server differ by ${spanText(ownSkewMs)}`;
-    found.push({ check, level: 'warning', text, remedy });
-  }
-  const ahead = ('value' in nodeLeases ? nodeLeases.value : []).filter(
-    (lease) => renewedMs(lease) - dateMs > leasePeriodMs,
-  );
-  if (ahead.length > 0) {
-    const text = `nodes ahead of the API server: ${names(ahead.map((one) => one.metadata.name))}`;
-    found.push({ check, level: 'error', text, remedy });
-  }
-  return found.length > 0 ? found : [ok(check, 'agree')];
-}
-
-function renewedMs({ spec }: NodeLease): number {
-  return Date.parse(spec?.renewTime ?? '') || 0;
 }
 
 function notInstalled({ rights }: Facts): Finding[] {
@@ -272,51 +229,6 @@ function sidecars({ sidecars: fact }: Facts): Finding[] {
   return found.length > 0 ? found : [ok(check, `${connected} connected, all is well`)];
 }
 
-/** Pods whose init container could not set the redirection: it says why when it ends. */
-function capture({ pods }: Facts): Finding[] {
-  const check = 'capture';
-  if (!('value' in pods)) {
-    return [unread(check, 'the pods', 'unread' in pods ? pods.unread : 'no answer')];
-  }
-  const failed = pods.value.flatMap((pod) => {
-    const why = initFailure(pod);
-    return why === null ? [] : [{ pod, why }];
-  });
-  if (failed.length === 0) return [ok(check, 'no pod failed to redirect its traffic')];
-  return failed.slice(0, mostNames).map(({ pod, why }) => ({
-    check,
-    level: 'error' as const,
-    text: `pod ${pod.metadata.namespace}/${pod.metadata.name}: ${why}`,
-    remedy: captureRemedy(pod, why),
-  }));
-}
-
-/** Both backends of iptables were tried by then: what each said stands in the reason. */
-function captureRemedy({ metadata, spec }: Pod, why: string): string {
-  const logs = `kubectl logs -n ${metadata.namespace} ${metadata.name} -c ${containerNames.init}`;
-  if (!why.includes('captured')) return logs;
-  const node = spec.nodeName === undefined ? 'the node' : `node ${spec.nodeName}`;
-  return `load nf_tables and nft_redir, or iptable_nat and xt_REDIRECT, on ${node}; ${logs}`;
-}
-
-interface ContainerState {
-  terminated?: { exitCode: number; message?: string };
-}
-
-function initFailure(pod: Pod): string | null {
-  const statuses = pod.status?.initContainerStatuses as
-    { name: string; state?: ContainerState; lastState?: ContainerState }[] | undefined;
-  const init = statuses?.find(({ name }) => name === containerNames.init);
-  const ended = init?.state?.terminated ?? init?.lastState?.terminated;
-  if (ended === undefined || ended.exitCode === 0) return null;
-  return ended.message?.trim() || `${containerNames.init} ended with ${ended.exitCode}`;
-}
-
 function podNames(rows: readonly SidecarRow[]): string {
   return names(rows.map(({ namespace, pod }) => `${namespace}/${pod}`));
-}
-
-function names(list: readonly string[]): string {
-  const shown = list.slice(0, mostNames).join(', ');
-  return list.length > mostNames ? `${shown} and ${list.length - mostNames} more` : shown;
 }

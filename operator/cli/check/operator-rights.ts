@@ -3,7 +3,7 @@
 
 import { apiGroup, systemNamespace } from '../../../proxy/api/constants.ts';
 import type { UserClient } from '../../kube/user-client.ts';
-import type { Finding } from './findings.ts';
+import type { Finding } from './finding.ts';
 
 export interface OperatorRight {
   /** `patch trafficpolicies/status`. */

@@ -11,7 +11,8 @@ import {
   type OptionTable,
 } from '../arguments.ts';
 import { gatherFacts } from '../check/facts.ts';
-import { findingsOf, type Finding } from '../check/findings.ts';
+import type { Finding } from '../check/finding.ts';
+import { findingsOf } from '../check/findings.ts';
 import type { Command } from '../command.ts';
 import { askLeader } from '../console.ts';
 import { CliError, exitCodes } from '../errors.ts';
@@ -67,7 +68,8 @@ function print(findings: readonly Finding[], world: World): void {
   for (const { check: name, level, text, remedy } of findings) {
     const head = `${words[level].padEnd(9)}${name.padEnd(width)}`;
     for (const line of hanging(head, text)) world.out(paints[level](line));
-    if (remedy !== '') world.out(style.dim(`${' '.repeat(head.length)}→ ${remedy}`));
+    if (remedy === '') continue;
+    for (const line of hanging(`${' '.repeat(head.length)}→ `, remedy)) world.out(style.dim(line));
   }
   const count = (level: Finding['level']) => findings.filter((one) => one.level === level).length;
   world.out(`${count('error')} wrong, ${count('warning')} to look at, ${count('ok')} well`);
