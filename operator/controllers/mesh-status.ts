@@ -18,8 +18,9 @@ export type RowChange =
 
 /** How often `reconcile` is to be called. */
 export const meshStatusTickMs = 500;
-/** Writes in one call: ten a second, of all rows together. A row that is made takes two. */
-const writesPerTick = 5;
+/** Of all rows together: 200 namespaces are no reason to load the API server. A row that is made takes two. */
+const writesPerSecond = 10;
+const secondMs = 1_000;
 /** An object is written at most this often: each write goes to everyone who watches. */
 const rowMs = 10_000;
 /** A row that may be written and that nobody changed is looked at this often. */
@@ -39,13 +40,15 @@ interface RowState {
 export class MeshStatusWriter {
   readonly #context: ControllerContext;
   readonly #rows = new Map<string, RowState>();
+  /** When the writes of the last second were. */
+  #writesMs: number[] = [];
   #stopped = false;
 
   constructor(context: ControllerContext) {
     this.#context = context;
   }
 
-  /** Looks at what may be written, and writes the most urgent of what is due. */
+  /** Looks at what may be written, and writes the most urgent of what is to be. */
   async reconcile(): Promise<void> {
     const table = this.#context.insight.meshStatus();
     const problems = problemsIn(this.#context);
@@ -86,7 +89,7 @@ export class MeshStatusWriter {
     return names
       .filter((name) => since(name) !== null)
       .toSorted((a, b) => since(a)! - since(b)!)
-      .slice(0, writesPerTick);
+      .slice(0, writesPerSecond);
   }
 
   #look(existing: MeshStatus | undefined, row: MeshStatusRow): RowChange | null {
@@ -105,14 +108,9 @@ export class MeshStatusWriter {
   async #write(due: readonly RowChange[]): Promise<void> {
     const { clock, logger } = this.#context;
     const failures: unknown[] = [];
-    let left = writesPerTick;
     let written = 0;
     for (const change of due) {
-      left -= change.action === 'create' ? 2 : 1;
-      if (left < 0 || this.#stopped) break;
-      const state = this.#state(change.name);
-      state.writtenMs = clock.nowMs();
-      state.waitingMs = null;
+      if (this.#stopped || !this.#hasRoom(requestsOf(change))) break;
       try {
         await apply(this.#context, change);
         written += 1;
@@ -123,8 +121,17 @@ export class MeshStatusWriter {
           error: errorText(error),
         });
       }
+      // Also where it failed: it is not tried again at once.
+      Object.assign(this.#state(change.name), { writtenMs: clock.nowMs(), waitingMs: null });
+      for (let i = 0; i < requestsOf(change); i += 1) this.#writesMs.push(clock.nowMs());
     }
     if (written === 0 && failures.length > 0) throw failures[0];
+  }
+
+  #hasRoom(writes: number): boolean {
+    const nowMs = this.#context.clock.nowMs();
+    this.#writesMs = this.#writesMs.filter((atMs) => nowMs - atMs < secondMs);
+    return this.#writesMs.length + writes <= writesPerSecond;
   }
 
   #state(name: string): RowState {
@@ -134,6 +141,10 @@ export class MeshStatusWriter {
     this.#rows.set(name, made);
     return made;
   }
+}
+
+function requestsOf({ action }: RowChange): number {
+  return action === 'create' ? 2 : 1;
 }
 
 function problemsIn({ stores }: ControllerContext) {

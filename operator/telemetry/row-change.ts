@@ -9,10 +9,10 @@ import { edgeKey } from './status-lists.ts';
 /** `shown`: columns, states, reasons, lists. `figures`: exact figures. `trifle`: less than they may be off. */
 export type RowDifference = 'none' | 'trifle' | 'figures' | 'shown';
 
-/** Fields may be off by 1 %, times by 5 %: half of it is left for what moves until the next write. */
-const share = 0.005;
-const timeShare = 0.025;
-const percentPoints = 0.5;
+/** Fields agree with what is to 1 %, times to 5 %: what moves by less is still true. */
+const share = 0.01;
+const timeShare = 0.05;
+const percentPoints = 1;
 
 type Measure = (a: string | number, b: string | number) => boolean;
 

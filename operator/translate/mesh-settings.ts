@@ -7,7 +7,7 @@ import { shapedBy } from './translated.ts';
 import type { ShapedBy } from './translated.ts';
 
 export const defaultTrustDomain = 'cluster.local';
-const defaultStatisticsIntervalMs = 4000;
+const defaultStatisticsIntervalMs = 3000;
 
 export function trustDomainOf(view: View): string {
   return view.mesh?.spec.trustDomain ?? defaultTrustDomain;

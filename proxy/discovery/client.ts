@@ -54,7 +54,7 @@ export interface DiscoveryClient {
 const renewalJitterMs = 5000;
 /** Counters may wait while the operator is slow; they are cumulative. */
 const maxQueuedForStatistics = 256 << 10;
-const defaultStatisticsMs = 4000;
+const defaultStatisticsMs = 3000;
 /** A stream that was open this long was a good one. */
 const lastingMs = 5000;
 

@@ -796,7 +796,7 @@ export const crdSchemas: Record<string, object> = {
           "message": "must be a duration from 1s to 5m, such as 5s (units h, m, s, ms)"
          }
         ],
-        "default": "4s"
+        "default": "3s"
        }
       },
       "default": {},
