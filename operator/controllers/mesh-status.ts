@@ -26,7 +26,7 @@ const rowMs = 10_000;
 /** A row that may be written and that nobody changed is looked at this often. */
 const lookMs = 2_000;
 /** Totals are exact this long after the last change, at the latest. */
-const trifleMs = 60_000;
+const trifleMs = 30_000;
 /** What people see at once goes before exact figures that have waited this much longer. */
 const firstMs = 15_000;
 
@@ -42,6 +42,7 @@ export class MeshStatusWriter {
   readonly #rows = new Map<string, RowState>();
   /** When the writes of the last second were. */
   #writesMs: number[] = [];
+  #begun = false;
   #stopped = false;
 
   constructor(context: ControllerContext) {
@@ -55,6 +56,7 @@ export class MeshStatusWriter {
     const existing = new Map(
       this.#context.stores.meshStatuses.list().map((object) => [object.metadata.name, object]),
     );
+    if (!this.#begun) this.#begin(existing.values());
     const changes = new Map<string, RowChange>();
     for (const name of this.#toLookAt(table)) {
       const change = this.#look(existing.get(name), table.row(name, problems));
@@ -72,6 +74,17 @@ export class MeshStatusWriter {
 
   stop(): void {
     this.#stopped = true;
+  }
+
+  /**
+   * Rows of the leader before count as written just now: it may have, and before sidecars have connected and reported twice
+   * nothing better is known.
+   */
+  #begin(existing: Iterable<MeshStatus>): void {
+    this.#begun = true;
+    for (const { metadata, status } of existing) {
+      if (status !== undefined) this.#state(metadata.name).writtenMs = this.#context.clock.nowMs();
+    }
   }
 
   /** Rows that could be written now, and of which nothing is known yet. */
