@@ -14,6 +14,7 @@ import { createReadiness, type Readiness } from './lifecycle/readiness.ts';
 import type { Clock } from './net/clock.ts';
 import type { ReadOriginalDestination } from './net/original-destination.ts';
 import type { Registry } from './outbound/resolver.ts';
+import { watchConfig, type ConfigWatch } from './state/config-watch.ts';
 import type { Store } from './state/store.ts';
 import type { AccessLogOutput } from './telemetry/access-log.ts';
 import type { Logger } from './telemetry/logger.ts';
@@ -45,6 +46,7 @@ export interface Core extends TrafficState {
   snapshot: SnapshotFile | null;
   discovery: DiscoveryClient | null;
   readiness: Readiness;
+  configWatch: ConfigWatch;
   /** Null where this thread carries all traffic. */
   fleet: Fleet | null;
   /** Null without an operator: a local file may run under any user. */
@@ -84,7 +86,8 @@ export function createCore(config: Config, deps: AppDeps): Core {
     logger: deps.logger,
   });
   const readiness = createReadiness();
-  const base = { config, deps, ...state, fleet: link.fleet, readiness };
+  const configWatch = watchConfig(state.store, clock);
+  const base = { config, deps, ...state, fleet: link.fleet, readiness, configWatch };
   const snapshot = createSnapshot(config, deps, state.store);
   const started = { ...base, startedAtMs: clock.wallTimeMs() };
   link.discovery = createDiscovery(started, snapshot);
@@ -158,7 +161,8 @@ function createDiscovery(
     ...(fleet === null
       ? { statistics: () => statisticsOf(counters, startedAtMs, holder.current()) }
       : discoveryThrough(fleet, core)),
-    onApplied() {
+    onApplied(refused) {
+      core.configWatch.rejected += refused;
       snapshot?.changed();
       if (fleet !== null) resolver.trim();
     },

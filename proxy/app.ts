@@ -18,12 +18,19 @@ import {
 } from './fleet-parts.ts';
 import { createAppMetrics } from './lifecycle/app-metrics.ts';
 import { createDrain, type Drain } from './lifecycle/drain.ts';
-import { startHealthServer, type HealthServer } from './lifecycle/health-server.ts';
+import {
+  startHealthServer,
+  type HealthDeps,
+  type HealthServer,
+} from './lifecycle/health-server.ts';
 import type { Readiness } from './lifecycle/readiness.ts';
+import { sumHandshakes } from './net/link.ts';
 import type { Registry } from './outbound/resolver.ts';
+import type { Snapshot } from './state/prepared.ts';
 import type { Counters } from './telemetry/counters.ts';
-import { outsideText } from './telemetry/outside.ts';
-import { prometheusText } from './telemetry/prometheus.ts';
+import { Exposition, type ExpositionFormat } from './telemetry/exposition.ts';
+import { metrics } from './telemetry/metrics.ts';
+import { prometheusText, type OwnPod, type SidecarState } from './telemetry/prometheus.ts';
 import { version } from './version.ts';
 import type { WorkerReport } from './workers/messages.ts';
 
@@ -150,23 +157,36 @@ function createSidecarDrain(core: Core, data: DataPath): Drain {
 }
 
 /** With the app's own behind them, where the pod says that it has some. */
-function readMetrics(view: View, appHost: string): () => Promise<string> {
+function readMetrics(view: View, appHost: string): HealthDeps['metrics'] {
   const { appMetrics } = view.core.config;
-  if (appMetrics === undefined) return () => metricsText(view);
+  if (appMetrics === undefined)
+    return async (format) => ({ text: await metricsText(view, format), format });
   const readApp = createAppMetrics(appMetrics, appHost);
-  return async () => (await Promise.all([metricsText(view), readApp()])).join('');
+  return async (wanted) => {
+    const { text, format, up } = await readApp(wanted);
+    const state = new Exposition(format);
+    state.single(metrics.appMetricsUp, Number(up));
+    return { text: `${await metricsText(view, format)}${state.toString()}${text}`, format };
+  };
 }
 
-async function metricsText({ core, data, drain }: View): Promise<string> {
-  const identity = core.holder.current();
+async function metricsText(view: View, format: ExpositionFormat): Promise<string> {
+  const { core } = view;
   const reports = (await core.fleet?.reports()) ?? [];
+  return prometheusText(mergedCounters(core.counters, reports), stateOf(view, reports), format);
+}
+
+function stateOf({ core, data, drain }: View, reports: readonly WorkerReport[]): SidecarState {
   const sum = (read: (one: WorkerReport) => number): number => sumOf(reports, read);
   const { memory, cpuSeconds } = core.deps.processFacts();
-  const text = prometheusText(mergedCounters(core.counters, reports), {
+  return {
+    own: ownPod(core),
+    version,
     ready: core.readiness.ready(),
     draining: drain.started(),
     discoveryConnected: core.discovery?.connected() ?? false,
-    certificate: identity,
+    config: { ...core.configWatch, resources: resourceCounts(core.store.snapshot()) },
+    certificate: core.holder.current(),
     identityProblem: core.loader !== null && core.loader.problem() !== null,
     foreignSockets: core.foreignSockets?.count() ?? 0,
     inboundInFlight: data.inFlight('inbound') + sum((one) => one.figures.inbound.inFlight),
@@ -176,11 +196,25 @@ async function metricsText({ core, data, drain }: View): Promise<string> {
       exported: data.spans().exported + sum((one) => one.spans.exported),
       dropped: data.spans().dropped + sum((one) => one.spans.dropped),
     },
+    handshakes: sumHandshakes([data.handshakes, ...reports.map((one) => one.handshakes)]),
+    outside: mergedOutside(core.counters, reports),
     startedAtMs: core.startedAtMs,
     memory: { rss: memory.rss, heapUsed: memory.heapUsed + sum((one) => one.heapUsed) },
     cpuSeconds,
-  });
-  return text + outsideText(mergedOutside(core.counters, reports));
+  };
+}
+
+function ownPod({ store, holder }: Core): OwnPod {
+  const { namespace = '', workload = '' } = store.snapshot().workload ?? {};
+  return { namespace, workload, identity: holder.current()?.spiffeId ?? '' };
+}
+
+function resourceCounts({ workload, destinations, endpoints }: Snapshot): Record<string, number> {
+  return {
+    Workload: workload === null ? 0 : 1,
+    Destination: destinations.size,
+    Endpoints: endpoints.size,
+  };
 }
 
 async function startAdmin(view: View, health: HealthServer): Promise<AdminServer | null> {

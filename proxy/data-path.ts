@@ -13,7 +13,7 @@ import type { Clock } from './net/clock.ts';
 import { Flusher } from './net/flusher.ts';
 import { SocketReader } from './net/socket-reader.ts';
 import { SocketWriter } from './net/socket-writer.ts';
-import type { Io } from './net/link.ts';
+import { newHandshakes, type Handshakes, type Io } from './net/link.ts';
 import type { ReadOriginalDestination } from './net/original-destination.ts';
 import { TimerWheel } from './net/timer-wheel.ts';
 import type { OutboundDeps } from './outbound/deps.ts';
@@ -57,6 +57,7 @@ export interface DataPath {
   /** Connections to peers and apps that are kept. */
   pooled(): number;
   spans(): ExporterCounts;
+  readonly handshakes: Handshakes;
   drainInbound(): void;
   refuseInbound(): void;
   /** Ends inbound connections in order, within the grace, then everything. */
@@ -112,6 +113,7 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     connections,
     pooled: () => pool.size,
     spans: () => tracing.counts(),
+    handshakes: io.handshakes,
     drainInbound() {
       for (const side of sides.inbound) side.drain();
     },
@@ -139,6 +141,7 @@ function createIo(clock: Clock): Io {
     flusher: new Flusher(),
     reader: new SocketReader(),
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
 }
 

@@ -62,7 +62,17 @@ export function createTrafficState(deps: TrafficStateDeps): TrafficState {
     onUnwanted,
   });
   const counters = createCounters();
+  keepAging(counters, clock);
   return { store, holder, counters, accessLog, tap, resolver };
+}
+
+const agingMs = 60_000;
+
+function keepAging(counters: Counters, clock: Clock): void {
+  clock.after(agingMs, () => {
+    counters.age();
+    keepAging(counters, clock);
+  });
 }
 
 /** Start, or a change of stream: as long as an unknown destination is held. */

@@ -23,6 +23,8 @@ type ServiceName = Extract<EndpointsName, { kind: 'service' }>;
 /** A pod and port, and the policy that took its identity away, if one did. */
 interface Place {
   endpoint: Endpoint;
+  /** Name of the pod's workload; empty: there is no pod. */
+  workload: string;
   disabledBy: ShapedBy[];
 }
 
@@ -154,20 +156,21 @@ function callersOf(
 type At = Pick<Endpoint, 'address' | 'port' | 'zone' | 'forZones' | 'onlyNode'>;
 
 function plain(at: At, podName: string): Place {
-  return { endpoint: { ...at, identity: null, podName }, disabledBy: [] };
+  return { endpoint: { ...at, identity: null, podName }, workload: '', disabledBy: [] };
 }
 
 function place(view: View, pod: PodEntry, at: At): Place {
+  const [, workload = ''] = pod.workload.split('/');
   const uncaptured = pod.excludedInboundPorts.includes(at.port) || at.port === sidecarPorts.health;
-  if (!pod.meshed || uncaptured) return plain(at, pod.name);
+  if (!pod.meshed || uncaptured) return { ...plain(at, pod.name), workload };
   const { mode, policy } = modeAt(view, speakersFor(view, pod), at.port);
   if (mode === 'DISABLE') {
     const disabledBy = policy === null ? meshRefs(view) : [shapedBy('PeerAuthentication', policy)];
-    return { endpoint: plain(at, pod.name).endpoint, disabledBy };
+    return { ...plain(at, pod.name), workload, disabledBy };
   }
   const { namespace, serviceAccount } = pod;
   const identity = formatSpiffeId({ trustDomain: trustDomainOf(view), namespace, serviceAccount });
-  return { endpoint: { ...at, identity, podName: pod.name }, disabledBy: [] };
+  return { endpoint: { ...at, identity, podName: pod.name }, workload, disabledBy: [] };
 }
 
 /** Sorted and each once: a pod can stand in several slices while they are being rearranged. */
@@ -182,8 +185,10 @@ function translated(
   const endpoints = [...byPlace.entries()]
     .toSorted(([a], [b]) => compareText(a, b))
     .map(([, endpoint]) => endpoint);
+  const [workload = '', ...others] = new Set(places.map((one) => one.workload));
+  const alone = workload !== '' && others.length === 0;
   return {
-    resource: { type: 'Endpoints', name, endpoints },
+    resource: { type: 'Endpoints', name, ...(alone ? { workload } : {}), endpoints },
     shapedBy: distinctPolicies(places.flatMap((one) => one.disabledBy)),
     dependsOn,
   };

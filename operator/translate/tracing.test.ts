@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { mesh, pod, service, slice, trafficPolicy, viewOf } from '../model/test-objects.ts';
 import type { TracingSpec, TrafficPolicySpec } from '../resources/tsmesh.ts';
 import { translateDestination } from './destination.ts';
-import { collectorFault, collectorService } from './tracing.ts';
+import { collectorFault, collectorService } from './collector.ts';
 import { meshFaults } from './validity.ts';
 import { translateWorkload } from './workload.ts';
 

@@ -3,9 +3,9 @@
 
 import type { WorkloadResource } from '../../proxy/api/resources.ts';
 import type { CollectorSettings } from '../../proxy/api/tracing.ts';
-import { objectKey } from '../model/view.ts';
-import type { ObjectKey, PodEntry, View } from '../model/view.ts';
+import type { PodEntry, View } from '../model/view.ts';
 import type { TrafficPolicy, TracingSpec } from '../resources/tsmesh.ts';
+import { collectorFault, collectorService } from './collector.ts';
 import { policiesAtPod } from './rate-limits.ts';
 
 /** Percent of the traces that begin in the mesh, where nothing else is said. */
@@ -36,22 +36,6 @@ export function tracingOf(view: View, pod: PodEntry): PodTracing {
     resource: resourceOf(pod),
   };
   return { tracing, policies: [...new Set(sampled.map(({ policy }) => policy))] };
-}
-
-/** Null: it can be used. */
-export function collectorFault(endpoint: string): string | null {
-  const url = URL.parse(endpoint);
-  if (url !== null && ['http:', 'https:'].includes(url.protocol) && url.username === '')
-    return null;
-  return 'must be a URL such as http://otel-collector.observability:4317';
-}
-
-/** The Service that an endpoint names, whether there is one or not; null: it cannot be one. */
-export function collectorService(endpoint: string): ObjectKey | null {
-  const host = URL.parse(endpoint)?.hostname ?? '';
-  const [, name, namespace] =
-    /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?\.?$/.exec(host) ?? [];
-  return name === undefined || namespace === undefined ? null : objectKey(namespace, name);
 }
 
 /** A Service of the cluster is called at its address, so that what holds in the mesh holds for it. */

@@ -20,7 +20,7 @@ import {
   percentFaults,
 } from './field-checks.ts';
 import type { Fault } from './field-checks.ts';
-import { collectorFault } from './tracing.ts';
+import { collectorFault } from './collector.ts';
 import { matchFaults, requestRange, retryFaults, routeFaults } from './route-validity.ts';
 
 const cookieRange = ['0s', '8760h'] as const;

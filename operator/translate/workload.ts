@@ -49,6 +49,7 @@ export function translateWorkload(
     trustDomain: trustDomainOf(view),
     namespace: pod.namespace,
     serviceAccount: pod.serviceAccount,
+    workload: pod.workload.split('/')[1] ?? '',
     ...(labels === null ? {} : { labels }),
     ...(zone === '' ? {} : { zone }),
     ...(pod.nodeName === '' ? {} : { node: pod.nodeName }),

@@ -33,6 +33,8 @@ export interface WorkloadResource {
   trustDomain: string;
   namespace: string;
   serviceAccount: string;
+  /** Name of the pod's workload, for metrics. Absent: the operator is older. */
+  workload?: string;
   /** Of the pod, for routes that ask for their caller's. Absent: none. */
   labels?: Record<string, string>;
   /** Of the pod's node (topology.kubernetes.io/zone). Absent: not known. */
@@ -317,6 +319,8 @@ export interface Endpoint {
 export interface EndpointsResource {
   type: 'Endpoints';
   name: string;
+  /** Name of the workload that all of them belong to; absent: there are several, or none. */
+  workload?: string;
   endpoints: Endpoint[];
 }
 

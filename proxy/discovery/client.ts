@@ -22,7 +22,7 @@ export interface DiscoveryDeps {
   wanted(): string[];
   statistics(): Statistics;
   /** After each push that was put in force. */
-  onApplied(): void;
+  onApplied(refused: number): void;
   /** Puts a push in force in other threads, before it is here; `then` gets what they refused. */
   applyElsewhere?: (push: Push, then: (errors: ResourceError[]) => void) => void;
   /** Brings up to date what `statistics` will tell. */
@@ -226,7 +226,7 @@ class Client implements DiscoveryClient {
     for (const error of errors) {
       this.deps.logger.error('configuration refused', { ...error });
     }
-    this.deps.onApplied();
+    this.deps.onApplied(errors.length);
   }
 
   private onEnd(link: Link, reason: string): void {

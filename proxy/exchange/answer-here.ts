@@ -6,7 +6,7 @@ import type { RequestHead, ServerStream, StreamListener } from '../codec/session
 import { fieldLine } from '../policy/route-match.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import type { RequestTrace } from '../tracing/tracer.ts';
-import { countError } from './connection-log.ts';
+import { countAnswered, countError, type Said } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
 import {
   grpcStatusOfReply,
@@ -14,7 +14,6 @@ import {
   sendDirect,
   sendLocalReply,
   sendRedirect,
-  type LocalReply,
 } from './local-reply.ts';
 import type { AnsweredPlan } from './plan.ts';
 import { logRequest, notCarried } from './request-log.ts';
@@ -50,12 +49,6 @@ export function answerHere(
   recordSpan(context, trace, { head, route, ...saidBy(plan), startedMs, carried: null });
 }
 
-interface Said {
-  status: number;
-  grpcStatus: number;
-  error: LocalReply | null;
-}
-
 function saidBy(plan: AnsweredPlan): Said {
   switch (plan.type) {
     case 'redirect':
@@ -81,7 +74,7 @@ function record(
   const { series, deps, peerFacts } = context;
   const { status, grpcStatus, error } = saidBy(plan);
   const mtls = peerFacts !== null;
-  series.request({ status, grpcStatus, latencyMs, mtls });
+  countAnswered(context, { status, grpcStatus, error }, { route: plan.route, latencyMs });
   if (error !== null) countError(series, error);
   if (!deps.accessLog.wants(error !== null)) return;
   const request = { head, route: plan.route, status, mtls, error };

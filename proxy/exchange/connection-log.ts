@@ -32,6 +32,34 @@ export function logRefusal(context: ExchangeContext, reply: LocalReply): void {
   deps.accessLog.write({ ...emptyEntry(context), mtls, flag, detail, ...by });
 }
 
+/** What the sidecar itself makes of a request. */
+export interface Said {
+  status: number;
+  grpcStatus: number;
+  error: LocalReply | null;
+}
+
+/** A request that was answered here, or left before it was sent on. */
+export function countAnswered(
+  context: ExchangeContext,
+  { status, grpcStatus, error }: Said,
+  { route, latencyMs }: { route: string; latencyMs: number },
+): void {
+  context.series.request({
+    status,
+    grpcStatus,
+    latencyMs,
+    mtls: context.peer !== '',
+    route,
+    protocol: grpcStatus === noGrpcStatus ? context.protocol : 'gRPC',
+    peer: context.peer,
+    workload: '',
+    flag: error === null ? '' : errorSpec(error.code).flag,
+    requestBytes: 0,
+    responseBytes: 0,
+  });
+}
+
 export function countError(series: Series, { code, by }: LocalReply): void {
   series.error(code);
   if (by !== undefined) series.decision('denied', by.policy, by.rule, by.reason);
@@ -43,7 +71,8 @@ export function logUnreadable(context: ExchangeContext, { status, text }: Refusa
   const code = codeOfUnreadable(status);
   const mtls = context.peer !== '';
   series.error(code);
-  if (status > 0) series.request({ status, grpcStatus: noGrpcStatus, latencyMs: 0, mtls });
+  const said = { status, grpcStatus: noGrpcStatus, error: { code, detail: '' } };
+  if (status > 0) countAnswered(context, said, { route: '', latencyMs: 0 });
   if (!deps.accessLog.wants(true)) return;
   const { flag } = errorSpec(code);
   deps.accessLog.write({

@@ -5,7 +5,7 @@ import type { Fields, RequestHead, ServerStream, StreamListener } from '../codec
 import { Deadline } from '../net/timer-wheel.ts';
 import { noGrpcStatus } from '../telemetry/counters.ts';
 import { causeOfReset } from './causes.ts';
-import { countError } from './connection-log.ts';
+import { countAnswered, countError } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
 import type { LocalReply } from './local-reply.ts';
 import type { DelayedPlan } from './plan.ts';
@@ -100,7 +100,8 @@ export class DelayedRequest extends Deadline implements StreamListener<RequestHe
     const latencyMs = io.clock.nowMs() - this.startedMs;
     const mtls = context.peer !== '';
     countError(context.series, error);
-    context.series.request({ status: 0, grpcStatus: noGrpcStatus, latencyMs, mtls });
+    const said = { status: 0, grpcStatus: noGrpcStatus, error };
+    countAnswered(context, said, { route: plan.next.route, latencyMs });
     if (!accessLog.wants(true)) return;
     const { head } = this.arrival;
     const { route } = plan.next;

@@ -12,6 +12,7 @@ import type {
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
+import { newHandshakes } from '../net/link.ts';
 import { createTestClock } from '../net/test-clock.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { StreamTaker } from '../pool/peer.ts';
@@ -154,6 +155,7 @@ class Stage {
       budget: this.budget,
       grpc: false,
       requestId: 'id',
+      workload: '',
       trace: null,
       ...over,
     };
@@ -214,6 +216,7 @@ class Stage {
       flusher: new Flusher((run) => run()),
       reader: new SocketReader(),
       writer: new SocketWriter(),
+      handshakes: newHandshakes(),
     };
     return {
       deps: {

@@ -4,6 +4,7 @@ import type { RequestHead, ResponseHead, StreamListener } from '../codec/session
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
+import { newHandshakes } from '../net/link.ts';
 import { createTestClock } from '../net/test-clock.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import { untraced } from '../tracing/test-tracer.ts';
@@ -49,6 +50,7 @@ function stage() {
     flusher: new Flusher(),
     reader: new SocketReader(),
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
   const deps = {
     io,

@@ -42,6 +42,8 @@ export interface ForwardPlan {
   budget: RetryBudget;
   grpc: boolean;
   requestId: string;
+  /** Name of the workload that is called, where one alone stands behind the endpoints; empty: not known, or the own app. */
+  workload: string;
   /** Set when it is begun; null: no span is recorded. */
   trace: RequestTrace | null;
 }

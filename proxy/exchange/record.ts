@@ -1,6 +1,7 @@
 // What is kept of an exchange that came to its end: its counts and its line in the access log. It decides nothing.
 
 import { destinationName } from '../api/resources.ts';
+import { errorSpec } from '../errors.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { countError } from './connection-log.ts';
 import type { ExchangeContext } from './context.ts';
@@ -35,7 +36,19 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
   if (error !== null) countError(series, error);
   const latencyMs = deps.io.clock.nowMs() - end.startedMs;
   const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
-  series.request({ status, grpcStatus, latencyMs, mtls });
+  series.request({
+    status,
+    grpcStatus,
+    latencyMs,
+    mtls,
+    route: plan.route,
+    protocol: plan.grpc ? 'gRPC' : context.protocol,
+    peer: end.sentOverMtls ? (end.endpoint?.identity ?? '') : context.peer,
+    workload: plan.workload,
+    flag: error === null ? '' : errorSpec(error.code).flag,
+    requestBytes: end.sentBytes,
+    responseBytes: end.receivedBytes,
+  });
   series.bytes(end.sentBytes, end.receivedBytes);
   if (deps.accessLog.wants(error !== null || status >= 500)) log(context, plan, end, latencyMs);
   if (plan.trace !== null) trace(context, plan, end);

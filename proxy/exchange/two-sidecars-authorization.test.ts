@@ -10,7 +10,7 @@ import { call, listenOn, startPair, until, type MeshPair } from '../../test/supp
 import type { TestSidecar } from '../../test/support/sidecar.ts';
 import { workload } from '../../test/support/sidecar.ts';
 import type { Direction } from '../telemetry/counters.ts';
-import { readDecisionKey } from '../telemetry/counters.ts';
+import { readDecisionKey } from '../telemetry/recorder.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {

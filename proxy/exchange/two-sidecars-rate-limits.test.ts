@@ -8,7 +8,7 @@ import type { RateLimit } from '../api/resources.ts';
 import { callerIdentity, guarded, policy } from '../../test/support/authorization.ts';
 import { call, listenOn, startPair, type MeshPair } from '../../test/support/mesh-pair.ts';
 import { workload, type TestSidecar } from '../../test/support/sidecar.ts';
-import { readDecisionKey } from '../telemetry/counters.ts';
+import { readDecisionKey } from '../telemetry/recorder.ts';
 
 const closers: (() => void)[] = [];
 afterEach(() => {

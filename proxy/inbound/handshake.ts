@@ -57,11 +57,13 @@ export class Handshake extends Deadline {
     }
     this.done = true;
     this.io.wheel.cancel(this);
+    this.io.handshakes.inbound.ok += 1;
     this.listener.onPeer({ socket: tls, raw, peer }, peer);
   }
 
   private fail(detail: string): void {
     if (this.done) return;
+    this.io.handshakes.inbound.failed += 1;
     this.listener.onFailed(detail);
     this.cancel();
   }

@@ -63,6 +63,7 @@ export function planInbound(
     budget: newRetryBudget(),
     grpc,
     requestId: id,
+    workload: '',
     trace: null,
   };
 }

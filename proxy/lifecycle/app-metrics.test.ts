@@ -25,14 +25,31 @@ describe("the app's metrics", () => {
       asked = `${request.url} ${request.headers.accept}`;
       response.end('requests 7\n# EOF\n');
     });
-    const text = await createAppMetrics({ port, path: '/stats' }, '127.0.0.1')();
+    const read = createAppMetrics({ port, path: '/stats' }, '127.0.0.1');
+    const text = 'requests 7\n';
+    expect(await read('prometheus')).toEqual({ text, format: 'prometheus', up: true });
     expect(asked).toBe('/stats text/plain;version=0.0.4');
-    expect(text).toMatch(/tsmesh_app_metrics_up 1\nrequests 7\n$/);
+  });
+
+  it('are OpenMetrics where the scraper wants that and the app can', async () => {
+    const open = 'application/openmetrics-text; version=1.0.0';
+    const port = await app((request, response) => {
+      const can = request.url === '/can' && request.headers.accept?.startsWith('application/open');
+      response.setHeader('content-type', can === true ? open : 'text/plain; version=0.0.4');
+      response.end('a_total 1\n# EOF\n');
+    });
+    const formats = async (path: string) =>
+      (await createAppMetrics({ port, path }, '127.0.0.1')('openmetrics')).format;
+    expect([await formats('/can'), await formats('/cannot')]).toEqual([
+      'openmetrics',
+      'prometheus',
+    ]);
   });
 
   it('stand at /metrics where the pod names no path, and get the line end that they lack', async () => {
     const port = await app((request, response) => response.end(`path{p="${request.url}"} 1`));
-    expect(await createAppMetrics({ port }, '127.0.0.1')()).toMatch(/\npath\{p="\/metrics"\} 1\n$/);
+    const { text } = await createAppMetrics({ port }, '127.0.0.1')('prometheus');
+    expect(text).toBe('path{p="/metrics"} 1\n');
   });
 
   it.each<[string, RequestListener]>([
@@ -41,8 +58,8 @@ describe("the app's metrics", () => {
     ['says too much', (_, response) => void response.end(Buffer.alloc(17 << 20, 'x'))],
   ])('are left out, and a gauge says so, where the app %s', async (_what, listener) => {
     const port = await app(listener);
-    const text = await createAppMetrics({ port }, '127.0.0.1')();
-    expect(text).toMatch(/tsmesh_app_metrics_up 0\n$/);
+    const answer = await createAppMetrics({ port }, '127.0.0.1')('prometheus');
+    expect(answer).toEqual({ text: '', format: 'prometheus', up: false });
   });
 
   it('are read once for all who ask at one time', async () => {
@@ -52,9 +69,10 @@ describe("the app's metrics", () => {
       setImmediate(() => response.end('a 1\n'));
     });
     const metrics = createAppMetrics({ port }, '127.0.0.1');
-    await Promise.all([metrics(), metrics(), metrics()]);
+    const once = () => metrics('prometheus');
+    await Promise.all([once(), once(), once()]);
     expect(reads).toBe(1);
-    await metrics();
+    await once();
     expect(reads).toBe(2);
   });
 });

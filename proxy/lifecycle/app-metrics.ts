@@ -3,49 +3,69 @@
 
 import { request, type IncomingMessage } from 'node:http';
 import { defaultMetricsPath, type AppMetrics } from '../api/bootstrap.ts';
+import type { ExpositionFormat } from '../telemetry/exposition.ts';
 
 /** More than any app should say; Prometheus' own default limit of a body is none. */
 const maxBytes = 16 << 20;
 /** Below Prometheus' own 10 s. */
 const timeoutMs = 8_000;
 
-/** Prometheus text of sidecar and app, one behind the other. */
-export type ReadAppMetrics = () => Promise<string>;
+export interface AppText {
+  /** Without an end mark; empty: the app did not answer. */
+  text: string;
+  /** What it is: an app may know only the older one. */
+  format: ExpositionFormat;
+  up: boolean;
+}
+
+/** As the scraper wants it, as far as the app can. Never rejects. */
+export type ReadAppMetrics = (wanted: ExpositionFormat) => Promise<AppText>;
 
 /**
  * `host`: where the app listens. Whoever reaches the port can ask, so readers at one time share one answer of
- * the app. Never rejects: without the app's answer a gauge says so.
+ * the app.
  */
 export function createAppMetrics(metrics: AppMetrics, host: string): ReadAppMetrics {
-  let underWay: Promise<string> | null = null;
-  return () => {
-    underWay ??= read(metrics, host).finally(() => (underWay = null));
-    return underWay;
+  const underWay = new Map<ExpositionFormat, Promise<AppText>>();
+  return (wanted) => {
+    const known = underWay.get(wanted);
+    if (known !== undefined) return known;
+    const started = read(metrics, host, wanted).finally(() => underWay.delete(wanted));
+    underWay.set(wanted, started);
+    return started;
   };
 }
 
-async function read({ port, path = defaultMetricsPath }: AppMetrics, host: string) {
+async function read(
+  { port, path = defaultMetricsPath }: AppMetrics,
+  host: string,
+  wanted: ExpositionFormat,
+): Promise<AppText> {
   try {
-    const text = await fetchText({ host, port, path });
-    return `${upText(1)}${text}`;
+    return { ...(await fetchText({ host, port, path }, wanted)), up: true };
   } catch {
-    return upText(0);
+    return { text: '', format: wanted, up: false };
   }
 }
 
-function upText(value: 0 | 1): string {
-  const name = 'tsmesh_app_metrics_up';
-  const help = "Whether the app's own metrics follow.";
-  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${name} ${value}\n`;
-}
+const older = 'text/plain;version=0.0.4';
+const accepted: Readonly<Record<ExpositionFormat, string>> = {
+  prometheus: older,
+  openmetrics: `application/openmetrics-text;version=1.0.0,${older};q=0.5`,
+};
 
-function fetchText(at: { host: string; port: number; path: string }): Promise<string> {
+function fetchText(
+  at: { host: string; port: number; path: string },
+  wanted: ExpositionFormat,
+): Promise<Omit<AppText, 'up'>> {
   const signal = AbortSignal.timeout(timeoutMs);
-  // The one format that can be put behind another text: OpenMetrics ends with an end mark.
-  const headers = { accept: 'text/plain;version=0.0.4' };
+  const headers = { accept: accepted[wanted] };
   return new Promise((resolve, reject) => {
     const outgoing = request({ ...at, headers, agent: false, signal }, (response) => {
-      readBody(response).then(resolve, reject);
+      const type = response.headers['content-type'] ?? '';
+      const open = wanted === 'openmetrics' && type.startsWith('application/openmetrics-text');
+      const format = open ? 'openmetrics' : 'prometheus';
+      readBody(response).then((text) => resolve({ text, format }), reject);
     });
     outgoing.on('error', reject);
     outgoing.end();

@@ -35,7 +35,7 @@ async function start(
     port: 0,
     readiness: createReadiness(),
     drain,
-    metrics: () => 'up 1\n',
+    metrics: (format) => ({ text: 'up 1\n', format }),
     hookToken,
     probes: [],
     probeHost: '127.0.0.1',
@@ -92,6 +92,14 @@ describe('the health port of a pod with a hook token', () => {
     expect(drain.started()).toBe(true);
   });
 
+  it('answers metrics in the format that is wanted, with its end', async () => {
+    const { port } = server.address;
+    const accept = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5';
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { accept } });
+    expect(answer.headers.get('content-type')).toMatch(/^application\/openmetrics-text; version=1/);
+    expect(await answer.text()).toBe('up 1\n# EOF\n');
+  });
+
   it('answers readiness and metrics without it', async () => {
     expect(await call('/ready')).toEqual({ status: 200, body: 'ready' });
     expect(await call('/metrics')).toEqual({ status: 200, body: 'up 1\n' });
@@ -142,6 +150,7 @@ describe('one who takes all connections of the health port', () => {
 
 describe('one who asks for metrics and takes none', () => {
   const large = 'x'.repeat(12 << 20);
+  const largeText = { text: large, format: 'prometheus' } as const;
   const stalled = async (count: number) => {
     const sockets = Array.from({ length: count }, () =>
       connect(server.address.port, '127.0.0.1')
@@ -154,7 +163,7 @@ describe('one who asks for metrics and takes none', () => {
   };
 
   it('has no more of them kept for him than a bounded number of bytes', async () => {
-    await start(null, { metrics: () => large });
+    await start(null, { metrics: () => largeText });
     const sockets = await stalled(4);
     expect(await call('/metrics')).toEqual({
       status: 503,
@@ -175,7 +184,7 @@ describe('one who asks for metrics and takes none', () => {
     const metrics = async () => {
       if (++many === 4) ask();
       await gone;
-      return large;
+      return largeText;
     };
     await start(null, { metrics });
     const get = 'GET /metrics HTTP/1.1\r\nHost: pod\r\n\r\n';
@@ -193,7 +202,7 @@ describe('one who asks for metrics and takes none', () => {
   });
 
   it('is let go after a while', async () => {
-    await start(null, { metrics: () => large, takeTimeoutMs: 1_000 });
+    await start(null, { metrics: () => largeText, takeTimeoutMs: 1_000 });
     const sockets = await stalled(3);
     let { status } = await call('/metrics');
     expect(status).toBe(503);

@@ -19,6 +19,12 @@ import {
   readyPath,
   type RewrittenProbe,
 } from '../api/bootstrap.ts';
+import {
+  contentTypes,
+  endMark,
+  wantedFormat,
+  type ExpositionFormat,
+} from '../telemetry/exposition.ts';
 import type { Drain } from './drain.ts';
 import { performProbe } from './probe-check.ts';
 import type { Readiness } from './readiness.ts';
@@ -29,7 +35,8 @@ export interface HealthDeps {
   port: number;
   readiness: Readiness;
   drain: Drain;
-  metrics(): string | Promise<string>;
+  /** In this format where all of it can be had in it. */
+  metrics(wanted: ExpositionFormat): MetricsAnswer | Promise<MetricsAnswer>;
   /** Null: there are no drain hooks. */
   hookToken: string | null;
   probes: readonly RewrittenProbe[];
@@ -38,6 +45,12 @@ export interface HealthDeps {
   nowMs: () => number;
   /** For the one who asked to take the answer, or some more of it. */
   takeTimeoutMs?: number;
+}
+
+export interface MetricsAnswer {
+  /** Without an end mark. */
+  text: string;
+  format: ExpositionFormat;
 }
 
 export interface HealthServer {
@@ -138,14 +151,14 @@ async function answer({ deps, hooks, probes }: Served, request: IncomingMessage)
     case readyPath:
       return readiness(deps.readiness);
     case metricsPath:
-      return {
-        status: 200,
-        type: 'text/plain; version=0.0.4; charset=utf-8',
-        body: await deps.metrics(),
-      };
+      return metricsAnswer(await deps.metrics(wantedFormat(request.headers.accept)));
     default:
       return probe(deps, probes.get(path), request);
   }
+}
+
+function metricsAnswer({ text: body, format }: MetricsAnswer): Answer {
+  return { status: 200, type: contentTypes[format], body: body + endMark(format) };
 }
 
 function readiness(state: Readiness): Answer {

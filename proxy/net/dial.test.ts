@@ -11,7 +11,7 @@ import { createIdentityHolder } from '../identity/store.ts';
 import { systemClock } from './clock.ts';
 import { Dial } from './dial.ts';
 import { Flusher } from './flusher.ts';
-import { resetLink } from './link.ts';
+import { newHandshakes, resetLink } from './link.ts';
 import { meshServer } from './mesh-tls.ts';
 import { SocketReader } from './socket-reader.ts';
 import { SocketWriter } from './socket-writer.ts';
@@ -37,6 +37,7 @@ it('a connection may be reset as soon as it is handed over', async () => {
     flusher: new Flusher(),
     reader,
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
   const closed: boolean[] = [];
   const mesh = { identity: own, expected: peer.spiffeId, alpn: alpn.http };

@@ -108,11 +108,13 @@ export class Dial extends Deadline {
 
   private succeed(link: Link): void {
     this.finish();
+    if (link.peer !== null) this.io.handshakes.outbound.ok += 1;
     this.listener.onConnected(link);
   }
 
   private fail(code: ProxyErrorCode, detail: string): void {
     if (this.done) return;
+    if (this.tls !== null) this.io.handshakes.outbound.failed += 1;
     this.finish();
     this.destroy();
     this.listener.onFailed(code, detail);

@@ -3,6 +3,7 @@ import { Flusher } from './flusher.ts';
 import { IdleWatch } from './idle-watch.ts';
 import { SocketReader } from './socket-reader.ts';
 import { SocketWriter } from './socket-writer.ts';
+import { newHandshakes } from './link.ts';
 import { createTestClock } from './test-clock.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -14,6 +15,7 @@ function start(timeoutMs: number) {
     flusher: new Flusher((run) => run()),
     reader: new SocketReader(),
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
   const ends: number[] = [];
   const watch = new IdleWatch(io, timeoutMs, () => ends.push(clock.nowMs()));

@@ -16,6 +16,24 @@ export interface Io {
   readonly flusher: Flusher;
   readonly reader: SocketReader;
   readonly writer: SocketWriter;
+  readonly handshakes: Handshakes;
+}
+
+/** Of mesh mTLS, by the side that this sidecar was on. */
+export type Handshakes = Record<'inbound' | 'outbound', { ok: number; failed: number }>;
+
+export function sumHandshakes(parts: readonly Handshakes[]): Handshakes {
+  const sum = newHandshakes();
+  for (const part of parts)
+    for (const direction of ['inbound', 'outbound'] as const) {
+      sum[direction].ok += part[direction].ok;
+      sum[direction].failed += part[direction].failed;
+    }
+  return sum;
+}
+
+export function newHandshakes(): Handshakes {
+  return { inbound: { ok: 0, failed: 0 }, outbound: { ok: 0, failed: 0 } };
 }
 
 /** What mutual TLS proved. */

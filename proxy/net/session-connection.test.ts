@@ -7,7 +7,7 @@ import { systemClock } from './clock.ts';
 import { Flusher } from './flusher.ts';
 import { SocketReader } from './socket-reader.ts';
 import { SocketWriter } from './socket-writer.ts';
-import type { Io } from './link.ts';
+import { newHandshakes, type Io } from './link.ts';
 import { SessionConnection } from './session-connection.ts';
 import { TimerWheel } from './timer-wheel.ts';
 
@@ -76,6 +76,7 @@ function setup(failAt: number, answers: boolean) {
     flusher: new Flusher(),
     reader: new SocketReader(),
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
   const socket = new FaultySocket(failAt);
   const session = createH1ServerSession();

@@ -123,13 +123,14 @@ function planRoute(
     const detail = backend === null ? route.name : `${route.name}: ${backend.missing}`;
     return refuse(route.name, withCors({ code: 'no-backends', detail }, cors), grpc);
   }
+  const set = snapshot.endpoints.get(backend.endpoints);
   const id = requestId === '' ? sources.nextRequestId() : requestId;
   if (requestId === '') head.fields.push(headers.requestId, id);
   return {
     type: 'forward',
     head: changeHead(head, found),
     route: route.name,
-    endpoints: snapshot.endpoints.get(backend.endpoints)?.endpoints ?? [],
+    endpoints: set?.endpoints ?? [],
     endpointsName: backend.endpoints,
     plain: destination.protocol === 'http2' || facts.http2 ? 'http2' : 'http1',
     tellHttp2: facts.http2,
@@ -146,6 +147,7 @@ function planRoute(
     budget: destination.budget,
     grpc,
     requestId: id,
+    workload: set?.workload ?? '',
     trace: null,
   } satisfies ForwardPlan;
 }

@@ -10,7 +10,7 @@ import { systemClock } from '../net/clock.ts';
 import { Flusher } from '../net/flusher.ts';
 import { SocketReader } from '../net/socket-reader.ts';
 import { SocketWriter } from '../net/socket-writer.ts';
-import type { Io } from '../net/link.ts';
+import { newHandshakes, type Io } from '../net/link.ts';
 import { TimerWheel } from '../net/timer-wheel.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { HttpPool } from './http-pool.ts';
@@ -30,6 +30,7 @@ const io = (): Io => ({
   flusher: new Flusher(),
   reader: new SocketReader(),
   writer: new SocketWriter(),
+  handshakes: newHandshakes(),
 });
 
 const head: RequestHead = {

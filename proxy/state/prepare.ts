@@ -94,6 +94,7 @@ function prepareWorkload(from: JsonObject, { authorizer, rateLimits }: Held): Pr
     trustDomain: text(from, 'trustDomain', ''),
     namespace: text(from, 'namespace', ''),
     serviceAccount: text(from, 'serviceAccount', ''),
+    workload: textOrNull(from, 'workload', '') ?? '',
     zone: textOrNull(from, 'zone', '') ?? '',
     node: textOrNull(from, 'node', '') ?? '',
     labels: prepareLabels(from['labels'], '/labels'),
@@ -177,7 +178,8 @@ function prepareEndpoints(from: JsonObject, { handle }: Held): EndpointSet {
     });
   });
   const name = text(from, 'name', '');
-  return { name, endpoints, hints: prepareHints(from), nodes: prepareNodes(from) };
+  const workload = textOrNull(from, 'workload', '') ?? '';
+  return { name, endpoints, workload, hints: prepareHints(from), nodes: prepareNodes(from) };
 }
 
 function identityOf(from: JsonObject, path: string): SpiffeId | null {

@@ -111,6 +111,8 @@ export interface EndpointHandle {
 
 export interface EndpointSet {
   readonly name: string;
+  /** Of all of them; absent: several, or none. */
+  readonly workload?: string;
   readonly endpoints: readonly EndpointHandle[];
   /** Zones whose callers should use each, in the same order; absent or null: hints are not to be followed. */
   readonly hints?: readonly (readonly string[])[] | null;
@@ -260,6 +262,8 @@ export interface PreparedWorkload {
   readonly trustDomain: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Name of the pod's workload; empty: not known. */
+  readonly workload: string;
   /** Of the pod. */
   readonly labels: ReadonlyMap<string, string>;
   /** Of the pod's node; empty: not known. */

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { maxCallers } from '../api/statistics.ts';
 import { readCallerName, silentReports } from './callers.ts';
-import { createCounters, noGrpcStatus } from './counters.ts';
+import { createCounters } from './counters.ts';
+import { requestSample } from './test-sample.ts';
 
-const one = { status: 200, grpcStatus: noGrpcStatus, latencyMs: 3, mtls: true };
+const one = requestSample({ latencyMs: 3, mtls: true });
 
 function callersOf(counters: ReturnType<typeof createCounters>): [string, string, number][] {
   return counters.callers().map(({ name, totals }) => {

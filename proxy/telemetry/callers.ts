@@ -4,7 +4,8 @@
 import { maxCallers } from '../api/statistics.ts';
 import type { EjectionReason } from '../policy/outlier.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import type { DecisionKind, MirrorResult, Recorder, RequestSample, Series } from './counters.ts';
+import type { DecisionKind, MirrorResult, RequestSample, Series } from './counters.ts';
+import type { Recorder } from './recorder.ts';
 
 const separator = '\u0000';
 /** What callers beyond the bound share: nothing is known of them. */

@@ -1,11 +1,12 @@
-// The counters of a sidecar: cumulative totals per direction for the operator, and a bounded number
-// of series per destination for Prometheus. Recording is a few additions; nothing is allocated.
+// The counters of a sidecar: cumulative totals per direction for the operator, and a bounded number of series per destination
+// for Prometheus, of which those that nobody adds to are forgotten. What one of them counts is recorder.ts.
 
-import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
+import type { TrafficCounters } from '../api/statistics.ts';
 import { CallerTable } from './callers.ts';
 import { createOutsideCounters, type OutsideCounters } from './outside.ts';
 import type { EjectionReason } from '../policy/outlier.ts';
-import { errorSpec, type ProxyErrorCode } from '../errors.ts';
+import type { ProxyErrorCode } from '../errors.ts';
+import { emptyTotals, Recorder, type Room } from './recorder.ts';
 
 export type Direction = 'inbound' | 'outbound';
 
@@ -20,8 +21,6 @@ export const unknownSeries = '(unknown)';
 
 /** Policies and rules that get a count of their own; later ones share one per kind. */
 export const maxDecisions = 500;
-/** Names what later policies and rules share. */
-export const otherPolicy = '(other)';
 
 /** What a policy did: refused, asked to be told of it, or would refuse if it were not a dry run. */
 export type DecisionKind = 'denied' | 'audit' | 'would-deny';
@@ -36,13 +35,6 @@ export type DecisionKey = string;
 /** No gRPC status: not a gRPC answer. */
 export const noGrpcStatus = -1;
 
-/** gRPC codes that are the server's fault, as OpenTelemetry counts them. */
-const serverFaults: ReadonlySet<number> = new Set([2, 4, 12, 13, 14, 15]);
-
-export function isServerFault(grpcStatus: number): boolean {
-  return serverFaults.has(grpcStatus);
-}
-
 export interface RequestSample {
   /** Status sent on; 0: broken off before or within the answer. */
   status: number;
@@ -50,6 +42,26 @@ export interface RequestSample {
   grpcStatus: number;
   latencyMs: number;
   mtls: boolean;
+  /** As logs have it; empty: none. */
+  route: string;
+  /** `HTTP/1.1`, `HTTP/2`, `gRPC`. */
+  protocol: string;
+  /** Identity that the other end proved, or empty. */
+  peer: string;
+  /** Name of the workload at the other end, or empty. */
+  workload: string;
+  /** Flag of the sidecar's own answer, or empty. */
+  flag: string;
+  requestBytes: number;
+  responseBytes: number;
+}
+
+/** Requests that were alike in all that a label tells. */
+export interface RequestCell extends Pick<
+  RequestSample,
+  'status' | 'grpcStatus' | 'route' | 'protocol' | 'peer' | 'workload' | 'flag'
+> {
+  requests: number;
 }
 
 /** The counters of one destination (outbound: its host; inbound: its port). Keep it with the connection. */
@@ -78,8 +90,12 @@ export interface Series {
 export interface SeriesSnapshot {
   name: string;
   totals: TrafficCounters;
-  /** Requests by status class: index 0 broken off, 1 to 5 for 1xx to 5xx. */
-  byClass: readonly number[];
+  cells: readonly RequestCell[];
+  /** Counts by the bounds of recorder.ts, and the sums. */
+  requestSizes: readonly number[];
+  responseSizes: readonly number[];
+  requestBytes: number;
+  responseBytes: number;
   latencySumMs: number;
   retries: number;
   /** By reason. */
@@ -102,142 +118,16 @@ export interface Counters {
   callers(): SeriesSnapshot[];
   totals(direction: Direction): TrafficCounters;
   snapshot(direction: Direction): SeriesSnapshot[];
+  /** A minute went by: series that nobody added to for an hour are forgotten. Totals stay. */
+  age(): void;
   /** Connections to places outside the mesh, by host. */
   readonly outside: OutsideCounters;
 }
 
-const denials: ReadonlySet<ProxyErrorCode> = new Set([
-  'mtls-required',
-  'policy-denied',
-  'ambiguous-path',
-  'registry-only',
-]);
-
-/** How many more policies and rules may be told apart. */
-interface Room {
-  left: number;
-}
-
-export class Recorder implements Series {
-  readonly name: string;
-  readonly totals: TrafficCounters = emptyTotals();
-  readonly byClass = [0, 0, 0, 0, 0, 0];
-  readonly mirrors: Record<MirrorResult, number> = { answered: 0, failed: 0, dropped: 0 };
-  readonly ejections = new Map<string, number>();
-  readonly errors = new Map<string, number>();
-  readonly decisions = new Map<DecisionKey, number>();
-  private readonly room: Room;
-  latencySumMs = 0;
-  retries = 0;
-  spillovers = 0;
-  sentBytes = 0;
-  receivedBytes = 0;
-
-  constructor(name: string, room: Room) {
-    this.name = name;
-    this.room = room;
-  }
-
-  request(sample: RequestSample): void {
-    const { status, grpcStatus, latencyMs, mtls } = sample;
-    const { totals } = this;
-    totals.requests += 1;
-    if (mtls) totals.mtlsRequests += 1;
-    if (status === 0 || status >= 500 || serverFaults.has(grpcStatus)) totals.failures += 1;
-    totals.latency[bucketOf(latencyMs)]! += 1;
-    this.latencySumMs += latencyMs;
-    this.byClass[classOf(status)]! += 1;
-  }
-
-  connection(mtls: boolean): void {
-    this.totals.connections += 1;
-    if (mtls) this.totals.mtlsConnections += 1;
-  }
-
-  error(code: ProxyErrorCode): void {
-    const { flag } = errorSpec(code);
-    this.errors.set(flag, (this.errors.get(flag) ?? 0) + 1);
-    if (denials.has(code)) this.totals.denied += 1;
-  }
-
-  decision(kind: DecisionKind, policy: string, rule: string, reason: string): void {
-    const key = decisionKey(kind, policy, rule, reason);
-    const count = this.decisions.get(key);
-    if (count !== undefined) this.decisions.set(key, count + 1);
-    else if (this.room.left > 0) {
-      this.room.left -= 1;
-      this.decisions.set(key, 1);
-    } else {
-      const shared = decisionKey(kind, otherPolicy, '', '');
-      this.decisions.set(shared, (this.decisions.get(shared) ?? 0) + 1);
-    }
-  }
-
-  retry(): void {
-    this.retries += 1;
-  }
-
-  ejection(reason: EjectionReason): void {
-    this.ejections.set(reason, (this.ejections.get(reason) ?? 0) + 1);
-  }
-
-  spillover(): void {
-    this.spillovers += 1;
-  }
-
-  mirror(result: MirrorResult): void {
-    this.mirrors[result] += 1;
-  }
-
-  bytes(sent: number, received: number): void {
-    this.sentBytes += sent;
-    this.receivedBytes += received;
-  }
-}
-
-const separator = '\u0000';
-
-function decisionKey(
-  kind: DecisionKind,
-  policy: string,
-  rule: string,
-  reason: string,
-): DecisionKey {
-  return [kind, policy, rule, reason].join(separator);
-}
-
-export function readDecisionKey(key: DecisionKey) {
-  const [kind = '', policy = '', rule = '', reason = ''] = key.split(separator);
-  return { kind, policy, rule, reason };
-}
-
-function emptyTotals(): TrafficCounters {
-  return {
-    requests: 0,
-    failures: 0,
-    mtlsRequests: 0,
-    connections: 0,
-    mtlsConnections: 0,
-    denied: 0,
-    latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
-  };
-}
-
-/** Index of the first bound that is not below the value; bounds are inclusive. */
-function bucketOf(latencyMs: number): number {
-  let low = 0;
-  let high: number = latencyBoundsMs.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (latencyBoundsMs[middle]! < latencyMs) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function classOf(status: number): number {
-  return status < 100 || status > 599 ? 0 : Math.trunc(status / 100);
-}
+/** Kinds of requests that all series of a sidecar tell apart together. */
+export const maxCellsTogether = 2000;
+/** Minutes without anything new. */
+const idleMinutes = 60;
 
 function addTotals(sum: TrafficCounters, part: TrafficCounters): void {
   sum.requests += part.requests;
@@ -249,34 +139,75 @@ function addTotals(sum: TrafficCounters, part: TrafficCounters): void {
   for (let i = 0; i < sum.latency.length; i += 1) sum.latency[i]! += part.latency[i]!;
 }
 
+/** The series of one direction. */
+class SeriesTable {
+  private readonly known = new Map<string, Recorder>();
+  /** Forgotten ones that a connection may still hold: whoever counts again is known again. */
+  private readonly dormant = new Map<string, WeakRef<Recorder>>();
+  /** What the forgotten ones had counted. */
+  private readonly retired = emptyTotals();
+  private readonly room: Room;
+
+  constructor(room: Room) {
+    this.room = room;
+  }
+
+  at(name: string): Recorder {
+    const existing = this.known.get(name);
+    if (existing !== undefined) return existing;
+    const slept = this.dormant.get(name)?.deref();
+    if (this.known.size >= maxSeries && name !== otherSeries) return this.at(otherSeries);
+    const made = slept ?? new Recorder(name, this.room, (one) => this.list(one));
+    this.list(made);
+    return made;
+  }
+
+  totals(): TrafficCounters {
+    const sum = emptyTotals();
+    addTotals(sum, this.retired);
+    for (const { totals } of this.known.values()) addTotals(sum, totals);
+    return sum;
+  }
+
+  snapshot(): SeriesSnapshot[] {
+    return [...this.known.values()];
+  }
+
+  age(): void {
+    for (const [name, reference] of this.dormant)
+      if (reference.deref() === undefined) this.dormant.delete(name);
+    for (const [name, recorder] of this.known) {
+      recorder.idle += 1;
+      if (recorder.idle <= idleMinutes) continue;
+      this.known.delete(name);
+      this.dormant.set(name, new WeakRef(recorder));
+      addTotals(this.retired, recorder.totals);
+      recorder.forget();
+    }
+  }
+
+  private list(recorder: Recorder): void {
+    this.dormant.delete(recorder.name);
+    this.known.set(recorder.name, recorder);
+    recorder.listed = true;
+  }
+}
+
 export function createCounters(): Counters {
-  const recorders = {
-    inbound: new Map<string, Recorder>(),
-    outbound: new Map<string, Recorder>(),
-  };
-  const room: Room = { left: maxDecisions };
-  const callers = new CallerTable((name) => new Recorder(name, { left: 0 }));
+  const room: Room = { decisions: maxDecisions, cells: maxCellsTogether };
+  const tables = { inbound: new SeriesTable(room), outbound: new SeriesTable(room) };
+  const callers = new CallerTable((name) => new Recorder(name, null));
   return {
-    seriesFrom(name, identity, address) {
-      return callers.series(this.series('inbound', name), identity, address);
-    },
+    seriesFrom: (name, identity, address) =>
+      callers.series(tables.inbound.at(name), identity, address),
     callers: () => callers.snapshot(),
-    series(direction, name) {
-      const known = recorders[direction];
-      const existing = known.get(name);
-      if (existing !== undefined) return existing;
-      if (known.size >= maxSeries && name !== otherSeries)
-        return this.series(direction, otherSeries);
-      const made = new Recorder(name, room);
-      known.set(name, made);
-      return made;
+    series: (direction, name) => tables[direction].at(name),
+    totals: (direction) => tables[direction].totals(),
+    snapshot: (direction) => tables[direction].snapshot(),
+    age() {
+      tables.inbound.age();
+      tables.outbound.age();
     },
-    totals(direction) {
-      const sum = emptyTotals();
-      for (const recorder of recorders[direction].values()) addTotals(sum, recorder.totals);
-      return sum;
-    },
-    snapshot: (direction) => [...recorders[direction].values()],
     outside: createOutsideCounters(),
   };
 }

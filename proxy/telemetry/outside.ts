@@ -64,26 +64,3 @@ export function mergeOutside(parts: readonly (readonly OutsideFigures[])[]): Out
 }
 
 const figures = ['connections', 'refused', 'sentBytes', 'receivedBytes'] as const;
-
-const metrics = [
-  ['tsmesh_outside_connections_total', 'connections', 'Connections out of the mesh'],
-  ['tsmesh_outside_refused_total', 'refused', 'Connections out of the mesh that were refused'],
-  ['tsmesh_outside_sent_bytes_total', 'sentBytes', 'Bytes sent out of the mesh'],
-  ['tsmesh_outside_received_bytes_total', 'receivedBytes', 'Bytes received from out of the mesh'],
-] as const;
-
-/** Prometheus text. Hosts and addresses are of characters that need no escaping. */
-export function outsideText(all: readonly OutsideFigures[]): string {
-  const lines: string[] = [];
-  for (const [name, figure, help] of metrics) {
-    lines.push(
-      `# HELP ${name} ${help}, by the host that the app claims.`,
-      `# TYPE ${name} counter`,
-    );
-    for (const one of all) {
-      const labels = `host="${one.host}",port="${one.port}",by="${one.by}"`;
-      if (one[figure] > 0) lines.push(`${name}{${labels}} ${one[figure]}`);
-    }
-  }
-  return `${lines.join('\n')}\n`;
-}

@@ -1,8 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { createCounters, noGrpcStatus } from './counters.ts';
+import { createCounters } from './counters.ts';
+import { endMark, wantedFormat } from './exposition.ts';
 import { prometheusText, type SidecarState } from './prometheus.ts';
+import { requestSample } from './test-sample.ts';
 
 const state: SidecarState = {
+  own: { namespace: 'shop', workload: 'web', identity: 'spiffe://cluster.local/ns/shop/sa/web' },
+  version: '1',
+  config: { resources: { Destination: 4 }, appliedAtMs: 5000, changes: 6, rejected: 1 },
+  handshakes: { inbound: { ok: 5, failed: 1 }, outbound: { ok: 4, failed: 0 } },
+  outside: [],
   ready: true,
   draining: false,
   discoveryConnected: true,
@@ -21,8 +28,7 @@ const state: SidecarState = {
 function textWith(names: readonly string[]): string {
   const counters = createCounters();
   for (const [index, name] of names.entries()) {
-    const sample = { status: 200, grpcStatus: noGrpcStatus, latencyMs: index * 100, mtls: true };
-    counters.series('outbound', name).request(sample);
+    counters.series('outbound', name).request(requestSample({ latencyMs: index * 100 }));
   }
   return prometheusText(counters, state);
 }
@@ -41,9 +47,50 @@ describe('the metrics text', () => {
   });
 
   it('escapes what would break a label', () => {
-    expect(textWith(['a"b\\c\nd'])).toContain(
-      'tsmesh_requests_total{direction="outbound",destination="a\\"b\\\\c\\nd",class="2xx"} 1',
+    expect(textWith(['a"b\\c\nd'])).toMatch(
+      /tsmesh_requests_total\{direction="outbound",destination="a\\"b\\\\c\\nd",.*class="2xx"\} 1\n/,
     );
+  });
+
+  it('says of requests who called whom, which way and how it ended', () => {
+    const counters = createCounters();
+    const peer = 'spiffe://cluster.local/ns/pay/sa/till';
+    counters
+      .series('outbound', 'till.pay:80')
+      .request(requestSample({ status: 503, peer, workload: 'till', route: 'r', flag: 'UF' }));
+    counters
+      .series('inbound', '8080')
+      .request(requestSample({ grpcStatus: 14, peer, protocol: 'gRPC' }));
+    const text = prometheusText(counters, state);
+    const web = 'spiffe://cluster.local/ns/shop/sa/web';
+    expect(text).toContain(
+      `tsmesh_requests_total{direction="outbound",destination="till.pay:80",source_namespace="shop",source_workload="web",source_identity="${web}",destination_namespace="pay",destination_workload="till",destination_service="till",destination_identity="${peer}",route="r",protocol="HTTP/1.1",code="503",class="5xx",flag="UF"} 1\n`,
+    );
+    expect(text).toContain(
+      `tsmesh_requests_total{direction="inbound",destination="8080",source_namespace="pay",source_identity="${peer}",destination_namespace="shop",destination_workload="web",destination_identity="${web}",protocol="gRPC",code="200",class="2xx",grpc_code="14"} 1\n`,
+    );
+  });
+
+  it('is OpenMetrics for who asks for it', () => {
+    const counters = createCounters();
+    counters.series('outbound', 'cart.shop:80').request(requestSample({ responseBytes: 300 }));
+    const text = prometheusText(counters, state, 'openmetrics');
+    expect(text).toContain('# TYPE tsmesh_requests counter\ntsmesh_requests_total{');
+    expect(text).toContain(
+      'tsmesh_response_size_bytes_bucket{direction="outbound",destination="cart.shop:80",le="1024.0"} 1',
+    );
+    expect(text).not.toMatch(/# (TYPE|HELP) \S*_total/);
+    expect([endMark('openmetrics'), endMark('prometheus')]).toEqual(['# EOF\n', '']);
+  });
+
+  it.each([
+    ['application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1', true],
+    ['text/plain;version=0.0.4', false],
+    ['text/plain,application/openmetrics-text;q=0.5', false],
+    ['*/*', false],
+    [undefined, false],
+  ])('is in the format that is wanted: %s', (accept, open) => {
+    expect(wantedFormat(accept)).toBe(open ? 'openmetrics' : 'prometheus');
   });
 
   it('counts by destination how often a zone was left', () => {
@@ -52,6 +99,25 @@ describe('the metrics text', () => {
     expect(prometheusText(counters, state)).toContain(
       'tsmesh_zone_spillovers_total{direction="outbound",destination="cart"} 1',
     );
+  });
+
+  it('counts what leaves the mesh by the host that apps claim', () => {
+    const outside = [
+      {
+        host: 'api.example.com',
+        port: 443,
+        by: 'sni',
+        connections: 1,
+        refused: 0,
+        sentBytes: 5,
+        receivedBytes: 0,
+      },
+    ] as const;
+    const text = prometheusText(createCounters(), { ...state, outside });
+    expect(text.split('\n').filter((line) => line.startsWith('tsmesh_outside'))).toEqual([
+      'tsmesh_outside_connections_total{host="api.example.com",port="443",by="sni"} 1',
+      'tsmesh_outside_sent_bytes_total{host="api.example.com",port="443",by="sni"} 5',
+    ]);
   });
 
   it('tells refusals and remarks by policy and rule', () => {
@@ -65,19 +131,20 @@ describe('the metrics text', () => {
       `tsmesh_policy_denied_total{${where},policy="AuthorizationPolicy shop/cart",rule="no \\"admin\\"",reason="deny-rule"} 1`,
     );
     expect(text).toContain(
-      `tsmesh_policy_remarks_total{${where},policy="AuthorizationPolicy shop/trial",rule="",kind="would-deny"} 1`,
+      `tsmesh_policy_remarks_total{${where},policy="AuthorizationPolicy shop/trial",kind="would-deny"} 1`,
     );
   });
 
   it('accumulates the buckets of the histogram up to the count', () => {
     const text = textWith(['a', 'b', 'c']);
     const name = 'tsmesh_request_duration_seconds';
-    expect(text).toContain(`${name}_bucket{direction="outbound",le="0.0005"} 1`);
-    expect(text).toContain(`${name}_bucket{direction="outbound",le="0.1"} 2`);
-    expect(text).toContain(`${name}_bucket{direction="outbound",le="0.2"} 3`);
-    expect(text).toContain(`${name}_bucket{direction="outbound",le="+Inf"} 3`);
-    expect(text).toContain(`${name}_sum{direction="outbound"} 0.3`);
-    expect(text).toContain(`${name}_count{direction="outbound"} 3`);
+    const where = (name: string) => `direction="outbound",destination="${name}"`;
+    expect(text).toContain(`${name}_bucket{${where('a')},le="0.0005"} 1\n`);
+    expect(text).toContain(`${name}_bucket{${where('b')},le="0.075"} 0\n`);
+    expect(text).toContain(`${name}_bucket{${where('b')},le="0.1"} 1\n`);
+    expect(text).toContain(`${name}_bucket{${where('b')},le="+Inf"} 1\n`);
+    expect(text).toContain(`${name}_sum{${where('c')}} 0.2\n`);
+    expect(text).toContain(`${name}_count{${where('c')}} 1\n`);
   });
 
   it('says when the certificate and the first root end, and nothing of them before there is one', () => {

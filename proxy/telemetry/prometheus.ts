@@ -1,20 +1,37 @@
-// The counters and states of a sidecar as Prometheus text (exposition format 0.0.4). Pure.
+// The counters and states of a sidecar as Prometheus reads them. What each metric is stands in metrics.ts. Pure.
 
 import { latencyBoundsMs } from '../api/statistics.ts';
+import { parseSpiffeId } from '../api/spiffe.ts';
 import {
   mirrorResults,
-  readDecisionKey,
+  noGrpcStatus,
   type Counters,
   type Direction,
+  type RequestCell,
   type SeriesSnapshot,
 } from './counters.ts';
+import { Exposition, type ExpositionFormat, type Labels, type Metric } from './exposition.ts';
+import { metrics } from './metrics.ts';
+import type { Handshakes } from '../net/link.ts';
+import type { OutsideFigures } from './outside.ts';
+import { readDecisionKey, sizeBounds } from './recorder.ts';
 
-type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
+export type CountersView = Pick<Counters, 'totals' | 'snapshot'>;
+
+/** The pod, as its metrics name it; all empty before the first configuration. */
+export interface OwnPod {
+  namespace: string;
+  workload: string;
+  identity: string;
+}
 
 export interface SidecarState {
+  own: OwnPod;
+  version: string;
   ready: boolean;
   draining: boolean;
   discoveryConnected: boolean;
+  config: ConfigState;
   certificate: { notAfterMs: number; rootsNotAfterMs: number } | null;
   identityProblem: boolean;
   /** Sockets of the sidecar's user id that are not the sidecar's. */
@@ -23,125 +40,204 @@ export interface SidecarState {
   outboundInFlight: number;
   accessLogDropped: number;
   spans: { exported: number; dropped: number };
+  handshakes: Handshakes;
+  outside: readonly OutsideFigures[];
   startedAtMs: number;
   memory: { rss: number; heapUsed: number };
   cpuSeconds: number;
 }
 
-const directions: readonly Direction[] = ['inbound', 'outbound'];
-const classes = ['broken', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
-
-type Labels = Record<string, string>;
-
-class Text {
-  private readonly lines: string[] = [];
-
-  metric(name: string, type: 'counter' | 'gauge' | 'histogram', help: string): void {
-    this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-  }
-
-  value(name: string, labels: Labels, value: number): void {
-    const inner = Object.entries(labels).map(([key, text]) => `${key}="${escape(text)}"`);
-    this.lines.push(`${name}${inner.length > 0 ? `{${inner.join(',')}}` : ''} ${value}`);
-  }
-
-  toString(): string {
-    return `${this.lines.join('\n')}\n`;
-  }
+/** What is in force, and since when. */
+export interface ConfigState {
+  resources: Readonly<Record<string, number>>;
+  /** 0: nothing was yet. */
+  appliedAtMs: number;
+  changes: number;
+  rejected: number;
 }
 
-function escape(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
-}
-
-export function prometheusText(counters: CountersView, state: SidecarState): string {
-  const text = new Text();
+/** Without an end mark: more may follow. */
+export function prometheusText(
+  counters: CountersView,
+  state: SidecarState,
+  format: ExpositionFormat = 'prometheus',
+): string {
+  const out = new Exposition(format);
   const series = directions.flatMap((direction) =>
     counters.snapshot(direction).map((one) => ({ direction, one })),
   );
-  requests(text, series);
-  perSeries(text, series);
-  for (const metric of ['denied', 'failures'] as const) totals(text, counters, metric);
-  decisions(text, series);
-  latency(text, counters);
-  states(text, state);
-  return text.toString();
+  requests(out, series, state.own);
+  histograms(out, series);
+  perSeries(out, series);
+  totals(out, counters);
+  decisions(out, series);
+  outside(out, state.outside);
+  states(out, state);
+  return out.toString();
 }
 
+const directions: readonly Direction[] = ['inbound', 'outbound'];
 type Labelled = readonly { direction: Direction; one: SeriesSnapshot }[];
 
-function requests(text: Text, series: Labelled): void {
-  const name = 'tsmesh_requests_total';
-  text.metric(name, 'counter', 'Requests ended, by destination and status class.');
+function requests(out: Exposition, series: Labelled, own: OwnPod): void {
+  out.head(metrics.requests);
   for (const { direction, one } of series) {
-    for (const [index, count] of one.byClass.entries()) {
-      const labels = { direction, destination: one.name, class: classes[index]! };
-      if (count > 0) text.value(name, labels, count);
+    const ends = endsOf(direction, one.name, own);
+    for (const cell of one.cells) {
+      const labels = { direction, destination: one.name, ...ends(cell), ...kindOf(cell) };
+      out.sample(metrics.requests.name, labels, cell.requests);
     }
   }
+}
+
+type Ends = (cell: RequestCell) => Labels;
+
+/** Who called whom: this pod is one of both. */
+function endsOf(direction: Direction, destination: string, own: OwnPod): Ends {
+  if (direction === 'inbound')
+    return ({ peer, workload }) => ({
+      source_namespace: parseSpiffeId(peer)?.namespace ?? '',
+      source_workload: workload,
+      source_identity: peer,
+      destination_namespace: own.namespace,
+      destination_workload: own.workload,
+      destination_identity: own.identity,
+    });
+  const [, service = '', namespace = ''] = /^([^.:[]+)\.([^.:]+):\d+$/.exec(destination) ?? [];
+  return ({ peer, workload }) => ({
+    source_namespace: own.namespace,
+    source_workload: own.workload,
+    source_identity: own.identity,
+    destination_namespace: namespace,
+    destination_workload: workload,
+    destination_service: service,
+    destination_identity: peer,
+  });
+}
+
+const classes = ['broken', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+function kindOf({ route, protocol, status, grpcStatus, flag }: RequestCell): Labels {
+  // Those that are not told apart have no status of their own.
+  if (status < 0) return { route };
+  const known = status >= 100 && status <= 599;
+  return {
+    route,
+    protocol,
+    code: String(status),
+    class: classes[known ? Math.trunc(status / 100) : 0]!,
+    grpc_code: grpcStatus === noGrpcStatus ? '' : String(grpcStatus),
+    flag,
+  };
+}
+
+/** Some of the bounds that are kept: what Prometheus stores is paid for by the bucket. */
+const shownBoundsMs: ReadonlySet<number> = new Set([
+  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000,
+  3000, 5000, 10_000, 30_000, 50_000,
+]);
+const shownSeconds = latencyBoundsMs.filter((ms) => shownBoundsMs.has(ms)).map((ms) => ms / 1000);
+
+function shownCounts(latency: readonly number[]): number[] {
+  const counts: number[] = [];
+  let count = 0;
+  for (const [index, one] of latency.entries()) {
+    count += one;
+    const bound = latencyBoundsMs[index];
+    if (bound !== undefined && !shownBoundsMs.has(bound)) continue;
+    counts.push(count);
+    count = 0;
+  }
+  return counts;
+}
+
+function histograms(out: Exposition, series: Labelled): void {
+  const served = series.filter(({ one }) => one.totals.requests > 0);
+  const emit = (
+    metric: Metric,
+    read: (one: SeriesSnapshot) => {
+      bounds: readonly number[];
+      counts: readonly number[];
+      sum: number;
+    },
+  ): void => {
+    out.head(metric);
+    for (const { direction, one } of served)
+      out.histogram(metric, { direction, destination: one.name }, read(one));
+  };
+  emit(metrics.duration, ({ totals: { latency }, latencySumMs }) => ({
+    bounds: shownSeconds,
+    counts: shownCounts(latency),
+    sum: latencySumMs / 1000,
+  }));
+  emit(metrics.requestSize, ({ requestSizes: counts, requestBytes: sum }) => ({
+    bounds: sizeBounds,
+    counts,
+    sum,
+  }));
+  emit(metrics.responseSize, ({ responseSizes: counts, responseBytes: sum }) => ({
+    bounds: sizeBounds,
+    counts,
+    sum,
+  }));
 }
 
 type Reader = (one: SeriesSnapshot) => number;
 
-const seriesMetrics: readonly [name: string, help: string, read: Reader][] = [
-  ['tsmesh_requests_mtls_total', 'Requests over mesh mTLS.', (one) => one.totals.mtlsRequests],
-  ['tsmesh_tcp_connections_total', 'Opaque connections.', (one) => one.totals.connections],
-  [
-    'tsmesh_tcp_connections_mtls_total',
-    'Opaque connections over mesh mTLS.',
-    (one) => one.totals.mtlsConnections,
-  ],
-  ['tsmesh_retries_total', 'Further attempts after a first one.', (one) => one.retries],
-  [
-    'tsmesh_zone_spillovers_total',
-    'Endpoints chosen outside of the zone although it has some of its own.',
-    (one) => one.spillovers,
-  ],
-  ['tsmesh_sent_bytes_total', 'Body and tunnel bytes sent on.', (one) => one.sentBytes],
-  ['tsmesh_received_bytes_total', 'Body and tunnel bytes received.', (one) => one.receivedBytes],
+const seriesMetrics: readonly [metric: Metric, read: Reader][] = [
+  [metrics.mtlsRequests, (one) => one.totals.mtlsRequests],
+  [metrics.connections, (one) => one.totals.connections],
+  [metrics.mtlsConnections, (one) => one.totals.mtlsConnections],
+  [metrics.retries, (one) => one.retries],
+  [metrics.spillovers, (one) => one.spillovers],
+  [metrics.sentBytes, (one) => one.sentBytes],
+  [metrics.receivedBytes, (one) => one.receivedBytes],
 ];
 
-function perSeries(text: Text, series: Labelled): void {
-  for (const [name, help, read] of seriesMetrics) {
-    text.metric(name, 'counter', help);
+/** Counts by one more label. */
+const mapMetrics: readonly [
+  metric: Metric,
+  label: string,
+  read: (one: SeriesSnapshot) => Iterable<readonly [string, number]>,
+][] = [
+  [metrics.ejections, 'reason', (one) => one.ejections],
+  [
+    metrics.mirrors,
+    'result',
+    (one) => mirrorResults.map((result) => [result, one.mirrors[result]]),
+  ],
+  [metrics.errors, 'flag', (one) => one.errors],
+];
+
+function perSeries(out: Exposition, series: Labelled): void {
+  for (const [metric, read] of seriesMetrics) {
+    out.head(metric);
     for (const { direction, one } of series) {
       const value = read(one);
-      if (value > 0) text.value(name, { direction, destination: one.name }, value);
+      if (value > 0) out.sample(metric.name, { direction, destination: one.name }, value);
     }
   }
-  const ejections = 'tsmesh_ejections_total';
-  text.metric(ejections, 'counter', 'Endpoints left out for a while, by reason.');
-  for (const { direction, one } of series) {
-    for (const [reason, count] of one.ejections)
-      text.value(ejections, { direction, destination: one.name, reason }, count);
-  }
-  const copies = 'tsmesh_mirrors_total';
-  text.metric(copies, 'counter', 'Copies of requests for mirrors, by what became of them.');
-  for (const { direction, one } of series) {
-    for (const result of mirrorResults) {
-      const labels = { direction, destination: one.name, result };
-      if (one.mirrors[result] > 0) text.value(copies, labels, one.mirrors[result]);
-    }
-  }
-  text.metric('tsmesh_errors_total', 'counter', 'Answers and failures of the sidecar, by flag.');
-  for (const { direction, one } of series) {
-    for (const [flag, count] of one.errors) {
-      text.value('tsmesh_errors_total', { direction, destination: one.name, flag }, count);
-    }
+  for (const [metric, label, read] of mapMetrics) {
+    out.head(metric);
+    for (const { direction, one } of series)
+      for (const [key, value] of read(one)) {
+        const labels = { direction, destination: one.name, [label]: key };
+        if (value > 0) out.sample(metric.name, labels, value);
+      }
   }
 }
 
-function totals(text: Text, counters: CountersView, metric: 'denied' | 'failures'): void {
-  const name = `tsmesh_${metric}_total`;
-  const help = metric === 'denied' ? 'Refused by policy.' : 'Requests that failed.';
-  text.metric(name, 'counter', help);
-  for (const direction of directions) {
-    text.value(name, { direction }, counters.totals(direction)[metric]);
+function totals(out: Exposition, counters: CountersView): void {
+  for (const what of ['denied', 'failures'] as const) {
+    const metric = metrics[what];
+    out.head(metric);
+    for (const direction of directions)
+      out.sample(metric.name, { direction }, counters.totals(direction)[what]);
   }
 }
 
 /** Inbound this pod's sidecar decided; outbound a peer's did, and told it. */
-function decisions(text: Text, series: Labelled): void {
+function decisions(out: Exposition, series: Labelled): void {
   const refused: [Labels, number][] = [];
   const remarked: [Labels, number][] = [];
   for (const { direction, one } of series) {
@@ -152,84 +248,69 @@ function decisions(text: Text, series: Labelled): void {
       else remarked.push([{ ...labels, kind }, count]);
     }
   }
-  const emit = (name: string, help: string, values: [Labels, number][]): void => {
-    text.metric(name, 'counter', help);
-    for (const [labels, count] of values) text.value(name, labels, count);
+  const emit = (metric: Metric, values: [Labels, number][]): void => {
+    out.head(metric);
+    for (const [labels, count] of values) out.sample(metric.name, labels, count);
   };
-  emit('tsmesh_policy_denied_total', 'Refused by policy, by policy and rule.', refused);
-  emit('tsmesh_policy_remarks_total', 'Audited, or refused if it were no dry run.', remarked);
+  emit(metrics.policyDenied, refused);
+  emit(metrics.policyRemarks, remarked);
 }
 
-/** Some of the bounds that are kept: what Prometheus stores is paid for by the bucket. */
-const shownBoundsMs: ReadonlySet<number> = new Set([
-  0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000,
-  3000, 5000, 10_000, 30_000, 60_000,
-]);
+const outsideMetrics = [
+  [metrics.outsideConnections, 'connections'],
+  [metrics.outsideRefused, 'refused'],
+  [metrics.outsideSentBytes, 'sentBytes'],
+  [metrics.outsideReceivedBytes, 'receivedBytes'],
+] as const;
 
-/** Per direction only: a histogram per destination would be thousands of lines. */
-function latency(text: Text, counters: CountersView): void {
-  const name = 'tsmesh_request_duration_seconds';
-  text.metric(name, 'histogram', 'From the request head to the end of the answer.');
-  for (const direction of directions) {
-    const total = counters.totals(direction);
-    let below = 0;
-    for (const [index, count] of total.latency.entries()) {
-      below += count;
-      const bound = latencyBoundsMs[index];
-      if (bound !== undefined && !shownBoundsMs.has(bound)) continue;
-      const le = bound === undefined ? '+Inf' : String(bound / 1000);
-      text.value(`${name}_bucket`, { direction, le }, below);
+function outside(out: Exposition, all: readonly OutsideFigures[]): void {
+  for (const [metric, figure] of outsideMetrics) {
+    out.head(metric);
+    for (const one of all) {
+      const labels = { host: one.host, port: String(one.port), by: one.by };
+      if (one[figure] > 0) out.sample(metric.name, labels, one[figure]);
     }
-    const sum = counters.snapshot(direction).reduce((all, one) => all + one.latencySumMs, 0);
-    text.value(`${name}_sum`, { direction }, sum / 1000);
-    text.value(`${name}_count`, { direction }, total.requests);
   }
 }
 
-function states(text: Text, state: SidecarState): void {
-  const gauge = (name: string, help: string, value: number): void => {
-    text.metric(name, 'gauge', help);
-    text.value(name, {}, value);
-  };
-  gauge('tsmesh_ready', 'Whether the sidecar is ready.', Number(state.ready));
-  gauge('tsmesh_draining', 'Whether the pod is going.', Number(state.draining));
-  gauge(
-    'tsmesh_discovery_connected',
-    'Whether the stream to the operator is open.',
-    Number(state.discoveryConnected),
-  );
-  gauge(
-    'tsmesh_identity_problem',
-    'Whether the identity files on disk were refused.',
-    Number(state.identityProblem),
-  );
-  gauge(
-    'tsmesh_foreign_sockets',
-    'Sockets of apps that run as the user of the sidecar and bypass the mesh.',
-    state.foreignSockets,
-  );
+function states(out: Exposition, state: SidecarState): void {
+  const single = (metric: Metric, value: number | boolean): void =>
+    out.single(metric, Number(value));
+  out.head(metrics.build);
+  out.sample(metrics.build.name, { version: state.version }, 1);
+  single(metrics.ready, state.ready);
+  single(metrics.draining, state.draining);
+  single(metrics.discoveryConnected, state.discoveryConnected);
+  config(out, state.config);
+  single(metrics.identityProblem, state.identityProblem);
+  single(metrics.foreignSockets, state.foreignSockets);
   if (state.certificate !== null) {
-    const { notAfterMs, rootsNotAfterMs } = state.certificate;
-    const help = 'When it ends, Unix seconds:';
-    gauge('tsmesh_certificate_expiry_seconds', `${help} the certificate.`, notAfterMs / 1000);
-    gauge('tsmesh_root_expiry_seconds', `${help} the first root.`, rootsNotAfterMs / 1000);
+    single(metrics.certificateExpiry, state.certificate.notAfterMs / 1000);
+    single(metrics.rootExpiry, state.certificate.rootsNotAfterMs / 1000);
   }
-  text.metric('tsmesh_in_flight', 'gauge', 'Requests and opaque connections not ended yet.');
-  text.value('tsmesh_in_flight', { direction: 'inbound' }, state.inboundInFlight);
-  text.value('tsmesh_in_flight', { direction: 'outbound' }, state.outboundInFlight);
-  text.metric('tsmesh_access_log_dropped_total', 'counter', 'Access log lines lost.');
-  text.value('tsmesh_access_log_dropped_total', {}, state.accessLogDropped);
-  text.metric('tsmesh_spans_exported_total', 'counter', 'Spans that the collector took.');
-  text.value('tsmesh_spans_exported_total', {}, state.spans.exported);
-  text.metric(
-    'tsmesh_spans_dropped_total',
-    'counter',
-    'Spans lost: the collector did not take them.',
-  );
-  text.value('tsmesh_spans_dropped_total', {}, state.spans.dropped);
-  gauge('process_start_time_seconds', 'Start of the process.', state.startedAtMs / 1000);
-  gauge('process_resident_memory_bytes', 'Resident memory.', state.memory.rss);
-  gauge('nodejs_heap_size_used_bytes', 'Heap in use.', state.memory.heapUsed);
-  text.metric('process_cpu_seconds_total', 'counter', 'User and system CPU time.');
-  text.value('process_cpu_seconds_total', {}, state.cpuSeconds);
+  out.head(metrics.inFlight);
+  out.sample(metrics.inFlight.name, { direction: 'inbound' }, state.inboundInFlight);
+  out.sample(metrics.inFlight.name, { direction: 'outbound' }, state.outboundInFlight);
+  out.head(metrics.handshakes);
+  for (const direction of directions)
+    for (const result of ['ok', 'failed'] as const) {
+      const count = state.handshakes[direction][result];
+      out.sample(metrics.handshakes.name, { direction, result }, count);
+    }
+  single(metrics.accessLogDropped, state.accessLogDropped);
+  single(metrics.spansExported, state.spans.exported);
+  single(metrics.spansDropped, state.spans.dropped);
+  single(metrics.startTime, state.startedAtMs / 1000);
+  single(metrics.residentMemory, state.memory.rss);
+  single(metrics.heapUsed, state.memory.heapUsed);
+  single(metrics.cpu, state.cpuSeconds);
+}
+
+function config(out: Exposition, { resources, appliedAtMs, changes, rejected }: ConfigState): void {
+  out.head(metrics.configResources);
+  for (const [type, count] of Object.entries(resources))
+    out.sample(metrics.configResources.name, { type }, count);
+  out.single(metrics.configApplied, appliedAtMs / 1000);
+  out.single(metrics.configPushes, changes);
+  out.single(metrics.configRejected, rejected);
 }

@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from '@jest/globals';
 import { createCounters, type Counters } from '../telemetry/counters.ts';
+import { requestSample } from '../telemetry/test-sample.ts';
 import { bothDirections, mergeCounters, statisticsOf } from './merge.ts';
 
 function countersWith(count: (counters: Counters) => void): Counters {
@@ -11,7 +12,7 @@ function countersWith(count: (counters: Counters) => void): Counters {
 }
 
 function request(counters: Counters, name: string, latencyMs: number, status = 200): void {
-  counters.series('outbound', name).request({ status, grpcStatus: -1, latencyMs, mtls: true });
+  counters.series('outbound', name).request(requestSample({ status, latencyMs, mtls: true }));
 }
 
 function merge(...all: Counters[]) {

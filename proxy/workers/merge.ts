@@ -11,11 +11,14 @@ import {
 } from '../api/statistics.ts';
 import type { Identity } from '../identity/store.ts';
 import { readCallerName } from '../telemetry/callers.ts';
-import type { Counters, Direction, SeriesSnapshot } from '../telemetry/counters.ts';
-import type { SeriesReport } from './messages.ts';
+import type { Counters, Direction, RequestCell, SeriesSnapshot } from '../telemetry/counters.ts';
+import type { SeriesOfThread, SeriesReport } from './messages.ts';
 
 export type CountersView = Pick<Counters, 'totals' | 'snapshot' | 'callers'>;
-type SeriesByDirection = Record<Direction | 'callers', readonly SeriesSnapshot[]>;
+type SeriesByDirection = Record<Direction | 'callers', readonly SeriesSnapshot[]> & {
+  /** With what is not in any series any more. */
+  totals: Readonly<Record<Direction, TrafficCounters>>;
+};
 
 /** The first part's series come first, as they were; the others follow where they are new. */
 export function mergeCounters(parts: readonly SeriesByDirection[]): CountersView {
@@ -27,35 +30,17 @@ export function mergeCounters(parts: readonly SeriesByDirection[]): CountersView
   return {
     snapshot: (direction) => merged[direction],
     callers: () => merged.callers,
-    totals: (direction) => sumTotals(merged[direction].map((one) => one.totals)),
+    totals: (direction) => sumTotals(parts.map(({ totals }) => totals[direction])),
   };
 }
 
 /** As plain values, which can be sent to another thread. */
-function plain(all: readonly SeriesSnapshot[]): SeriesReport[] {
-  return all.map((one) => ({
-    name: one.name,
-    totals: { ...one.totals, latency: [...one.totals.latency] },
-    byClass: [...one.byClass],
-    latencySumMs: one.latencySumMs,
-    retries: one.retries,
-    ejections: new Map(one.ejections),
-    spillovers: one.spillovers,
-    mirrors: { ...one.mirrors },
-    sentBytes: one.sentBytes,
-    receivedBytes: one.receivedBytes,
-    errors: new Map(one.errors),
-    decisions: new Map(one.decisions),
-  }));
-}
-
-export function bothDirections(
-  counters: CountersView,
-): Record<Direction | 'callers', SeriesReport[]> {
+export function bothDirections(counters: CountersView): SeriesOfThread {
   return {
-    inbound: plain(counters.snapshot('inbound')),
-    outbound: plain(counters.snapshot('outbound')),
-    callers: plain(counters.callers()),
+    inbound: counters.snapshot('inbound').map(copy),
+    outbound: counters.snapshot('outbound').map(copy),
+    callers: counters.callers().map(copy),
+    totals: { inbound: counters.totals('inbound'), outbound: counters.totals('outbound') },
   };
 }
 
@@ -105,38 +90,58 @@ function mergeSeries(
   return [...merged.values()];
 }
 
+const sums = [
+  'latencySumMs',
+  'retries',
+  'spillovers',
+  'sentBytes',
+  'receivedBytes',
+  'requestBytes',
+  'responseBytes',
+] as const;
+const lists = ['requestSizes', 'responseSizes'] as const;
+const maps = ['ejections', 'errors', 'decisions'] as const;
+
 function copy(one: SeriesSnapshot): SeriesReport {
-  const { name, totals, byClass, ejections, errors, decisions } = one;
-  const { latencySumMs, retries, spillovers, sentBytes, receivedBytes } = one;
-  const sums = { latencySumMs, retries, spillovers, sentBytes, receivedBytes };
-  const mirrors = { ...one.mirrors };
-  const maps = {
-    ejections: new Map(ejections),
-    errors: new Map(errors),
-    decisions: new Map(decisions),
+  const { name, totals } = one;
+  return {
+    name,
+    totals: { ...totals, latency: [...totals.latency] },
+    cells: one.cells.map((cell) => ({ ...cell })),
+    mirrors: { ...one.mirrors },
+    ...each(lists, (key) => [...one[key]]),
+    ...each(maps, (key) => new Map(one[key])),
+    ...each(sums, (key) => one[key]),
   };
-  return { name, totals, byClass: [...byClass], mirrors, ...maps, ...sums };
 }
 
 function add(a: SeriesReport, b: SeriesSnapshot): SeriesReport {
   return {
     name: a.name,
     totals: sumTotals([a.totals, b.totals]),
-    byClass: sumLists(a.byClass, b.byClass),
-    latencySumMs: a.latencySumMs + b.latencySumMs,
-    retries: a.retries + b.retries,
-    ejections: sumMaps(a.ejections, b.ejections),
-    spillovers: a.spillovers + b.spillovers,
+    cells: sumCells(a.cells, b.cells),
     mirrors: {
       answered: a.mirrors.answered + b.mirrors.answered,
       failed: a.mirrors.failed + b.mirrors.failed,
       dropped: a.mirrors.dropped + b.mirrors.dropped,
     },
-    sentBytes: a.sentBytes + b.sentBytes,
-    receivedBytes: a.receivedBytes + b.receivedBytes,
-    errors: sumMaps(a.errors, b.errors),
-    decisions: sumMaps(a.decisions, b.decisions),
+    ...each(lists, (key) => sumLists(a[key], b[key])),
+    ...each(maps, (key) => sumMaps(a[key], b[key])),
+    ...each(sums, (key) => a[key] + b[key]),
   };
+}
+
+function each<K extends string, V>(keys: readonly K[], value: (key: K) => V): Record<K, V> {
+  return Object.fromEntries(keys.map((key) => [key, value(key)])) as Record<K, V>;
+}
+
+function sumCells(a: readonly RequestCell[], b: readonly RequestCell[]): RequestCell[] {
+  const cells = new Map<string, RequestCell>();
+  for (const { requests, ...labels } of [...a, ...b]) {
+    const key = JSON.stringify(labels);
+    cells.set(key, { ...labels, requests: requests + (cells.get(key)?.requests ?? 0) });
+  }
+  return [...cells.values()];
 }
 
 function sumMaps(

@@ -6,8 +6,9 @@ import type { ResourceKey } from '../api/resources.ts';
 import type { TrafficCounters } from '../api/statistics.ts';
 import type { ListenerConfig } from '../config.ts';
 import type { LogLevel } from '../errors.ts';
+import type { Handshakes } from '../net/link.ts';
 import type { CheckedIdentity, IdentityMaterial } from '../identity/certificate.ts';
-import type { Direction, MirrorResult } from '../telemetry/counters.ts';
+import type { Direction, MirrorResult, RequestCell } from '../telemetry/counters.ts';
 import type { OutsideFigures } from '../telemetry/outside.ts';
 import type { TapWish } from '../telemetry/tap.ts';
 
@@ -53,10 +54,15 @@ export type ToWorker =
 /** What is open in one thread at one instant. */
 export type Figures = Record<Direction, { inFlight: number; connections: number }>;
 
+/** A series as plain values. */
 export interface SeriesReport {
   name: string;
   totals: TrafficCounters;
-  byClass: number[];
+  cells: RequestCell[];
+  requestSizes: number[];
+  responseSizes: number[];
+  requestBytes: number;
+  responseBytes: number;
   latencySumMs: number;
   retries: number;
   ejections: Map<string, number>;
@@ -68,13 +74,19 @@ export interface SeriesReport {
   decisions: Map<string, number>;
 }
 
+/** What one thread counted. */
+export type SeriesOfThread = Record<Direction | 'callers', SeriesReport[]> & {
+  totals: Record<Direction, TrafficCounters>;
+};
+
 export interface WorkerReport {
-  series: Record<Direction | 'callers', SeriesReport[]>;
+  series: SeriesOfThread;
   outside: OutsideFigures[];
   figures: Figures;
   pooled: number;
   accessLogDropped: number;
   spans: { exported: number; dropped: number };
+  handshakes: Handshakes;
   heapUsed: number;
   /** Serial of the certificate in force, null before the first. */
   serial: string | null;

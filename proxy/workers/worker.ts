@@ -5,6 +5,7 @@ import { recordCpuProfile } from '../admin/profile.ts';
 import { createDataPath, type DataPath } from '../data-path.ts';
 import { secureContextOf } from '../identity/secure-context.ts';
 import type { Clock, Timer } from '../net/clock.ts';
+import { newHandshakes } from '../net/link.ts';
 import type { ReadOriginalDestination } from '../net/original-destination.ts';
 import type { AccessLogOutput } from '../telemetry/access-log.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -171,6 +172,7 @@ class Worker {
       pooled: this.data?.pooled() ?? 0,
       accessLogDropped: accessLog.dropped(),
       spans: this.data?.spans() ?? { exported: 0, dropped: 0 },
+      handshakes: this.data?.handshakes ?? newHandshakes(),
       heapUsed: this.deps.heapUsed(),
       serial: holder.current()?.serial ?? null,
     };

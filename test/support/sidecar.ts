@@ -18,7 +18,7 @@ import { systemClock, type Clock } from '../../proxy/net/clock.ts';
 import { Flusher } from '../../proxy/net/flusher.ts';
 import { SocketReader } from '../../proxy/net/socket-reader.ts';
 import { SocketWriter } from '../../proxy/net/socket-writer.ts';
-import type { Io } from '../../proxy/net/link.ts';
+import { newHandshakes, type Io } from '../../proxy/net/link.ts';
 import type { OriginalDestination } from '../../proxy/net/original-destination.ts';
 import { TimerWheel } from '../../proxy/net/timer-wheel.ts';
 import { createOutbound } from '../../proxy/outbound/outbound.ts';
@@ -111,6 +111,7 @@ function makeParts(h2: Partial<H2Options>, limits: { maxWaiters?: number }) {
     flusher: new Flusher(),
     reader: new SocketReader(),
     writer: new SocketWriter(),
+    handshakes: newHandshakes(),
   };
   const store = createStore();
   const identity = createIdentityHolder();
