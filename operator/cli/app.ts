@@ -60,6 +60,9 @@ async function dispatch(argv: readonly string[], world: World): Promise<ExitCode
   if (command === undefined) {
     const known = commands.map((one) => one.name).join(', ');
     const asked = asksHelp ? args[0]! : name;
+    const [first] = args.filter((one) => commands.some(({ name: known }) => known === one));
+    if (asked.startsWith('-') && first !== undefined)
+      throw new CliError('Usage', `options stand behind the command: ${world.program} ${first} …`);
     throw new CliError('Usage', `no command ${asked}; there are: ${known}, help, version`);
   }
   if (args.includes('--help') || args.includes('-h')) {

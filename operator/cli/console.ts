@@ -40,7 +40,13 @@ export async function leaderConsole(client: UserClient): Promise<PodPort> {
   );
   const leader = parseHolder(lease?.spec?.holderIdentity);
   if (leader === null)
-    throw new CliError('NoOperator', `no operator leads in ${systemNamespace} of ${client.server}`);
+    throw new CliError(
+      'NoOperator',
+      `no operator leads in ${systemNamespace} of ${client.server}`,
+      {
+        hint: 'is tsmesh installed there, and does its operator run? tsmesh check says what is wrong',
+      },
+    );
   return { namespace: systemNamespace, pod: leader.name, port: operatorPorts.console };
 }
 

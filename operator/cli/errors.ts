@@ -24,11 +24,11 @@ export const cliErrors = {
   NotFound: { exitCode: exitCodes.badInput, hint: '' },
   NoCluster: {
     exitCode: exitCodes.noCluster,
-    hint: 'does `kubectl version` work? name another cluster with --kubeconfig or --context, or ask from files with -f',
+    hint: 'does `kubectl version` work? name another cluster with --kubeconfig or --context',
   },
   NoOperator: {
     exitCode: exitCodes.noCluster,
-    hint: 'is tsmesh installed there, and may you create pods/portforward and get leases in tsmesh-system? (ClusterRole tsmesh-console)',
+    hint: 'may you create pods/portforward in tsmesh-system? (ClusterRole tsmesh-console); tsmesh check says more',
   },
   OldOperator: {
     exitCode: exitCodes.noCluster,
@@ -36,7 +36,7 @@ export const cliErrors = {
   },
   Forbidden: {
     exitCode: exitCodes.noCluster,
-    hint: 'ask for the right to read it, or ask from files with -f',
+    hint: 'ask for the right, or run it as somebody who has it (docs/command-line.md has the roles)',
   },
 } as const;
 

@@ -35,20 +35,29 @@ export async function gather(
   if (fromFiles && sources.live !== true) {
     const namespace = sources.namespace ?? 'default';
     calls(namespace);
-    const files = await readManifests(sources.file ?? [], namespace, world);
+    const { objects: files } = await readManifests(sources.file ?? [], namespace, world);
     return { scene: clusterOf(files, null, world.clock), namespace };
   }
   const cluster = openCluster(sources, world);
   try {
     const namespace = sources.namespace ?? cluster.namespace;
     const wanted = namespacesOf(calls(namespace));
-    const files = fromFiles ? await readManifests(sources.file ?? [], namespace, world) : [];
-    const { objects, notes } = await cluster.read(wanted);
+    const files = fromFiles
+      ? (await readManifests(sources.file ?? [], namespace, world)).objects
+      : [];
+    const { objects, notes } = await cluster.read(wanted).catch(withoutCluster);
     const made = clusterOf(files, objects, world.clock);
     return { scene: { ...made, notes: [...notes, ...made.notes] }, namespace };
   } finally {
     cluster.close();
   }
+}
+
+/** Files answer where a cluster does not. */
+function withoutCluster(error: unknown): never {
+  if (!(error instanceof CliError)) throw error;
+  const { code, message, details } = error;
+  throw new CliError(code, message, { details, hint: `${error.hint}; or ask from files with -f` });
 }
 
 function namespacesOf(calls: readonly Call[]): string[] {
@@ -61,7 +70,7 @@ export async function readManifests(
   paths: readonly string[],
   namespace: string,
   world: World,
-): Promise<FileObject[]> {
+): Promise<{ objects: FileObject[]; ignored: string[] }> {
   const { objects, faults } = readDocuments(await readFiles(paths, world), namespace);
   const checked = checkObjects(objects);
   const all = [...faults, ...checked.faults];
@@ -72,5 +81,5 @@ export async function readManifests(
     });
   }
   for (const warning of checked.warnings) world.err(`warning: ${warning}`);
-  return checked.objects;
+  return { objects: checked.objects, ignored: checked.ignored };
 }

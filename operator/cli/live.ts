@@ -134,8 +134,11 @@ export async function asking<T>(
   } catch (error) {
     const said = errorText(error);
     if (error instanceof ApiError && error.code === 'Forbidden') {
-      const why = error.status === 401 ? `${client.server} does not know this user` : said;
-      throw new CliError('Forbidden', `the right is missing to ${what}: ${why}`);
+      if (error.status === 401) {
+        const hint = 'log in again, or name another --context';
+        throw new CliError('Forbidden', `${client.server} does not know this user`, { hint });
+      }
+      throw new CliError('Forbidden', `the right is missing to ${what}: ${said}`);
     }
     throw new CliError('NoCluster', `cannot ${what} at ${client.server}: ${said}`);
   }

@@ -118,7 +118,9 @@ function operator(
         ? 'kubectl -n tsmesh-system scale deployment/tsmesh-operator --replicas=1'
         : 'kubectl -n tsmesh-system describe pods, and logs deployment/tsmesh-operator';
     const level = available === 0 ? 'error' : 'warning';
-    found.push({ check, level, text: `${available} of ${wanted} ready`, remedy });
+    const meanwhile =
+      available === 0 ? ': meshed pods run on as they are, but no new one can start' : '';
+    found.push({ check, level, text: `${available} of ${wanted} ready${meanwhile}`, remedy });
   }
   if ('value' in answer && answer.value.operator.version !== ownVersion) {
     const text = `version ${answer.value.operator.version}, and this tool is of version ${ownVersion}`;
@@ -199,7 +201,10 @@ const healthyTypes: ReadonlySet<string> = new Set(['Accepted', 'CAReady', 'Progr
 function sidecars({ sidecars: fact }: Facts): Finding[] {
   const check = 'sidecars';
   if (!('value' in fact)) {
-    return [unread(check, 'what the operator knows', 'unread' in fact ? fact.unread : 'no answer')];
+    const why = 'unread' in fact ? fact.unread : 'no answer';
+    const remedy =
+      'the operator knows: it must run and lead, and you may need the ClusterRole tsmesh-console';
+    return [{ ...unread(check, 'what the operator knows', why), remedy }];
   }
   const { sidecars: rows, atMs, operator: asked } = fact.value;
   const of = (state: SidecarRow['state']) => rows.filter((row) => row.state === state);

@@ -71,7 +71,7 @@ export const diff: Command = {
     try {
       const namespace = values.namespace ?? cluster.namespace;
       const files = await readManifests(values.file, namespace, world);
-      const answer = await answerOf(cluster, { files, remove: values.delete === true }, world);
+      const answer = await answerOf(cluster, { ...files, remove: values.delete === true }, world);
       if (json) world.out(JSON.stringify(answer, null, 2));
       else world.out(diffText(answer, styleOf(world.colour)).join('\n'));
       return codeOf(answer);
@@ -85,13 +85,19 @@ function codeOf({ objects }: DiffAnswer): ExitCode {
   return objects.some(({ state }) => state !== 'unchanged') ? exitCodes.mismatch : exitCodes.ok;
 }
 
+interface Asked {
+  objects: readonly FileObject[];
+  ignored: readonly string[];
+  remove: boolean;
+}
+
 async function answerOf(
   cluster: OpenCluster,
-  { files, remove }: { files: readonly FileObject[]; remove: boolean },
+  { objects: files, ignored, remove }: Asked,
   world: World,
 ): Promise<DiffAnswer> {
   if (files.length === 0)
-    throw new CliError('BadInput', 'the files hold nothing that the mesh decides by');
+    throw new CliError('BadInput', `the files hold nothing that the mesh decides by${of(ignored)}`);
   const named = files.map(({ kind, object: { metadata } }) =>
     kind === 'Namespace' ? metadata.name : (metadata.namespace ?? ''),
   );
@@ -104,8 +110,19 @@ async function answerOf(
     effects: effectsOf(plan.before, plan.after),
     statuses: statusChanges(plan.before, plan.after),
     sidecars,
-    notes: [...notes, ...plan.notes, ...note],
+    notes: [
+      ...notes,
+      ...plan.notes,
+      ...note,
+      ...(ignored.length === 0
+        ? []
+        : [`not looked at, as the mesh does not decide by them${of(ignored)}`]),
+    ],
   };
+}
+
+function of(ignored: readonly string[]): string {
+  return ignored.length === 0 ? '' : `: ${ignored.join(', ')}`;
 }
 
 async function sidecarsOf(

@@ -8,7 +8,7 @@ import {
   clusterOptions,
   commonOptions,
   optionHelp,
-  readArguments,
+  readWords,
   wantsJson,
   type OptionTable,
   type ValuesOf,
@@ -82,8 +82,8 @@ export const tap: Command = {
     'right is missing.',
   ],
   async run(args, world) {
-    const named = args[0]?.startsWith('-') === false ? args[0] : null;
-    const values = readArguments(named === null ? args : args.slice(1), options);
+    const { values, words } = readWords(args, options, 1);
+    const named = words[0] ?? null;
     const json = wantsJson(values.output);
     const lines = linesIn(values.max);
     const client = connect(values, world);

@@ -6,7 +6,7 @@ import {
   clusterOptions,
   commonOptions,
   optionHelp,
-  readArguments,
+  readWords,
   wantsJson,
   type OptionTable,
 } from '../arguments.ts';
@@ -61,8 +61,8 @@ export const top: Command = {
     'Exit codes: 0 answered, 2 bad input, 4 the operator cannot be asked.',
   ],
   async run(args, world) {
-    const named = args[0]?.startsWith('-') === false ? args[0] : null;
-    const values = readArguments(named === null ? args : args.slice(1), options);
+    const { values, words } = readWords(args, options, 1);
+    const named = words[0] ?? null;
     const json = wantsJson(values.output);
     const sort = values.sort ?? 'rps';
     if (!(sort in sortings))

@@ -350,10 +350,11 @@ function policiesOf(
 
 function problemsOf(policy: KubeObject & { status?: ConditionsStatus }): string[] {
   const conditions: readonly Condition[] = policy.status?.conditions ?? [];
-  return (
-    conditions
-      // Of a dry run its sentence tells.
-      .filter(({ type, status }) => status !== 'True' && type !== 'DryRun')
-      .map(({ type, reason, message }) => `${type}, ${reason}: ${message}`)
+  // Of a dry run its sentence tells.
+  const wrong = conditions.filter(({ type, status }) => status !== 'True' && type !== 'DryRun');
+  const refused = wrong.find(({ type }) => type === 'Accepted');
+  // What is not accepted is not in force either, for the same reason.
+  return (refused === undefined ? wrong : [refused]).map(
+    ({ type, reason, message }) => `${type}, ${reason}: ${message}`,
   );
 }

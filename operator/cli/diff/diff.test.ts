@@ -265,8 +265,8 @@ describe('a diff', () => {
     };
     const { effects } = diffOf(JSON.stringify(file));
     expect(effects.map(({ others }) => others.join())).toEqual([
-      expect.stringContaining('statisticsIntervalMs: 4000 → 9000'),
-      expect.stringContaining('statisticsIntervalMs: 4000 → 9000'),
+      expect.stringContaining('statisticsIntervalMs: 3000 → 9000'),
+      expect.stringContaining('statisticsIntervalMs: 3000 → 9000'),
     ]);
   });
 

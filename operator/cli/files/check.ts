@@ -2,6 +2,7 @@
 // Pure, but that defaults are filled in, as the API server does.
 
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { apiGroup } from '../../../proxy/api/constants.ts';
 import { validateResource } from '../../inject/validate-handler.ts';
 import type { KubeObject } from '../../resources/kubernetes.ts';
 import { authorizationFaults } from '../../translate/authorization-validity.ts';
@@ -17,14 +18,21 @@ export interface Checked {
   /** `policies/cart.yaml:2: AuthorizationPolicy cart: spec.action: must be one of: ALLOW, DENY, AUDIT`. */
   faults: string[];
   warnings: string[];
+  /** Objects that the mesh does not decide by: `2 ConfigMap`. */
+  ignored: string[];
 }
 
 export function checkObjects(found: readonly FileObject[]): Checked {
-  const checked: Checked = { objects: [], faults: [], warnings: [] };
+  const checked: Checked = { objects: [], faults: [], warnings: [], ignored: [] };
+  const ignored = new Map<string, number>();
   const validators = new Map<string, ValidateFunction>();
   for (const one of found) {
     const known = kindSchemas.get(one.kind);
-    if (known === undefined || !isOfGroup(one, known)) continue;
+    if (known === undefined || !isOfGroup(one, known)) {
+      if (groupOf(one.object.apiVersion) === apiGroup) checked.faults.push(unknownKind(one));
+      else ignored.set(one.kind, (ignored.get(one.kind) ?? 0) + 1);
+      continue;
+    }
     const validate = validators.get(one.kind) ?? compile(known);
     validators.set(one.kind, validate);
     const { faults, warnings } = faultsOf(one, known, validate);
@@ -33,13 +41,23 @@ export function checkObjects(found: readonly FileObject[]): Checked {
     checked.warnings.push(...warnings.map((warning) => head + warning));
     checked.objects.push(one);
   }
+  checked.ignored = [...ignored].map(([kind, count]) => `${count} ${kind}`);
   return checked;
+}
+
+function unknownKind({ kind, object, origin }: FileObject): string {
+  const known = [...kindSchemas].filter(([, one]) => groupOf(one.apiVersion) === apiGroup);
+  const names = known.map(([name]) => name).join(', ');
+  return `${originText(origin)}: ${kind} ${object.metadata.name}: kind: ${apiGroup} has no such kind; it has: ${names}`;
 }
 
 /** Kinds of other groups can have the same names (Istio's PeerAuthentication, Knative's Service). */
 function isOfGroup({ object }: FileObject, known: KindSchema): boolean {
-  const group = (text = '') => (text.includes('/') ? text.split('/')[0] : '');
-  return group(object.apiVersion) === group(known.apiVersion);
+  return groupOf(object.apiVersion) === groupOf(known.apiVersion);
+}
+
+function groupOf(version = ''): string {
+  return version.includes('/') ? version.split('/')[0]! : '';
 }
 
 /** Each runs a few times: optimising its code would take longer than it saves. */
