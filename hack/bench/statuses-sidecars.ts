@@ -13,10 +13,12 @@ export interface SimulatedPod {
   ip: string;
   /** SPIFFE identities, from whom it is called. */
   callers: string[];
+  /** Its namespace is among those that `half` means. */
+  even: boolean;
 }
 
-/** `none`; `steady`: random arrivals at a rate that stays; `restless`: rate and times change all the time. */
-export type Traffic = 'none' | 'steady' | 'restless';
+/** In none of the namespaces, in every second one, in all; its rates and times change all the time. */
+export type Traffic = 'none' | 'half' | 'all';
 
 interface Start {
   port: number;
@@ -26,7 +28,7 @@ interface Start {
 }
 
 const reportMs = 3_000;
-const restlessMs = 8_000;
+const changeMs = 8_000;
 /** Connections begun at once. */
 const together = 50;
 
@@ -49,6 +51,7 @@ export async function startSidecars(start: Start): Promise<SimulatedSidecars> {
 }
 
 class Simulated {
+  readonly #even: boolean;
   readonly #stream: TestSidecar;
   readonly #callers: { identity: string; counters: TrafficCounters }[];
   readonly #inbound = noCounters();
@@ -57,6 +60,7 @@ class Simulated {
   #latency = 40 + Math.floor(Math.random() * 60);
 
   constructor(pod: SimulatedPod, { port, materials }: Start) {
+    this.#even = pod.even;
     const { namespace, name, uid, ip } = pod;
     this.#stream = new TestSidecar({ port, material: materials[namespace]!, localAddress: ip });
     this.#callers = pod.callers.map((identity) => ({ identity, counters: noCounters() }));
@@ -76,7 +80,7 @@ class Simulated {
   }
 
   report(traffic: Traffic): void {
-    if (traffic !== 'none') this.#serve();
+    if (traffic === 'all' || (traffic === 'half' && this.#even)) this.#serve();
     const callers = this.#callers.map(({ identity, counters }) => {
       return { identity, address: '', counters: packCounters(counters) };
     });
@@ -124,8 +128,8 @@ async function simulate(start: Start): Promise<void> {
     setTimeout(() => setInterval(() => one.report(traffic), reportMs), offsetMs);
   }
   setInterval(() => {
-    if (traffic === 'restless') for (const one of all) one.change();
-  }, restlessMs);
+    for (const one of all) one.change();
+  }, changeMs);
   process.on('message', (message) => ({ traffic } = message as { traffic: Traffic }));
   process.send!('connected');
 }

@@ -14,7 +14,7 @@ import type { ControllerContext } from './context.ts';
 import { reconcileAuthorizationPolicy } from './authorization-policy.ts';
 import { identityKey, reconcileIdentity, usedServiceAccounts } from './identity.ts';
 import { meshName, reconcileMesh } from './mesh.ts';
-import { MeshStatusWriter, meshStatusTickMs } from './mesh-status.ts';
+import { MeshStatusWriter } from './mesh-status.ts';
 import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { announceProblem, reconcileRootRotation, type RotationOutcome } from './root-rotation.ts';
@@ -305,8 +305,7 @@ export class Controllers {
   }
 
   async #meshStatus(): Promise<Again> {
-    await this.#rows.reconcile();
-    return { afterMs: meshStatusTickMs };
+    return { afterMs: await this.#rows.reconcile() };
   }
 }
 

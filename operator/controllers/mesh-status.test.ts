@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MeshStatus, MeshStatusStatus } from '../resources/tsmesh.ts';
 import type { MeshStatusRow } from '../telemetry/types.ts';
-import { MeshStatusWriter, meshStatusTickMs } from './mesh-status.ts';
+import { MeshStatusWriter } from './mesh-status.ts';
 import { TestCluster } from './test-cluster.ts';
 
 const namespaces = 200;
@@ -59,8 +59,7 @@ class World {
     for (const endMs = begunMs + seconds * 1000; this.nowMs < endMs;) {
       const second = (this.nowMs - begunMs) / 1000;
       this.cluster.rows = this.names.map((name, index) => rowOf(name, tell(index, second)));
-      await this.writer.reconcile();
-      await this.cluster.clock.advance(meshStatusTickMs);
+      await this.cluster.clock.advance(await this.writer.reconcile());
     }
   }
 

@@ -16,8 +16,8 @@ export type RowChange =
   | { action: 'update'; name: string; patch: object }
   | { action: 'delete'; name: string };
 
-/** How often `reconcile` is to be called. */
-export const meshStatusTickMs = 500;
+/** How often rows are looked at, where none waits. */
+const tickMs = 500;
 /** Of all rows together: 200 namespaces are no reason to load the API server. A row that is made takes two. */
 const writesPerSecond = 10;
 const secondMs = 1_000;
@@ -28,7 +28,7 @@ const lookMs = 2_000;
 /** Totals are exact this long after the last change, at the latest. */
 const trifleMs = 30_000;
 /** What people see at once goes before exact figures that have waited this much longer. */
-const firstMs = 15_000;
+const firstMs = rowMs + 1_000;
 
 interface RowState {
   writtenMs: number;
@@ -49,8 +49,8 @@ export class MeshStatusWriter {
     this.#context = context;
   }
 
-  /** Looks at what may be written, and writes the most urgent of what is to be. */
-  async reconcile(): Promise<void> {
+  /** Looks at what may be written, and writes the most urgent of what is to be. When to be called again, in milliseconds. */
+  async reconcile(): Promise<number> {
     const table = this.#context.insight.meshStatus();
     const problems = problemsIn(this.#context);
     const existing = new Map(
@@ -70,6 +70,7 @@ export class MeshStatusWriter {
       if (fresh !== null) due.push(fresh);
     }
     await this.#write(due);
+    return this.#pauseMs();
   }
 
   stop(): void {
@@ -139,6 +140,13 @@ export class MeshStatusWriter {
       for (let i = 0; i < requestsOf(change); i += 1) this.#writesMs.push(clock.nowMs());
     }
     if (written === 0 && failures.length > 0) throw failures[0];
+  }
+
+  /** Where the bound of a second keeps rows waiting, until there is room for half of it again. */
+  #pauseMs(): number {
+    const half = this.#writesMs.at(-writesPerSecond / 2 - 1) ?? -Infinity;
+    const leftMs = half + secondMs - this.#context.clock.nowMs();
+    return leftMs > 0 ? Math.min(leftMs, tickMs) : tickMs;
   }
 
   #hasRoom(writes: number): boolean {
