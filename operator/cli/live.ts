@@ -20,6 +20,8 @@ export interface OpenCluster {
   namespace: string;
   /** Rejects with a CliError of code NoCluster or Forbidden. */
   read(namespaces: readonly string[]): Promise<{ objects: LiveObjects; notes: string[] }>;
+  /** Of one namespace for somebody who may read that one only: what holds everywhere is left out then, which a note says. */
+  readOne(namespace: string): Promise<{ objects: LiveObjects; notes: string[] }>;
   /** Of every namespace; of those named where the right is missing for all, which a note says. */
   readAll(namespaces: readonly string[]): Promise<{ objects: LiveObjects; notes: string[] }>;
   client: UserClient;
@@ -38,6 +40,7 @@ export function openCluster(choice: ClusterChoice, world: World): OpenCluster {
   return {
     namespace: client.namespace,
     read: (namespaces) => readCluster(client, namespaces),
+    readOne: (namespace) => readNamespace(client, namespace),
     readAll: (namespaces) => readWholeCluster(client, namespaces),
     client,
     close: () => client.close(),
@@ -66,22 +69,53 @@ async function readCluster(
   namespaces: readonly string[],
 ): Promise<{ objects: LiveObjects; notes: string[] }> {
   // One first: what cannot be reached is said once and soon.
-  const found = [await getOne(client, 'Mesh', 'default')];
-  const meshWide = namespaces.includes(meshWideNamespace)
+  const mesh = await getOne(client, 'Mesh', 'default');
+  const rest = [...meshWide(client, namespaces), ...inNamespaces(client, namespaces)];
+  return gathered([mesh, ...(await Promise.all(rest))]);
+}
+
+async function readNamespace(
+  client: UserClient,
+  namespace: string,
+): Promise<{ objects: LiveObjects; notes: string[] }> {
+  const found = await Promise.all(inNamespaces(client, [namespace]));
+  const missing: string[] = [];
+  const everywhere = [getOne(client, 'Mesh', 'default'), ...meshWide(client, [namespace])];
+  for (const one of everywhere) {
+    await one.then(
+      (some) => void found.push(some),
+      (error: unknown) => {
+        if (!(error instanceof CliError) || error.code !== 'Forbidden') throw error;
+        missing.push(error.message.replace(/: .*/, ''));
+      },
+    );
+  }
+  const { objects, notes } = gathered(found);
+  const lacking = missing.map((what) => `${what}: what it says is not in this`);
+  return { objects, notes: missing.length > 0 ? lacking : notes };
+}
+
+function meshWide(client: UserClient, namespaces: readonly string[]): Promise<Found>[] {
+  return namespaces.includes(meshWideNamespace)
     ? []
     : [listIn(client, 'AuthorizationPolicy', meshWideNamespace)];
-  const rest = namespaces.flatMap((namespace) => [
+}
+
+function inNamespaces(client: UserClient, namespaces: readonly string[]): Promise<Found>[] {
+  return namespaces.flatMap((namespace) => [
     getOne(client, 'Namespace', namespace),
     ...[...listedKinds, ...policyKinds].map((kind) => listIn(client, kind, namespace)),
   ]);
-  found.push(...(await Promise.all([...meshWide, ...rest])));
+}
+
+function gathered(found: readonly Found[]): { objects: LiveObjects; notes: string[] } {
   const objects = new Map<Kind, KubeObject[]>();
   for (const { kind, objects: some } of found)
     objects.set(kind, [...(objects.get(kind) ?? []), ...some]);
   const unknown = [...new Set(found.filter((one) => one.unknown).map(({ kind }) => kind))];
   const notes = unknown.map((kind) => `the cluster does not know the kind ${kind}`);
-  const noMesh = found[0]!.objects.length === 0;
-  if (noMesh) notes.push('there is no Mesh default: its defaults are assumed');
+  if ((objects.get('Mesh') ?? []).length === 0)
+    notes.push('there is no Mesh default: its defaults are assumed');
   return { objects, notes };
 }
 

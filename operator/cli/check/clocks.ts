@@ -1,5 +1,6 @@
 // Whether the clocks of the cluster agree with the API server's, and this machine's. Pure.
 
+import { counted } from '../describe/units.ts';
 import { spanText } from '../span.ts';
 import type { Facts, NodeLease } from './facts.ts';
 import { names, ok, type Finding } from './finding.ts';
@@ -40,8 +41,8 @@ export function clocks({ server, localMs, nodeLeases }: Facts): Finding[] {
 
 function saying(nodes: number): string {
   return nodes === 0
-    ? 'agree'
-    : `agree: the API server, this machine, ${nodes === 1 ? '1 node' : `${nodes} nodes`}`;
+    ? 'this machine and the API server agree; those of nodes cannot be read'
+    : `agree: the API server, this machine, ${counted(nodes, 'node')}`;
 }
 
 /** The kubelet writes its own time in each renewal, and the API server notes when that came. */

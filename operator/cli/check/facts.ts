@@ -132,6 +132,7 @@ async function read<T>(
 }
 
 function wordsOf(status: number, body: string): string {
+  if (status === 403) return 'the right to read it is missing';
   if (status === 401) return 'it does not know this user: log in again';
   try {
     const { message } = JSON.parse(body) as { message?: unknown };

@@ -3,7 +3,8 @@
 export interface Finding {
   /** `kubernetes`, `clocks`, `operator`, … */
   check: string;
-  level: 'ok' | 'warning' | 'error';
+  /** `unchecked`: it could not be read. */
+  level: 'ok' | 'warning' | 'error' | 'unchecked';
   text: string;
   /** Empty where nothing is to be done. */
   remedy: string;
@@ -17,7 +18,7 @@ export function ok(check: string, text: string): Finding {
 
 export function unread(check: string, what: string, why: string): Finding {
   const remedy = 'run it as somebody who may read it';
-  return { check, level: 'warning', text: `not checked: ${what} (${why})`, remedy };
+  return { check, level: 'unchecked', text: `${what}: ${why}`, remedy };
 }
 
 export function names(list: readonly string[]): string {

@@ -258,7 +258,7 @@ describe('a check of the mesh', () => {
     [
       'what may not be read',
       { pods: { unread: 'forbidden' } },
-      'warning capture: not checked: the pods (forbidden)',
+      'unchecked capture: the pods: forbidden',
     ],
   ])('finds %s', (_what, given, words) => {
     const found = problems(given);
@@ -315,7 +315,7 @@ describe('a check of the mesh', () => {
       'error rights: the operator may not: patch namespaces → kubectl apply -k config/default',
     ]);
     expect(problems({ operatorRights: { unread: 'forbidden' } })).toEqual([
-      'warning rights: not checked: whether the operator has its rights (forbidden) → run it as somebody who may read it',
+      'unchecked rights: whether the operator has its rights: forbidden → run it as somebody who may read it',
     ]);
   });
 

@@ -66,6 +66,7 @@ export async function readOperatorRights(client: UserClient): Promise<OperatorRi
           },
         },
       });
+      if (status === 403) throw new Error('the right to ask it is missing');
       if (status !== 201) throw new Error(`the API server answered ${status}`);
       const review = JSON.parse(body) as { status: { allowed: boolean } };
       const what = subresource === undefined ? resource : `${resource}/${subresource}`;

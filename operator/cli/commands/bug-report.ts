@@ -173,6 +173,7 @@ function logOf(namespace: string, pod: string, container: string): Log {
 
 async function read(client: UserClient, path: string): Promise<string> {
   const { status, body } = await client.send({ method: 'GET', path });
+  if (status === 403) throw new Error('the right to read it is missing (403)');
   if (status !== 200) throw new Error(`the API server answered ${status}`);
   return body;
 }

@@ -15,7 +15,7 @@ import type { Finding } from '../check/finding.ts';
 import { findingsOf } from '../check/findings.ts';
 import type { Command } from '../command.ts';
 import { askLeader } from '../console.ts';
-import { CliError, exitCodes } from '../errors.ts';
+import { CliError, exitCodes, type ExitCode } from '../errors.ts';
 import { connect } from '../live.ts';
 import { hanging, styleOf } from '../style.ts';
 import type { World } from '../world.ts';
@@ -36,7 +36,8 @@ export const check: Command = {
     '',
     ...optionHelp(options),
     '',
-    'Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 bad input, 4 the cluster cannot be reached.',
+    'Exit codes: 0 nothing is wrong (there may be warnings), 1 something is, 2 bad input, 4 the cluster cannot be reached, or',
+    'something could not be checked.',
   ],
   async run(args, world) {
     const values = readArguments(args, options);
@@ -53,17 +54,23 @@ export const check: Command = {
       const findings = findingsOf(facts, packageJson.version);
       if (json) world.out(JSON.stringify({ findings }, null, 2));
       else print(findings, world);
-      return findings.some(({ level }) => level === 'error') ? exitCodes.mismatch : exitCodes.ok;
+      return codeOf(findings);
     } finally {
       client.close();
     }
   },
 };
 
+function codeOf(findings: readonly Finding[]): ExitCode {
+  if (findings.some(({ level }) => level === 'error')) return exitCodes.mismatch;
+  return findings.some(({ level }) => level === 'unchecked') ? exitCodes.noCluster : exitCodes.ok;
+}
+
 function print(findings: readonly Finding[], world: World): void {
   const style = styleOf(world.colour);
-  const paints = { ok: style.green, warning: style.yellow, error: style.red };
-  const words = { ok: 'ok', warning: 'WARNING', error: 'ERROR' };
+  const { green, yellow, red } = style;
+  const paints = { ok: green, warning: yellow, error: red, unchecked: yellow };
+  const words = { ok: 'ok', warning: 'WARNING', error: 'ERROR', unchecked: 'UNKNOWN' };
   const width = Math.max(...findings.map((one) => one.check.length)) + 2;
   for (const { check: name, level, text, remedy } of findings) {
     const head = `${words[level].padEnd(9)}${name.padEnd(width)}`;
@@ -72,5 +79,8 @@ function print(findings: readonly Finding[], world: World): void {
     for (const line of hanging(`${' '.repeat(head.length)}→ `, remedy)) world.out(style.dim(line));
   }
   const count = (level: Finding['level']) => findings.filter((one) => one.level === level).length;
-  world.out(`${count('error')} wrong, ${count('warning')} to look at, ${count('ok')} well`);
+  const unknown = count('unchecked') === 0 ? '' : `${count('unchecked')} not checked, `;
+  world.out(
+    `${count('error')} wrong, ${count('warning')} to look at, ${unknown}${count('ok')} well`,
+  );
 }

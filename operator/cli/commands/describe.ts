@@ -70,7 +70,7 @@ export const describe: Command = {
     try {
       const slash = name.indexOf('/');
       const said = slash < 0 ? (values.namespace ?? cluster.namespace) : name.slice(0, slash);
-      const { objects, notes } = await cluster.read([said]);
+      const { objects, notes } = await cluster.readOne(said);
       const made = clusterOf([], objects, world.clock);
       const { value, text } = ask(made, said, name.slice(slash + 1));
       const remarks = [...notes, ...made.notes];

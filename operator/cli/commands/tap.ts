@@ -62,6 +62,8 @@ const options = {
 
 type Values = ValuesOf<typeof options>;
 
+/** What the API server says to whoever may not exec. */
+const forbidden = /forbidden|403/i;
 /** Each is a connection through the API server. */
 const mostPods = 50;
 
@@ -165,7 +167,8 @@ async function watch(client: UserClient, asked: Asked, world: World): Promise<Ex
     ended(pod, why) {
       if (why === '') return;
       failed.push({ pod, why });
-      world.err(`${pod.namespace}/${pod.name}: ${why}`);
+      // What is missing everywhere is said once, at the end.
+      if (!forbidden.test(why)) world.err(`${pod.namespace}/${pod.name}: ${why}`);
     },
   };
   if (!asked.json)
@@ -188,8 +191,7 @@ function printerOf({ pods, json }: Asked, world: World): WatchEvents['line'] {
 
 function notWatched(failed: readonly { pod: Watched; why: string }[]): CliError {
   const { pod, why } = failed[0]!;
-  const forbidden = /forbidden|403/i.test(why);
-  if (!forbidden)
+  if (!forbidden.test(why))
     return new CliError('NoCluster', `no sidecar can be watched: ${why}`, { hint: '' });
   const what = `create pods/exec in namespace ${pod.namespace}`;
   const hint = `kubectl create rolebinding NAME -n ${pod.namespace} --clusterrole=tsmesh-tap --user=USER`;
