@@ -10,8 +10,8 @@ import type { Recorder } from './recorder.ts';
 const separator = '\u0000';
 /** What callers beyond the bound share: nothing is known of them. */
 const shared = separator;
-/** Reports without anything new after which a caller makes room: ten minutes at one each five seconds. */
-export const silentReports = 120;
+/** Reports without anything new after which a caller makes room: ten minutes at one each three seconds. */
+export const silentReports = 200;
 
 export function readCallerName(name: string): { identity: string; address: string } {
   const [identity = '', address = ''] = name.split(separator);
