@@ -4,6 +4,7 @@
 import type { Command } from './command.ts';
 import { bugReport } from './commands/bug-report.ts';
 import { check } from './commands/check.ts';
+import { complete, completeName } from './commands/complete.ts';
 import { completionOf } from './commands/completion.ts';
 import { dashboard } from './commands/dashboard.ts';
 import { describe } from './commands/describe.ts';
@@ -49,6 +50,10 @@ async function dispatch(argv: readonly string[], world: World): Promise<ExitCode
   const [name = 'help', ...args] = argv;
   if (name === 'version' || name === '--version') {
     world.out(`tsmesh ${packageJson.version}`);
+    return exitCodes.ok;
+  }
+  if (name === completeName) {
+    await complete(args, asking, world);
     return exitCodes.ok;
   }
   const asksHelp = ['help', '--help', '-h'].includes(name);

@@ -29,6 +29,16 @@ describe('completion', () => {
     );
   });
 
+  it('offers what can stand behind an option, or first, and nothing where no cluster answers', async () => {
+    const asked = async (...args: string[]) =>
+      await run(['__complete', ...args, '--kubeconfig', '/nowhere']);
+    expect((await run(['__complete', 'describe'])).out).toBe('service\npod');
+    expect((await run(['__complete', 'graph', '-o'])).out).toBe('text\ndot\nmermaid\njson');
+    expect((await run(['__complete', 'help'])).out).toContain('bug-report');
+    expect(await asked('describe', 'pod')).toEqual({ code: 0, out: '', err: '' });
+    expect(await asked('nonsense')).toEqual({ code: 0, out: '', err: '' });
+  });
+
   it('is made for zsh and fish too', async () => {
     const zsh = await run(['completion', 'zsh']);
     expect(zsh.out).toContain("'explain:may A call B, by which route, and which rule says so'");

@@ -1,7 +1,9 @@
-// `tsmesh completion`: a script that lets a shell complete commands and options, made of their tables.
+// `tsmesh completion`: a script that lets a shell complete commands and options, made of their tables, and names, which it asks
+// `tsmesh __complete` for.
 
 import type { OptionTable } from '../arguments.ts';
 import type { Command } from '../command.ts';
+import { completeName } from './complete.ts';
 import { CliError, exitCodes } from '../errors.ts';
 
 export interface Completable {
@@ -51,14 +53,18 @@ function bash(program: string, commands: readonly Completable[]): string[] {
   const names = commands.map(({ name }) => name).join(' ');
   return [
     `_${program}() {`,
-    '  local word="${COMP_WORDS[COMP_CWORD]}"',
-    '  case "${COMP_CWORD}:${COMP_WORDS[1]}" in',
-    `    1:*) COMPREPLY=($(compgen -W "${names}" -- "$word")) ;;`,
-    ...commands.map(
-      ({ name, options }) =>
-        `    *:${name}) COMPREPLY=($(compgen -W "${words(options)}" -- "$word")) ;;`,
-    ),
+    '  local word="${COMP_WORDS[COMP_CWORD]}" names="" options=""',
+    '  if [ "$COMP_CWORD" = 1 ]; then',
+    `    COMPREPLY=($(compgen -W "${names}" -- "$word"))`,
+    '    return',
+    '  fi',
+    '  case "${COMP_WORDS[1]}" in',
+    ...commands.map(({ name, options }) => `    ${name}) options="${words(options)}" ;;`),
     '  esac',
+    '  if [ "${word#-}" = "$word" ]; then',
+    `    names="$("\${COMP_WORDS[0]}" ${completeName} "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)"`,
+    '  fi',
+    '  COMPREPLY=($(compgen -W "${names:-$options}" -- "$word"))',
     '}',
     `complete -o default -F _${program} ${program}`,
   ];
@@ -76,9 +82,12 @@ function zsh(program: string, commands: readonly Completable[]): string[] {
     "    _describe 'command' commands",
     '    return',
     '  fi',
+    '  local -a options names',
     '  case "${words[2]}" in',
-    ...commands.map(({ name, options }) => `    ${name}) compadd -- ${words(options)}; _files ;;`),
+    ...commands.map(({ name, options }) => `    ${name}) options=(${words(options)}) ;;`),
     '  esac',
+    `  [[ "$PREFIX" == -* ]] || names=(\${(f)"$("\${words[1]}" ${completeName} "\${(@)words[2,CURRENT-1]}" 2>/dev/null)"})`,
+    '  if (( ${#names} )); then compadd -- $names; else compadd -- $options; _files; fi',
     '}',
     `compdef _${program} ${program}`,
   ];
@@ -95,5 +104,6 @@ function fish(program: string, commands: readonly Completable[]): string[] {
       const where = `complete -c ${program} -n '__fish_seen_subcommand_from ${name}'`;
       return `${where} -l ${option}${shortForm}${value} -d '${quoted(help)}'`;
     }),
+    `complete -c ${program} -n '__fish_seen_subcommand_from ${name}' -a '(${program} ${completeName} (commandline -opc)[2..-1] 2>/dev/null)'`,
   ]);
 }
