@@ -1,0 +1,19 @@
+// An OpenTelemetry Collector for tests, of its own parts: built from Go modules, since its releases are not to be had here.
+import { join } from 'node:path';
+import { ensureBuilt } from './go-recipes.ts';
+
+/** The last versions whose modules are all served by Go's proxy. */
+const version = '0.117.0';
+const binary = 'otel-collector';
+
+/** Takes `--config file:<path>`. */
+export async function ensureOtelCollector(): Promise<string> {
+  const built = await ensureBuilt({
+    name: binary,
+    version,
+    module: binary,
+    binaries: { [binary]: `tsmesh.dev/${binary}` },
+    ldflags: '-s -w',
+  });
+  return join(built, binary);
+}
