@@ -176,7 +176,7 @@ async function createPod(
   });
   const callers = Array.from({ length: index === 0 ? manyCallers : 1 }, (_, caller) => {
     const account = `a-service-account-with-a-long-name-as-charts-make-them-${caller}`;
-    return `spiffe://cluster.local/ns/${nameOf((index + 1) % namespaces)}/sa/${account}`;
+    return `spiffe://cluster.local/ns/${nameOf((index + 2) % namespaces)}/sa/${account}`;
   });
   return { namespace, name, uid: made.metadata.uid!, ip, callers, even: index % 2 === 0 };
 }

@@ -3,6 +3,7 @@
 
 import { canonicalJson } from '../model/order.ts';
 import { ApiError } from '../resources/api-client.ts';
+import { pause } from '../runtime/clock.ts';
 import type { MeshStatus, MeshStatusStatus } from '../resources/tsmesh.ts';
 import { errorText } from '../resources/logger.ts';
 import { policyProblems } from '../telemetry/policy-problems.ts';
@@ -19,8 +20,9 @@ export type RowChange =
 /** How often rows are looked at, where none waits. */
 const tickMs = 500;
 /** Of all rows together: 200 namespaces are no reason to load the API server. A row that is made takes two. */
-const writesPerSecond = 10;
-const secondMs = 1_000;
+const betweenWritesMs = 100;
+/** Rows written in one call, half a second of writes: then all is looked at again. */
+const rowsPerCall = 5;
 /** An object is written at most this often: each write goes to everyone who watches. */
 const rowMs = 10_000;
 /** A row that may be written and that nobody changed is looked at this often. */
@@ -28,22 +30,25 @@ const lookMs = 2_000;
 /** Totals are exact this long after the last change, at the latest. */
 const trifleMs = 30_000;
 /** What people see at once goes before exact figures that have waited this much longer. */
-const firstMs = rowMs + 1_000;
+const firstMs = 20_000;
+/** What waits as exact figures is looked at this often: meanwhile people may see it. */
+const waitingLookMs = 5_000;
 
 interface RowState {
   writtenMs: number;
   lookedMs: number;
   /** When there was first something to write; moved back for what goes first. Null: nothing is. */
   waitingMs: number | null;
+  first: boolean;
 }
 
 export class MeshStatusWriter {
   readonly #context: ControllerContext;
   readonly #rows = new Map<string, RowState>();
-  /** When the writes of the last second were. */
-  #writesMs: number[] = [];
+  /** When the next write may be. */
+  #nextWriteMs = -Infinity;
+  readonly #ended = new AbortController();
   #begun = false;
-  #stopped = false;
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -64,17 +69,18 @@ export class MeshStatusWriter {
     }
     const gone = [...existing.keys()].filter((name) => !table.names.includes(name));
     for (const name of this.#rows.keys()) if (!table.names.includes(name)) this.#rows.delete(name);
-    const due = gone.map((name): RowChange => ({ action: 'delete', name }));
+    const due = gone.slice(0, rowsPerCall).map((name): RowChange => ({ action: 'delete', name }));
     for (const name of this.#waiting(table)) {
       const fresh = changes.get(name) ?? this.#look(existing.get(name), table.row(name, problems));
       if (fresh !== null) due.push(fresh);
     }
     await this.#write(due);
-    return this.#pauseMs();
+    const leftMs = this.#nextWriteMs - this.#context.clock.nowMs();
+    return due.length < rowsPerCall ? tickMs : Math.max(1, leftMs);
   }
 
   stop(): void {
-    this.#stopped = true;
+    this.#ended.abort();
   }
 
   /**
@@ -88,12 +94,13 @@ export class MeshStatusWriter {
     }
   }
 
-  /** Rows that could be written now, and of which nothing is known yet. */
+  /** Rows that could be written now, where it is not known yet whether there is anything to write, or to see. */
   #toLookAt({ names }: MeshStatusTable): string[] {
     const nowMs = this.#context.clock.nowMs();
     return names.filter((name) => {
-      const { writtenMs, lookedMs, waitingMs } = this.#state(name);
-      return waitingMs === null && nowMs - writtenMs >= rowMs && nowMs - lookedMs >= lookMs;
+      const { writtenMs, lookedMs, waitingMs, first } = this.#state(name);
+      const pauseMs = waitingMs === null ? lookMs : first ? Infinity : waitingLookMs;
+      return nowMs - writtenMs >= rowMs && nowMs - lookedMs >= pauseMs;
     });
   }
 
@@ -103,7 +110,7 @@ export class MeshStatusWriter {
     return names
       .filter((name) => since(name) !== null)
       .toSorted((a, b) => since(a)! - since(b)!)
-      .slice(0, writesPerSecond);
+      .slice(0, rowsPerCall);
   }
 
   #look(existing: MeshStatus | undefined, row: MeshStatusRow): RowChange | null {
@@ -112,9 +119,9 @@ export class MeshStatusWriter {
     state.lookedMs = clock.nowMs();
     const sinceMs = state.lookedMs - state.writtenMs;
     const found = decideRow(existing, row, { wallTimeMs: clock.wallTimeMs(), sinceMs });
-    const ahead = found?.difference === 'shown' ? firstMs : 0;
-    if (found === null) state.waitingMs = null;
-    else state.waitingMs = Math.min(state.waitingMs ?? Infinity, state.lookedMs - ahead);
+    state.first = found?.difference === 'shown';
+    const sinceLookMs = state.lookedMs - (state.first ? firstMs : 0);
+    state.waitingMs = found === null ? null : Math.min(state.waitingMs ?? Infinity, sinceLookMs);
     return found?.change ?? null;
   }
 
@@ -124,7 +131,8 @@ export class MeshStatusWriter {
     const failures: unknown[] = [];
     let written = 0;
     for (const change of due) {
-      if (this.#stopped || !this.#hasRoom(requestsOf(change))) break;
+      await this.#turn(requestsOf(change));
+      if (this.#ended.signal.aborted) return;
       try {
         await apply(this.#context, change);
         written += 1;
@@ -137,28 +145,22 @@ export class MeshStatusWriter {
       }
       // Also where it failed: it is not tried again at once.
       Object.assign(this.#state(change.name), { writtenMs: clock.nowMs(), waitingMs: null });
-      for (let i = 0; i < requestsOf(change); i += 1) this.#writesMs.push(clock.nowMs());
     }
     if (written === 0 && failures.length > 0) throw failures[0];
   }
 
-  /** Where the bound of a second keeps rows waiting, until there is room for half of it again. */
-  #pauseMs(): number {
-    const half = this.#writesMs.at(-writesPerSecond / 2 - 1) ?? -Infinity;
-    const leftMs = half + secondMs - this.#context.clock.nowMs();
-    return leftMs > 0 ? Math.min(leftMs, tickMs) : tickMs;
-  }
-
-  #hasRoom(writes: number): boolean {
-    const nowMs = this.#context.clock.nowMs();
-    this.#writesMs = this.#writesMs.filter((atMs) => nowMs - atMs < secondMs);
-    return this.#writesMs.length + writes <= writesPerSecond;
+  /** Waits until that many requests may be made. */
+  async #turn(requests: number): Promise<void> {
+    const { clock } = this.#context;
+    const leftMs = this.#nextWriteMs - clock.nowMs();
+    if (leftMs > 0) await pause(clock, leftMs, this.#ended.signal);
+    this.#nextWriteMs = clock.nowMs() + requests * betweenWritesMs;
   }
 
   #state(name: string): RowState {
     const known = this.#rows.get(name);
     if (known !== undefined) return known;
-    const made = { writtenMs: -Infinity, lookedMs: -Infinity, waitingMs: null };
+    const made = { writtenMs: -Infinity, lookedMs: -Infinity, waitingMs: null, first: false };
     this.#rows.set(name, made);
     return made;
   }
