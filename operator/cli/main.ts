@@ -22,7 +22,10 @@ const world: World = {
   err: (line) => void process.stderr.write(`${line}\n`),
   readStdin: () => text(stdin),
   colour: stdout.isTTY && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb',
-  terminal: stdout.isTTY ? { rows: () => stdout.rows } : null,
+  // A terminal that does not know its size says 0.
+  terminal: stdout.isTTY
+    ? { rows: () => stdout.rows || 24, columns: () => stdout.columns || 80 }
+    : null,
   clock: systemClock,
   random: Math.random,
   showPage,

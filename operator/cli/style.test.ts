@@ -1,7 +1,7 @@
 // Layout of answers.
 
 import { describe, expect, it } from '@jest/globals';
-import { hanging, styleOf, table, wrap } from './style.ts';
+import { cut, hanging, styleOf, table, wrap } from './style.ts';
 
 describe('layout', () => {
   it('breaks at spaces, and leaves a long word alone', () => {
@@ -13,6 +13,13 @@ describe('layout', () => {
   it('puts further lines below the first', () => {
     const lines = hanging('Head', `${'x'.repeat(60)} ${'y'.repeat(60)}`, 8);
     expect(lines).toEqual([`Head    ${'x'.repeat(60)}`, `        ${'y'.repeat(60)}`]);
+  });
+
+  it('cuts what a screen would break, and keeps colours', () => {
+    const { red } = styleOf(true);
+    expect(cut('abc', 5)).toBe('abc');
+    expect(cut('abcdef', 4)).toBe('abcd');
+    expect(cut(`ab${red('cdef')}gh`, 4)).toBe(`ab${red('cd')}`);
   });
 
   it('aligns columns, but for the last', () => {

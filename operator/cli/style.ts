@@ -6,6 +6,9 @@ const codes = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 } as const;
 export type Paint = (text: string) => string;
 export type Style = Readonly<Record<keyof typeof codes, Paint>>;
 
+// oxlint-disable-next-line no-control-regex
+const colourCode = /(\u001b\[\d+m)/;
+
 export const textWidth = 100;
 
 export function styleOf(colour: boolean): Style {
@@ -35,6 +38,20 @@ export function wrap(text: string, width: number): string[] {
     }
   }
   return [...lines, line];
+}
+
+/** At most `width` characters of a line, its colours kept: for screens that would break it. */
+export function cut(line: string, width: number): string {
+  let left = width;
+  return line
+    .split(colourCode)
+    .map((part, i) => {
+      if (i % 2 === 1) return part;
+      const shown = part.slice(0, left);
+      left -= shown.length;
+      return shown;
+    })
+    .join('');
 }
 
 /** The first line behind `head`, further ones below the first, all within `textWidth`. */

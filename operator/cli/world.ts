@@ -11,8 +11,8 @@ export interface World {
   readStdin(): Promise<string>;
   /** Whether answers may be coloured. */
   readonly colour: boolean;
-  /** Where answers go to a screen: its height at this moment. */
-  readonly terminal: { rows(): number } | null;
+  /** Where answers go to a screen: its size at this moment. */
+  readonly terminal: { rows(): number; columns(): number } | null;
   readonly clock: Clock;
   readonly random: () => number;
   /** Shows an address in the user's browser, where there is one. */

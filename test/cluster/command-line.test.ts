@@ -13,6 +13,14 @@ const namespace = 't-command-line';
 const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
 let folder: string;
 
+interface Secrets {
+  items: { data?: Record<string, string> }[];
+}
+
+function isPublic(value: string): boolean {
+  return value.startsWith('-----BEGIN CERTIFICATE-----');
+}
+
 async function callFromWeb(host: string, path: string): Promise<void> {
   const client = ['/usr/bin/node', '/app/main.mjs', 'http', `http://${host}${path}`];
   await kubectl('exec', '-n', namespace, 'deploy/web', '-c', 'app', '--', ...client);
@@ -85,6 +93,9 @@ describe('kubectl tsmesh', () => {
     ]);
     const bare = findings.find(({ text }) => text.includes('without a sidecar'));
     expect(bare?.level).toBe('warning');
+    const ended = 'jsonpath={.items[0].status.initContainerStatuses[0].state.terminated.message}';
+    const said = await kubectl('get', 'pods', '-n', namespace, '-l', 'app=web', '-o', ended);
+    expect(said).toMatch(/^ipv4 captured with iptables \((nft|legacy)\); /);
   });
 
   it('collects a report without Secrets, and names what it could not read', async () => {
@@ -99,6 +110,17 @@ describe('kubectl tsmesh', () => {
     expect(readFileSync(join(report, log!), 'utf8')).toContain('"message":"ready"');
     const all = names.map((name) => readFileSync(join(report, name), 'utf8')).join('');
     expect(all).not.toMatch(/PRIVATE KEY|last-applied-configuration|managedFields/);
+    const secrets = JSON.parse(await kubectl('get', 'secrets', '-A', '-o', 'json')) as Secrets;
+    const values = secrets.items.flatMap(({ data = {} }) => Object.values(data));
+    const plain = values.map((value) => Buffer.from(value, 'base64').toString());
+    // Certificates and roots are public: webhooks show them too.
+    const kept = [...values, ...plain].filter(
+      (one, i) => one !== '' && !isPublic(plain[i % plain.length]!),
+    );
+    expect(kept.length).toBeGreaterThan(0);
+    expect(
+      kept.filter((one) => all.includes(one) || all.includes(JSON.stringify(one).slice(1, -1))),
+    ).toEqual([]);
     const viewer = await tsmesh(['bug-report', '-d', report], join(folder, 'asker'));
     expect(viewer.code).toBe(0);
     expect(viewer.stderr).toContain(

@@ -18,6 +18,7 @@ import {
   commonOptions,
   optionHelp,
   readArguments,
+  wantsJson,
   type OptionTable,
 } from '../arguments.ts';
 import { gatherFacts, type Facts } from '../check/facts.ts';
@@ -39,8 +40,7 @@ const options = {
   },
   kubeconfig,
   context,
-  'no-color': commonOptions['no-color'],
-  help: commonOptions.help,
+  ...commonOptions,
 } as const satisfies OptionTable;
 
 const logLines = 5_000;
@@ -74,14 +74,18 @@ export const bugReport: Command = {
   ],
   async run(args, world) {
     const values = readArguments(args, options);
+    const asJson = wantsJson(values.output);
     const client = connect(values, world);
     try {
       const facts = await factsOf(client, world);
       const stamp = new Date(world.clock.wallTimeMs()).toISOString().replaceAll(/[:.]/g, '-');
       const folder = values.directory ?? `tsmesh-bug-report-${stamp}`;
       const failed = await write(folder, await filesOf(client, facts));
-      for (const line of failed) world.err(`not in it: ${line}`);
-      world.out(`written: ${folder} (read it before you share it)`);
+      if (asJson) world.out(JSON.stringify({ folder, notRead: failed }, null, 2));
+      else {
+        for (const line of failed) world.err(`not in it: ${line}`);
+        world.out(`written: ${folder} (read it before you share it)`);
+      }
       return exitCodes.ok;
     } finally {
       client.close();

@@ -14,7 +14,7 @@ import type { Command } from '../command.ts';
 import { askLeader } from '../console.ts';
 import { CliError, exitCodes } from '../errors.ts';
 import { connect } from '../live.ts';
-import { styleOf } from '../style.ts';
+import { cut, styleOf } from '../style.ts';
 import { isNamed, only } from '../traffic/figures.ts';
 import { edgeLines, nodeLines, sortings, type Sorting } from '../traffic/tables.ts';
 import type { World } from '../world.ts';
@@ -131,10 +131,12 @@ async function goOn(
 
 /** From the upper left corner, the rest of the screen cleared (ECMA-48 CUP and ED). */
 function draw(lines: readonly string[], world: World): void {
-  const rows = world.terminal!.rows() - 1;
+  const { terminal } = world;
+  const rows = Math.max(2, terminal!.rows() - 1);
   const fitting =
     lines.length <= rows
       ? lines
       : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more`];
-  world.out(`\u001b[H\u001b[J${fitting.join('\n')}`);
+  const shown = fitting.map((line) => cut(line, terminal!.columns()));
+  world.out(`\u001b[H\u001b[J${shown.join('\n')}`);
 }
