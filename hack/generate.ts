@@ -13,6 +13,7 @@ import { annotationsPage } from './reference/annotations.ts';
 import { crdSchemasModule } from './reference/crd-schemas.ts';
 import { resourcesPage } from './reference/crds.ts';
 import { dashboardModule } from './reference/dashboard.ts';
+import { metricsPage } from './reference/metrics.ts';
 import { prometheusRule } from './reference/prometheus-rules.ts';
 
 const root = dirname(import.meta.dirname);
@@ -99,6 +100,7 @@ async function monitoring(): Promise<GeneratedFile[]> {
 async function reference(): Promise<GeneratedFile[]> {
   const pages = {
     'docs/annotations.md': annotationsPage(),
+    'docs/metrics.md': metricsPage(),
     'docs/resources.md': resourcesPage(root),
   };
   return Promise.all(

@@ -44,6 +44,7 @@ import { createHealthServer, type HealthServer } from './runtime/health-server.t
 import { Metrics } from './runtime/metrics.ts';
 import { Readiness } from './runtime/readiness.ts';
 import { informerScopes, storesOf } from './stores.ts';
+import { operatorMetrics } from './telemetry/metrics.ts';
 import { discoveryMetricsText } from './telemetry/prometheus.ts';
 import { createTranslations, type Translations } from './translate/translations.ts';
 import packageJson from '../package.json' with { type: 'json' };
@@ -341,10 +342,9 @@ class App implements Operator {
   }
 
   #onResult(queue: string, outcome: 'done' | 'failed', durationMs: number): void {
-    const name = 'tsmesh_operator_reconciliations_total';
-    this.#metrics.count(name, 'Reconciliations by queue and outcome.', { queue, outcome });
-    const seconds = 'tsmesh_operator_reconciliation_seconds_total';
-    this.#metrics.count(seconds, 'Time spent reconciling.', { queue }, durationMs / 1000);
+    const { reconciliations, reconciliationSeconds: seconds } = operatorMetrics;
+    this.#metrics.count(reconciliations.name, reconciliations.help, { queue, outcome });
+    this.#metrics.count(seconds.name, seconds.help, { queue }, durationMs / 1000);
   }
 
   #metricsText(): string {
@@ -355,9 +355,11 @@ class App implements Operator {
       identity: this.#identity,
       view: this.#model.view(),
       controllers: this.#leadership.controllers,
+      expiring: this.#insight.expiring().length,
       residentBytes: process.memoryUsage.rss(),
     });
-    return this.#metrics.text() + discoveryMetricsText(this.#discoveryMetrics);
+    const { convergence } = this.#insight;
+    return this.#metrics.text() + discoveryMetricsText(this.#discoveryMetrics, convergence);
   }
 }
 

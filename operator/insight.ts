@@ -14,6 +14,7 @@ import type { Clock } from './resources/clock.ts';
 import { policiesApplying, type Applying } from './telemetry/applying.ts';
 import { expiringCertificates } from './telemetry/expiring.ts';
 import { GraphObserver } from './telemetry/graph.ts';
+import { Convergence } from './telemetry/convergence.ts';
 import { followersOf } from './telemetry/followers.ts';
 import { indexOfStreams } from './telemetry/streams.ts';
 import { meshStatusTable } from './telemetry/mesh-status.ts';
@@ -41,6 +42,8 @@ export interface Insight extends MeshInsight {
   graph(): GraphObserver;
   /** Policies that have a say in what comes to `shop/Deployment/cart`. */
   applying(workload: string): Applying[];
+  /** How long changes took. */
+  readonly convergence: Convergence;
   /** View or streams are others than before. */
   invalidate(): void;
 }
@@ -52,6 +55,7 @@ export function createInsight(deps: InsightDeps): Insight {
   let index: ProgrammedIndex | null = null;
   let termBeganMs = deps.clock.nowMs();
   let observed = new Observed(deps);
+  const convergence = new Convergence();
   const current = (): ProgrammedIndex => {
     const discovery = deps.discovery();
     index ??= indexProgrammed({
@@ -62,13 +66,18 @@ export function createInsight(deps: InsightDeps): Insight {
     return index;
   };
   return {
+    convergence,
     invalidate() {
       index = null;
     },
     programmed(kind, policy) {
       const result = current().status(shapedBy(kind, policy));
-      const connecting = deps.clock.nowMs() - termBeganMs < connectingMs;
-      return connecting ? keepWhileConnecting(policy, result) : result;
+      const nowMs = deps.clock.nowMs();
+      const connecting = nowMs - termBeganMs < connectingMs;
+      const said = connecting ? keepWhileConnecting(policy, result) : result;
+      const { uid = '', generation = 0 } = policy.metadata;
+      convergence.note(uid, generation, said.status, nowMs);
+      return said;
     },
     beginTerm() {
       termBeganMs = deps.clock.nowMs();
@@ -97,22 +106,24 @@ export function createInsight(deps: InsightDeps): Insight {
     holdings: () => holdingsOf(deps.discovery()?.streams() ?? []),
     graph: () => observed.bringUpToDate().graph,
     applying: (workload) => applyingTo(deps.translations, workload),
-    meshStatus() {
-      const nowMs = deps.clock.wallTimeMs();
-      const streams = deps.discovery()?.streams() ?? [];
-      const { traffic, graph } = observed.bringUpToDate();
-      const { view } = deps.translations;
-      return meshStatusTable({
-        view,
-        streams,
-        inSync: current().inSync,
-        traffic,
-        graph,
-        nowMs,
-        inboundOf: (pod) => inboundOf(deps.translations, pod.key),
-      });
-    },
+    meshStatus: () => statusTable(deps, current().inSync, observed.bringUpToDate()),
   };
+}
+
+function statusTable(
+  { translations, discovery, clock }: InsightDeps,
+  inSync: ProgrammedIndex['inSync'],
+  { traffic, graph }: Observed,
+): ReturnType<MeshInsight['meshStatus']> {
+  return meshStatusTable({
+    view: translations.view,
+    streams: discovery()?.streams() ?? [],
+    inSync,
+    traffic,
+    graph,
+    nowMs: clock.wallTimeMs(),
+    inboundOf: (pod) => inboundOf(translations, pod.key),
+  });
 }
 
 /** What sidecars counted since this replica began to lead. */

@@ -28,7 +28,7 @@ import { sumHandshakes } from './net/link.ts';
 import type { Registry } from './outbound/resolver.ts';
 import type { Snapshot } from './state/prepared.ts';
 import type { Counters } from './telemetry/counters.ts';
-import { Exposition, type ExpositionFormat } from './telemetry/exposition.ts';
+import { Exposition, type ExpositionFormat } from './api/exposition.ts';
 import { metrics } from './telemetry/metrics.ts';
 import { prometheusText, type OwnPod, type SidecarState } from './telemetry/prometheus.ts';
 import { version } from './version.ts';

@@ -32,6 +32,7 @@ describe('tsmesh', () => {
       ['explian'],
       'no command explian; there are: check, status, describe, explain, diff, top, graph, tap, proxy, dashboard, bug-report, completion, help, version',
     ],
+    [['-n', 'shop', 'status'], 'options stand behind the command: tsmesh status …'],
     [['help', 'explian'], 'no command explian'],
     [['explain', '--form', 'web'], "unknown option '--form'"],
     [['explain', 'web', 'cart'], "unexpected argument 'web'"],

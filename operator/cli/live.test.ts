@@ -1,4 +1,4 @@
-// `tsmesh explain` on a live cluster: an API server on loopback that shows objects of files and refuses what it
+// Commands that read objects of a live cluster: an API server on loopback that shows objects of files and refuses what it
 // is told to. What a real cluster answers is in test/cluster/explain.test.ts.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -117,6 +117,87 @@ function explain(...args: string[]) {
   return run(['explain', '--kubeconfig', kubeconfig, ...args], { clock: systemClock });
 }
 
+function ask(...args: string[]) {
+  return run([...args, '--kubeconfig', kubeconfig], { clock: systemClock });
+}
+
+describe('describe on a cluster', () => {
+  it('takes names as kubectl does, with options before or behind them', async () => {
+    for (const args of [
+      ['svc/cart'],
+      ['service', 'cart'],
+      ['-n', 'shop', 'services', 'cart'],
+      ['svc', 'shop/cart'],
+    ]) {
+      const { code, out } = await ask('describe', ...args);
+      expect([code, out.split('\n')[0]]).toEqual([0, 'Service shop/cart  10.96.0.7']);
+    }
+  });
+
+  it('answers whoever may read the namespace only, and says what is not in the answer', async () => {
+    refused.set('/apis/tsmesh.dev/v1alpha1/meshes/default', 403);
+    refused.set('/apis/tsmesh.dev/v1alpha1/namespaces/tsmesh-system/authorizationpolicies', 403);
+    const { code, out } = await ask('describe', 'service', 'cart', '-o', 'json');
+    expect(code).toBe(0);
+    expect((JSON.parse(out) as { notes: string[] }).notes).toEqual([
+      'the right is missing to get Mesh default: what it says is not in this',
+      'the right is missing to list AuthorizationPolicy in namespace tsmesh-system: what it says is not in this',
+    ]);
+    refused.set('/api/v1/namespaces/shop/pods', 403);
+    const pods = await ask('describe', 'service', 'cart');
+    expect([pods.code, pods.out]).toEqual([4, '']);
+  });
+});
+
+describe('diff on a cluster', () => {
+  const foreign = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' } };
+  const fileOf = (...objects: object[]): string => {
+    const file = join(folder, 'diff.yaml');
+    writeFileSync(file, objects.map((one) => JSON.stringify(one)).join('\n---\n'));
+    return file;
+  };
+
+  it('says what it did not look at', async () => {
+    const freeze = policy('freeze', { action: 'DENY', rules: [{}] });
+    const { code, out } = await ask('diff', '-f', fileOf(foreign, freeze, foreign));
+    expect(code).toBe(1);
+    const note = 'note: not looked at, as the mesh does not decide by them: 2 ConfigMap';
+    expect(out.split('\n')).toContain(note);
+    const nothing = await ask('diff', '-f', fileOf(foreign));
+    expect(nothing.code).toBe(2);
+    expect(nothing.err).toContain('nothing that the mesh decides by: 1 ConfigMap');
+  });
+
+  it('refuses a kind that the mesh does not have', async () => {
+    const wrong = { ...policy('cart', {}), kind: 'TraficPolicy' };
+    const { code, err } = await ask('diff', '-f', fileOf(wrong));
+    expect(code).toBe(2);
+    expect(err).toContain('TraficPolicy cart: kind: tsmesh.dev has no such kind; it has: ');
+  });
+});
+
+describe('a cluster without an operator', () => {
+  it.each([['status'], ['top'], ['graph'], ['dashboard']])('%s says so, and 4', async (command) => {
+    refused.set(
+      '/apis/coordination.k8s.io/v1/namespaces/tsmesh-system/leases/tsmesh-operator',
+      404,
+    );
+    const { code, out, err } = await ask(command);
+    expect([code, out]).toEqual([4, '']);
+    expect(err).toContain('no operator leads in tsmesh-system of http://127.0.0.1:');
+    expect(err).toContain('tsmesh check says what is wrong');
+  });
+
+  it.each([['status'], ['check'], ['bug-report'], ['tap'], ['describe', 'service', 'cart']])(
+    '%s says that the cluster cannot be reached, and 4',
+    async (...args) => {
+      const { code, out, err } = await ask(...args, '--context', 'away');
+      expect([code, out]).toEqual([4, '']);
+      expect(err).toContain('ECONNREFUSED');
+    },
+  );
+});
+
 describe('explain on a cluster', () => {
   it("answers in the context's namespace, and says which pods differ", async () => {
     const { code, out, err } = await explain('--from', 'web', '--to', 'cart:80');
@@ -183,10 +264,13 @@ describe('explain on a cluster', () => {
     expect(code).toBe(4);
     expect(err).toContain('the right is missing to list Pod in namespace shop');
     expect(err).toContain('User "joe"');
+    expect(err).toContain('or ask from files with -f');
     refused.set('/apis/tsmesh.dev/v1alpha1/meshes/default', 401);
-    expect((await explain('--from', 'web', '--to', 'cart:80')).err).toContain(
-      'does not know this user',
-    );
+    const unknown = await explain('--from', 'web', '--to', 'cart:80');
+    expect([unknown.code, unknown.err]).toEqual([
+      4,
+      expect.stringContaining('does not know this user'),
+    ]);
   });
 
   it('does without kinds that the cluster does not know, and says so', async () => {

@@ -1,50 +1,52 @@
-// The operator's discovery counters in the Prometheus text format. Pure.
+// What discovery and the convergence of changes counted, as Prometheus reads it. Pure.
 
+import { Exposition } from '../../proxy/api/exposition.ts';
 import { pushLatencyBoundsMs } from '../discovery/metrics.ts';
-import { compareText } from '../model/order.ts';
 import type { DiscoveryMetrics } from '../discovery/metrics.ts';
+import { compareText } from '../model/order.ts';
+import { convergenceBoundsMs, type Convergence } from './convergence.ts';
+import { operatorMetrics as metrics } from './metrics.ts';
 
-export function discoveryMetricsText(metrics: DiscoveryMetrics): string {
-  const refused = [...metrics.streamsRefused].toSorted(([a], [b]) => compareText(a, b));
-  return [
-    ...family('streams', 'gauge', 'Sidecars connected to this replica.', metrics.streams),
-    ...family('streams_opened_total', 'counter', 'Streams accepted.', metrics.streamsOpened),
-    ...head('streams_refused_total', 'counter', 'Streams refused or ended, by gRPC status.'),
-    ...refused.map(
-      ([status, count]) => `tsmesh_discovery_streams_refused_total{status="${status}"} ${count}`,
-    ),
-    ...family('pushes_total', 'counter', 'Pushes sent.', metrics.pushes),
-    ...family('resources_total', 'counter', 'Resources sent.', metrics.resourcesPushed),
-    ...family('bytes_total', 'counter', 'Bytes of pushes.', metrics.bytesPushed),
-    ...family('acks_total', 'counter', 'Pushes acknowledged.', metrics.acks),
-    ...family('nacks_total', 'counter', 'Resources refused by sidecars.', metrics.nacks),
-    ...latency(metrics),
-    '',
-  ].join('\n');
+export function discoveryMetricsText(
+  counted: DiscoveryMetrics,
+  convergence: Pick<Convergence, 'counts' | 'sumMs'>,
+): string {
+  const out = new Exposition('prometheus');
+  out.single(metrics.streams, counted.streams);
+  out.single(metrics.streamsOpened, counted.streamsOpened);
+  out.head(metrics.streamsRefused);
+  for (const [status, count] of [...counted.streamsRefused].toSorted(([a], [b]) =>
+    compareText(a, b),
+  ))
+    out.sample(metrics.streamsRefused.name, { status }, count);
+  out.single(metrics.pushes, counted.pushes);
+  out.single(metrics.resources, counted.resourcesPushed);
+  out.single(metrics.bytes, counted.bytesPushed);
+  out.single(metrics.acks, counted.acks);
+  out.single(metrics.nacks, counted.nacks);
+  out.head(metrics.pushLatency);
+  out.histogram(
+    metrics.pushLatency,
+    {},
+    {
+      bounds: seconds(pushLatencyBoundsMs),
+      counts: counted.pushLatency,
+      sum: counted.pushLatencySumMs / 1000,
+    },
+  );
+  out.head(metrics.convergence);
+  out.histogram(
+    metrics.convergence,
+    {},
+    {
+      bounds: seconds(convergenceBoundsMs),
+      counts: convergence.counts,
+      sum: convergence.sumMs / 1000,
+    },
+  );
+  return out.toString();
 }
 
-function head(name: string, type: string, help: string): string[] {
-  const full = `tsmesh_discovery_${name}`;
-  return [`# HELP ${full} ${help}`, `# TYPE ${full} ${type}`];
-}
-
-function family(name: string, type: string, help: string, value: number): string[] {
-  return [...head(name, type, help), `tsmesh_discovery_${name} ${value}`];
-}
-
-function latency(metrics: DiscoveryMetrics): string[] {
-  const name = 'push_latency_seconds';
-  const full = `tsmesh_discovery_${name}`;
-  let cumulative = 0;
-  const buckets = metrics.pushLatency.map((count, index) => {
-    cumulative += count;
-    const bound = pushLatencyBoundsMs[index];
-    return `${full}_bucket{le="${bound === undefined ? '+Inf' : bound / 1000}"} ${cumulative}`;
-  });
-  return [
-    ...head(name, 'histogram', 'From a push sent to its acknowledgement.'),
-    ...buckets,
-    `${full}_sum ${metrics.pushLatencySumMs / 1000}`,
-    `${full}_count ${cumulative}`,
-  ];
+function seconds(boundsMs: readonly number[]): number[] {
+  return boundsMs.map((ms) => ms / 1000);
 }

@@ -3,7 +3,7 @@
 
 import { request, type IncomingMessage } from 'node:http';
 import { defaultMetricsPath, type AppMetrics } from '../api/bootstrap.ts';
-import type { ExpositionFormat } from '../telemetry/exposition.ts';
+import type { ExpositionFormat } from '../api/exposition.ts';
 
 /** More than any app should say; Prometheus' own default limit of a body is none. */
 const maxBytes = 16 << 20;

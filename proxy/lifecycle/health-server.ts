@@ -19,12 +19,7 @@ import {
   readyPath,
   type RewrittenProbe,
 } from '../api/bootstrap.ts';
-import {
-  contentTypes,
-  endMark,
-  wantedFormat,
-  type ExpositionFormat,
-} from '../telemetry/exposition.ts';
+import { contentTypes, endMark, wantedFormat, type ExpositionFormat } from '../api/exposition.ts';
 import type { Drain } from './drain.ts';
 import { performProbe } from './probe-check.ts';
 import type { Readiness } from './readiness.ts';

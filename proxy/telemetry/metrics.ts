@@ -1,7 +1,7 @@
 // Every metric of a sidecar by name, with its labels: the one place that names them. What docs/metrics.md says is made from
 // it. It counts nothing.
 
-import type { Metric } from './exposition.ts';
+import type { Metric } from '../api/exposition.ts';
 
 /** What a label is, wherever it stands. */
 export const labelMeanings: Readonly<Record<string, string>> = {
@@ -9,7 +9,8 @@ export const labelMeanings: Readonly<Record<string, string>> = {
   destination:
     'Outbound: the Service or pod and port that were called, `cart.shop:80`; `(outside)`, `(unknown)`, `(other)` are shared. Inbound: the port of the pod.',
   source_namespace: 'Of the caller; inbound as its identity proves.',
-  source_workload: 'Name of the calling workload; inbound only where its sidecar tells.',
+  source_workload:
+    'Name of the calling workload; outbound only (inbound its identity stands for it).',
   source_identity: 'SPIFFE identity of the caller.',
   destination_namespace: 'Of what was called.',
   destination_workload:
@@ -27,16 +28,11 @@ export const labelMeanings: Readonly<Record<string, string>> = {
   reason: 'Why, in a word.',
   kind: '`audit` or `would-deny`.',
   result: 'What became of it.',
-  mirror: 'Where the copy went.',
   type: 'Kind of resource.',
   version: 'Of the program.',
   host: 'Host that the app says it calls, or the address.',
   port: 'Port that it connected to.',
   by: '`sni` or `host`: as the app said; `address`: where it connected; `many`: all others.',
-  quantile: 'Share of the observations below.',
-  namespace: 'Of the pod.',
-  workload: 'Of the pod.',
-  thread: 'Of the sidecar; 0 is the first.',
 };
 
 const series = ['direction', 'destination'] as const;
@@ -103,7 +99,7 @@ export const metrics = {
   ]),
   mirrors: counter(
     'tsmesh_mirrors_total',
-    'Copies of requests for mirrors, by what became of them.',
+    'Copies of requests to the destination that went to mirrors, by what became of them.',
     [...series, 'result'],
   ),
   errors: counter('tsmesh_errors_total', 'Answers and failures of the sidecar, by flag.', [

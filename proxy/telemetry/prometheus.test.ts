@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createCounters } from './counters.ts';
-import { endMark, wantedFormat } from './exposition.ts';
+import { endMark, wantedFormat } from '../api/exposition.ts';
 import { prometheusText, type SidecarState } from './prometheus.ts';
 import { requestSample } from './test-sample.ts';
 

@@ -10,7 +10,7 @@ import {
   type RequestCell,
   type SeriesSnapshot,
 } from './counters.ts';
-import { Exposition, type ExpositionFormat, type Labels, type Metric } from './exposition.ts';
+import { Exposition, type ExpositionFormat, type Labels, type Metric } from '../api/exposition.ts';
 import { metrics } from './metrics.ts';
 import type { Handshakes } from '../net/link.ts';
 import type { OutsideFigures } from './outside.ts';

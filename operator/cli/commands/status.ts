@@ -53,7 +53,7 @@ export const status: Command = {
     );
     const shown = values.problems === true ? asked.filter(isProblem) : asked;
     if (json) world.out(JSON.stringify({ ...answer, sidecars: shown }, null, 2));
-    else print({ ...answer, sidecars: shown }, asked, world);
+    else print({ ...answer, sidecars: shown }, { all: asked, namespace: values.namespace }, world);
     return codeOf(asked);
   },
 };
@@ -88,7 +88,11 @@ function codeOf(rows: readonly SidecarRow[]): ExitCode {
   return rows.some(isProblem) ? exitCodes.mismatch : exitCodes.ok;
 }
 
-function print(answer: SidecarsAnswer, all: readonly SidecarRow[], world: World): void {
+function print(
+  answer: SidecarsAnswer,
+  { all, namespace }: { all: readonly SidecarRow[]; namespace: string | undefined },
+  world: World,
+): void {
   const { operator, atMs, sidecars } = answer;
   const style = styleOf(world.colour);
   if (sidecars.length > 0) {
@@ -101,7 +105,10 @@ function print(answer: SidecarsAnswer, all: readonly SidecarRow[], world: World)
       for (const one of rejections) world.out(style.red(`${namespace}/${pod} refused ${one}`));
     world.out('');
   }
-  world.out(`${summary(all)}; asked operator ${operator.replica}, version ${operator.version}`);
+  const where = namespace === undefined ? '' : ` in namespace ${namespace}`;
+  world.out(
+    `${summary(all)}${all.length === 0 ? where : ''}; asked operator ${operator.replica}, version ${operator.version}`,
+  );
 }
 
 function cells(row: SidecarRow, operatorVersion: string, atMs: number): string[] {
