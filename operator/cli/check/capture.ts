@@ -47,7 +47,7 @@ function backendWords(pods: readonly Pod[]): string {
 }
 
 /** What tsmesh-init says when it ends well: `ipv4 captured with iptables (nft); …`. Null: it has not run, or is of an older version. */
-function backendOf(pod: Pod): string | null {
+export function backendOf(pod: Pod): string | null {
   if (pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return null;
   const { exitCode, message = '' } = endOf(pod) ?? {};
   if (exitCode !== 0) return null;

@@ -31,8 +31,7 @@ const kinds: Readonly<Record<string, Describe>> = {
     return { value, text: (style) => serviceText(value, style) };
   },
   pod: ({ view, pods }, namespace, name) => {
-    const { annotations } = pods.get(objectKey(namespace, name))?.metadata ?? {};
-    const value = describePod(view, [namespace, name], annotations);
+    const value = describePod(view, [namespace, name], pods.get(objectKey(namespace, name)));
     return { value, text: (style) => podText(value, style) };
   },
 };

@@ -150,10 +150,13 @@ describe('a pod described', () => {
       ],
       AuthorizationPolicy: [authorizationPolicy('shop/readers', { rules: [{}] })],
     });
-    const described = describePod(view, ['shop', 'cart-5f7-1'], {
-      'tsmesh.dev/log-level': 'debug',
-      other: 'x',
-    });
+    const object = pod('shop/cart-5f7-1');
+    object.metadata.annotations = { 'tsmesh.dev/log-level': 'debug', other: 'x' };
+    const message = 'ipv4 captured with iptables (nft); ipv6 captured with iptables (nft)';
+    object.status!.initContainerStatuses = [
+      { name: 'tsmesh-init', ready: true, state: { terminated: { exitCode: 0, message } } },
+    ];
+    const described = describePod(view, ['shop', 'cart-5f7-1'], object);
     expect(podText(described, styleOf(false))).toEqual([
       'Pod shop/cart-5f7-1 of Deployment shop/cart',
       '  Identity    spiffe://cluster.local/ns/shop/sa/cart',
@@ -165,6 +168,7 @@ describe('a pod described', () => {
       '    - rule 0: anyone → anything',
       '  Access log  what failed, as json (Mesh default)',
       '  Outbound    AllowAny: what the cluster does not know is carried as it is',
+      '  Redirected  by iptables nft',
       '  Annotation  tsmesh.dev/log-level: debug',
       '  Services    cart',
     ]);

@@ -18,7 +18,7 @@ import {
   type View,
 } from '../../model/view.ts';
 import { destinationName } from '../../../proxy/api/resources.ts';
-import type { Condition, KubeObject, Service } from '../../resources/kubernetes.ts';
+import type { Condition, KubeObject, Pod, Service } from '../../resources/kubernetes.ts';
 import type { ConditionsStatus, PortMode } from '../../resources/tsmesh.ts';
 import { effectiveModes } from '../../telemetry/effective-modes.ts';
 import {
@@ -32,6 +32,7 @@ import { speakersFor } from '../../translate/peer-authentication.ts';
 import { servicesOfPod } from '../../translate/protocol.ts';
 import { speakingPolicy } from '../../translate/traffic-policy.ts';
 import { translateWorkload } from '../../translate/workload.ts';
+import { backendOf } from '../check/capture.ts';
 import { CliError } from '../errors.ts';
 import { labelOf } from '../explain/parties.ts';
 import { ruleWords } from './rule-words.ts';
@@ -135,11 +136,11 @@ export function describeService(view: View, namespace: string, name: string): Se
   };
 }
 
-/** `annotations`: of the pod, which a view does not have all of. */
+/** `object`: the pod itself, of which a view has not all. */
 export function describePod(
   view: View,
   [namespace, name]: readonly [namespace: string, name: string],
-  annotations: Readonly<Record<string, string>> = {},
+  object?: Pod,
 ): PodDescription {
   const all = [...view.pods.values()].filter((pod) => pod.namespace === namespace);
   const pod = all.find((one) => one.name === name);
@@ -152,11 +153,16 @@ export function describePod(
     );
   const described = podDescription(view, [pod]);
   const own = `Pod ${namespace}/${name}`;
-  const asked = annotationWords(annotations).map((says) => ({ about: 'Annotation', says }));
+  const backend = object === undefined ? null : backendOf(object);
+  const asked = annotationWords(object?.metadata.annotations ?? {});
   return {
     ...described,
     title: own === described.title ? own : `${own} of ${described.title}`,
-    settings: [...described.settings, ...asked],
+    settings: [
+      ...described.settings,
+      ...(backend === null ? [] : [{ about: 'Redirected', says: `by iptables ${backend}` }]),
+      ...asked.map((says) => ({ about: 'Annotation', says })),
+    ],
   };
 }
 
