@@ -76,7 +76,7 @@ export class MeshStatusWriter {
     }
     await this.#write(due);
     const leftMs = this.#nextWriteMs - this.#context.clock.nowMs();
-    return due.length < rowsPerCall ? tickMs : Math.max(1, leftMs);
+    return this.#waiting(table).length === 0 ? tickMs : Math.max(1, leftMs);
   }
 
   stop(): void {
