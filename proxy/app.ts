@@ -3,6 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { startAdminServer, type AdminServer } from './admin/server.ts';
+import { endpointViews } from './admin/inspect.ts';
 import { createTaps } from './admin/tap.ts';
 import { createCore, ownAddresses, type AppDeps, type Core } from './app-core.ts';
 import type { Config, ListenerConfig } from './config.ts';
@@ -29,6 +30,7 @@ import type { Registry } from './outbound/resolver.ts';
 import type { Snapshot } from './state/prepared.ts';
 import type { Counters } from './telemetry/counters.ts';
 import { Exposition, type ExpositionFormat } from './api/exposition.ts';
+import { sumDelays } from './telemetry/event-loop.ts';
 import { metrics } from './telemetry/metrics.ts';
 import { prometheusText, type OwnPod, type SidecarState } from './telemetry/prometheus.ts';
 import { version } from './version.ts';
@@ -196,6 +198,7 @@ function stateOf({ core, data, drain }: View, reports: readonly WorkerReport[]):
       exported: data.spans().exported + sum((one) => one.spans.exported),
       dropped: data.spans().dropped + sum((one) => one.spans.dropped),
     },
+    eventLoop: sumDelays([core.eventLoop.delay(), ...reports.map((one) => one.eventLoop)]),
     handshakes: sumHandshakes([data.handshakes, ...reports.map((one) => one.handshakes)]),
     outside: mergedOutside(core.counters, reports),
     startedAtMs: core.startedAtMs,
@@ -240,6 +243,13 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
         addresses: { ...data.addresses, health: health.address },
       }),
       connections: () => connectionView(data, core.fleet),
+      view: () => ({
+        inbound: data.list('inbound'),
+        outbound: data.list('outbound'),
+        pool: data.pool(),
+        endpoints: endpointViews(core.store),
+        eventLoop: core.eventLoop.delay().recent,
+      }),
     });
   } catch (error) {
     // Traffic does not depend on it.

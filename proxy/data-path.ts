@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import type { ListenerConfig } from './config.ts';
 import { createMirrorGate } from './exchange/mirror.ts';
 import { createRequestIds } from './exchange/request-id.ts';
-import type { Side } from './exchange/side.ts';
+import type { OpenConnection, Side } from './exchange/side.ts';
 import type { IdentityStore } from './identity/store.ts';
 import { createInbound } from './inbound/inbound.ts';
 import type { Clock } from './net/clock.ts';
@@ -19,7 +19,7 @@ import { TimerWheel } from './net/timer-wheel.ts';
 import type { OutboundDeps } from './outbound/deps.ts';
 import { createOutbound } from './outbound/outbound.ts';
 import type { Resolver } from './outbound/resolver.ts';
-import { HttpPool } from './pool/http-pool.ts';
+import { HttpPool, type PooledView } from './pool/http-pool.ts';
 import { createSessions } from './exchange/sessions.ts';
 import type { Snapshot } from './state/prepared.ts';
 import type { Store } from './state/store.ts';
@@ -56,6 +56,9 @@ export interface DataPath {
   connections(direction: Direction): number;
   /** Connections to peers and apps that are kept. */
   pooled(): number;
+  /** What is open, for people. */
+  list(direction: Direction): OpenConnection[];
+  pool(): PooledView[];
   spans(): ExporterCounts;
   readonly handshakes: Handshakes;
   drainInbound(): void;
@@ -112,6 +115,8 @@ export async function createDataPath(deps: DataPathDeps): Promise<DataPath> {
     inFlight,
     connections,
     pooled: () => pool.size,
+    list: (direction) => sides[direction].flatMap((side) => side.list()),
+    pool: () => pool.list(),
     spans: () => tracing.counts(),
     handshakes: io.handshakes,
     drainInbound() {

@@ -12,6 +12,7 @@ import {
   type AccessLogOutput,
 } from './telemetry/access-log.ts';
 import { createCounters, type Counters } from './telemetry/counters.ts';
+import { EventLoopWatch } from './telemetry/event-loop.ts';
 import { createTap, type Tap } from './telemetry/tap.ts';
 
 export interface TrafficState {
@@ -20,6 +21,7 @@ export interface TrafficState {
   counters: Counters;
   accessLog: AccessLog;
   tap: Tap;
+  eventLoop: EventLoopWatch;
   resolver: Resolver;
 }
 
@@ -63,7 +65,8 @@ export function createTrafficState(deps: TrafficStateDeps): TrafficState {
   });
   const counters = createCounters();
   keepAging(counters, clock);
-  return { store, holder, counters, accessLog, tap, resolver };
+  const eventLoop = new EventLoopWatch(clock);
+  return { store, holder, counters, accessLog, tap, eventLoop, resolver };
 }
 
 const agingMs = 60_000;

@@ -9,6 +9,7 @@ import type { LogLevel } from '../errors.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import type { Store } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { mergedConnections, mergedEndpoints, type ThreadView } from './inspect.ts';
 import { recordCpuProfile } from './profile.ts';
 import type { createTaps } from './tap.ts';
 
@@ -19,8 +20,10 @@ export interface AdminDeps {
   logger: Logger;
   /** Listen addresses, discovery, readiness and drain, in one view. */
   status(): unknown;
-  /** Open connections and pools. */
+  /** Numbers of open connections and pools. */
   connections(): unknown;
+  /** Of the main thread. */
+  view: () => ThreadView;
   /** Null where the main thread is the only one. */
   workers: Workers | null;
   /** Live requests, as long as the reader stays. */
@@ -30,6 +33,7 @@ export interface AdminDeps {
 /** The threads beside the main one, numbered from 1. Null: there is no such worker. */
 export interface Workers {
   setLogLevel(level: LogLevel): void;
+  inspect(): Promise<ThreadView[]>;
   profile(worker: number, seconds: number): Promise<unknown> | null;
   heapSnapshot(worker: number): Promise<Readable> | null;
 }
@@ -41,6 +45,12 @@ export interface AdminServer {
 interface Call {
   query: URLSearchParams;
   response: ServerResponse;
+  under: UnderWay;
+}
+
+/** What is made one at a time. */
+interface UnderWay {
+  snapshot: boolean;
 }
 
 type Handler = (deps: AdminDeps, call: Call) => unknown;
@@ -53,7 +63,9 @@ const handlers: Record<string, Handler> = {
   'GET /status': (deps) => deps.status(),
   'GET /config': (deps) => ({ resources: deps.store.resources() }),
   'GET /connections': (deps) => deps.connections(),
-  'GET /endpoints': (deps) => endpointsView(deps),
+  'GET /endpoints': async (deps) => ({ sets: mergedEndpoints(await threadViews(deps)) }),
+  'GET /connections/list': async (deps) => mergedConnections(await threadViews(deps)),
+  'GET /event-loop': async (deps) => eventLoops(await threadViews(deps)),
   'GET /mtls': (deps) => mtlsModes(deps),
   'GET /authorization': (deps) => policiesInForce(deps),
   'GET /identity': (deps) => identityView(deps.identity),
@@ -65,8 +77,9 @@ const handlers: Record<string, Handler> = {
 };
 
 export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
+  const under: UnderWay = { snapshot: false };
   const server = createServer((request, response) => {
-    handle(deps, request, response).catch((error: Error) => {
+    handle(deps, request, { response, under }).catch((error: Error) => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, { error: error.message });
     });
@@ -90,7 +103,7 @@ export async function startAdminServer(deps: AdminDeps): Promise<AdminServer> {
 async function handle(
   deps: AdminDeps,
   request: IncomingMessage,
-  response: ServerResponse,
+  { response, under }: Omit<Call, 'query'>,
 ): Promise<void> {
   request.resume();
   const url = new URL(request.url ?? '/', 'http://admin');
@@ -98,7 +111,7 @@ async function handle(
   if (handler === undefined) {
     return sendJson(response, 404, { error: 'no such path', paths: Object.keys(handlers) });
   }
-  const result = await handler(deps, { query: url.searchParams, response });
+  const result = await handler(deps, { query: url.searchParams, response, under });
   if (!response.headersSent) sendJson(response, 200, result);
 }
 
@@ -136,22 +149,13 @@ function policiesInForce(deps: AdminDeps): unknown {
   return { policies, ambiguousPaths: authorization?.ambiguousPaths ?? 'allReadings' };
 }
 
-/** What the balancer knows of each endpoint; with several cores, in the main thread. */
-function endpointsView({ store }: AdminDeps): unknown {
-  const sets = [...store.snapshot().endpoints.values()].map(({ name, endpoints }) => ({
-    name,
-    endpoints: endpoints.map(({ address, port, podName, zone, identity, load }) => ({
-      at: `${address.includes(':') ? `[${address}]` : address}:${port}`,
-      podName,
-      zone,
-      meshed: identity !== null,
-      inFlight: load.inFlight,
-      answerMs: load.ewmaMs === 0 ? null : Math.round(load.ewmaMs * 100) / 100,
-      failedShare: Math.round(load.failures * 1000) / 1000,
-      ejected: load.health !== null && load.health.outUntilMs !== 0,
-    })),
-  }));
-  return { sets };
+async function threadViews({ view, workers }: AdminDeps): Promise<ThreadView[]> {
+  return [view(), ...((await workers?.inspect()) ?? [])];
+}
+
+/** How late each thread was in the last minute, in milliseconds. */
+function eventLoops(threads: readonly ThreadView[]): unknown {
+  return Object.fromEntries(threads.map(({ eventLoop }, index) => [`thread ${index}`, eventLoop]));
 }
 
 function identityView(store: IdentityStore): unknown {
@@ -166,6 +170,7 @@ function identityView(store: IdentityStore): unknown {
     notBefore: time(notBeforeMs),
     notAfter: time(notAfterMs),
     rootsNotAfter: time(rootsNotAfterMs),
+    chain: identity.chain ?? [],
     rootsPem: identity.rootsPem,
   };
 }
@@ -197,13 +202,35 @@ async function cpuProfile(deps: AdminDeps, { query, response }: Call): Promise<u
   return deps.workers?.profile(worker, seconds) ?? noSuchWorker(response);
 }
 
-async function heapSnapshot(deps: AdminDeps, { query, response }: Call): Promise<undefined> {
+/** A snapshot takes about as much memory again as the heap, and stops the thread while it is made. */
+const maxHeapBytes = 256 * 1024 * 1024;
+
+async function heapSnapshot(deps: AdminDeps, { query, response, under }: Call): Promise<undefined> {
   const worker = Number(query.get('worker') ?? '0');
+  const refusal = snapshotRefusal(under);
+  if (refusal !== null) {
+    sendJson(response, 503, { error: refusal });
+    return undefined;
+  }
   const snapshot = worker === 0 ? ownHeapSnapshot() : deps.workers?.heapSnapshot(worker);
   if (snapshot == null) return noSuchWorker(response);
-  const content = await snapshot;
-  response.writeHead(200, { 'content-type': 'application/json' });
-  await pipeline(content, response);
+  under.snapshot = true;
+  try {
+    const content = await snapshot;
+    response.writeHead(200, { 'content-type': 'application/json' });
+    await pipeline(content, response);
+  } finally {
+    under.snapshot = false;
+  }
+}
+
+/** Null: it may be made. */
+function snapshotRefusal(under: UnderWay): string | null {
+  if (under.snapshot) return 'a heap snapshot is being made already';
+  const { heapUsed } = process.memoryUsage();
+  if (heapUsed <= maxHeapBytes) return null;
+  const size = Math.round(heapUsed / 1024 / 1024);
+  return `the heap has ${size} MiB: a snapshot takes as much again, and is refused above ${maxHeapBytes / 1024 / 1024} MiB`;
 }
 
 async function ownHeapSnapshot(): Promise<Readable> {

@@ -55,6 +55,17 @@ export class Downstream implements ConnectionOwner {
     this.driver.destroy();
   }
 
+  /** Under way on it. */
+  get requests(): number {
+    let count = 0;
+    for (let one = this.context.ongoing; one !== null; one = one.earlier) count += 1;
+    return count;
+  }
+
+  get protocol(): string {
+    return this.context.protocol;
+  }
+
   /** Asks for each request under way whether it may go on; returns how many there were. */
   judgeAnew(judge: (request: RequestHead) => LocalReply | null): number {
     const all: Ongoing[] = [];

@@ -21,6 +21,17 @@ export interface CheckedIdentity {
   /** SHA-256 fingerprints, upper-case hexadecimal: the root that the chain ends in, and all of ca.crt. */
   underRoot: string;
   trustedRoots: string[];
+  /** Leaf and intermediates, for people. */
+  chain?: ChainLink[];
+}
+
+export interface ChainLink {
+  subject: string;
+  issuer: string;
+  serial: string;
+  notBefore: string;
+  notAfter: string;
+  sha256: string;
 }
 
 export type IdentityVerdict =
@@ -85,6 +96,7 @@ function verify(
     rootsNotAfterMs: Math.min(...trusted.map((one) => one.validToDate.getTime())),
     underRoot: fingerprintOf(root),
     trustedRoots: roots.map(fingerprintOf),
+    chain: chain.map(linkOf),
   };
 }
 
@@ -141,6 +153,19 @@ function rootOf(
     current = issuer;
   }
   return null;
+}
+
+function linkOf(certificate: X509Certificate): ChainLink {
+  const { subject, issuer, serialNumber, validFromDate, validToDate } = certificate;
+  const oneLine = (name: string): string => name.replaceAll('\n', ', ');
+  return {
+    subject: oneLine(subject),
+    issuer: oneLine(issuer),
+    serial: serialNumber,
+    notBefore: validFromDate.toISOString(),
+    notAfter: validToDate.toISOString(),
+    sha256: fingerprintOf(certificate),
+  };
 }
 
 function fingerprintOf(certificate: X509Certificate): string {

@@ -1,6 +1,7 @@
 // What the rest of the sidecar knows of its identity: the certificate in force and news of a change.
 // Types and the holder; loading and checking is beside it.
 
+import type { ChainLink } from './certificate.ts';
 import type { SecureContext } from 'node:tls';
 import type { SpiffeId } from '../api/spiffe.ts';
 
@@ -20,6 +21,8 @@ export interface Identity {
   /** Fingerprints (see `CertificateFacts`): the root that the chain ends in, and all of `rootsPem`. */
   readonly underRoot: string;
   readonly trustedRoots: readonly string[];
+  /** Leaf and intermediates, for people. */
+  readonly chain?: readonly ChainLink[];
   /** Grows by one with each change: connections remember the one they were made with. */
   readonly generation: number;
 }

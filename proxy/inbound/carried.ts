@@ -75,6 +75,15 @@ export class Carried {
     return this.downstream === null && this.tunnel === null;
   }
 
+  /** For people; empty: nothing yet. */
+  get carries(): string {
+    return this.downstream?.protocol ?? (this.tunnel === null ? '' : 'TCP');
+  }
+
+  get requests(): number {
+    return this.downstream?.requests ?? 0;
+  }
+
   get isTunnel(): boolean {
     return this.tunnel !== null;
   }

@@ -4,7 +4,7 @@
 
 import type { Socket } from 'node:net';
 import { alpn, ports } from '../api/constants.ts';
-import type { InboundPort } from '../api/resources.ts';
+import { destinationName, type InboundPort } from '../api/resources.ts';
 import type { Detected } from '../codec/detect.ts';
 import type { ProxyErrorCode } from '../errors.ts';
 import { logRefusal } from '../exchange/connection-log.ts';
@@ -12,6 +12,7 @@ import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { opaqueDenial } from '../exchange/denial.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import { Race } from '../exchange/race.ts';
+import type { OpenConnection } from '../exchange/side.ts';
 import { isExpired, resetLink, type Link, type PeerFacts } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
 import { Peek } from '../net/peek.ts';
@@ -44,6 +45,7 @@ export class InboundConnection extends Deadline {
   private told = false;
   private done = false;
   private lookedAgain = false;
+  private readonly sinceMs: number;
 
   constructor(deps: InboundDeps, owner: InboundOwner, socket: Socket) {
     super();
@@ -51,6 +53,7 @@ export class InboundConnection extends Deadline {
     this.owner = owner;
     this.raw = socket;
     this.link = { socket, raw: socket, peer: null };
+    this.sinceMs = deps.io.clock.nowMs();
   }
 
   start(): void {
@@ -88,6 +91,18 @@ export class InboundConnection extends Deadline {
       target: { address: plainAddress(address), port },
     };
     return limitConnection(limits, arrival, false, io.clock.nowMs());
+  }
+
+  describe(): OpenConnection {
+    const { target, carried, raw } = this;
+    return {
+      from: destinationName(plainAddress(raw.remoteAddress ?? ''), raw.remotePort ?? 0),
+      to: destinationName(target.address, target.port),
+      carries: carried?.carries ?? '',
+      peer: this.link.peer?.id ?? '',
+      requests: carried?.requests ?? 0,
+      ageMs: Math.round(this.deps.io.clock.nowMs() - this.sinceMs),
+    };
   }
 
   /** No new requests; open ones finish. */

@@ -111,6 +111,7 @@ export async function createInbound(deps: InboundDeps): Promise<Side> {
     address: listening.address,
     inFlight: () => connections.active.requests,
     connections: () => connections.open.size,
+    list: () => [...connections.open].map((connection) => connection.describe()),
     drain: () => connections.drain(),
     refuseNew() {
       connections.refusing = true;

@@ -17,6 +17,7 @@ import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
 import { modeOf, Race, refusalMs, type RaceMode } from '../exchange/race.ts';
 import { logMismatch, logRefusal, logRefusedConnection } from '../exchange/connection-log.ts';
+import type { OpenConnection } from '../exchange/side.ts';
 import { Tunnel } from '../exchange/tunnel.ts';
 import { resetLink, type Link } from '../net/link.ts';
 import type { OriginalDestination } from '../net/original-destination.ts';
@@ -49,11 +50,13 @@ export class OutboundConnection implements Waiter {
   /** Of a connection that leaves the mesh. */
   private observer: OutsideTunnel | null = null;
   private done = false;
+  private readonly sinceMs: number;
 
   constructor(deps: OutboundDeps, owner: OutboundOwner, socket: Socket) {
     this.deps = deps;
     this.owner = owner;
     this.link = { socket, raw: socket, peer: null };
+    this.sinceMs = deps.io.clock.nowMs();
   }
 
   start(): void {
@@ -103,6 +106,19 @@ export class OutboundConnection implements Waiter {
     this.downstream?.destroy();
     this.tunnel?.destroy();
     resetLink(this.link);
+  }
+
+  describe(): OpenConnection {
+    const { target, downstream, tunnel } = this;
+    const { remoteAddress = '', remotePort = 0 } = this.link.socket;
+    return {
+      from: destinationName(remoteAddress, remotePort),
+      to: target === null ? '' : destinationName(target.address, target.port),
+      carries: downstream?.protocol ?? (tunnel === null ? '' : 'TCP'),
+      peer: '',
+      requests: downstream?.requests ?? 0,
+      ageMs: Math.round(this.deps.io.clock.nowMs() - this.sinceMs),
+    };
   }
 
   private releaseResolution(resolution: Resolution): void {

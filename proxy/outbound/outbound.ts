@@ -35,6 +35,7 @@ export async function createOutbound(deps: OutboundDeps): Promise<Side> {
     address: listening.address,
     inFlight: () => owner.active.requests,
     connections: () => open.size,
+    list: () => [...open].map((connection) => connection.describe()),
     drain() {
       owner.draining = true;
       for (const connection of open) connection.drain();

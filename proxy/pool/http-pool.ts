@@ -25,6 +25,17 @@ export interface HttpPoolDeps {
   };
 }
 
+/** A kept connection. */
+export interface PooledView {
+  to: string;
+  /** Identity that it must prove; empty: plaintext. */
+  peer: string;
+  /** Streams opened so far. */
+  opened: number;
+  /** Whether it takes another now. */
+  usable: boolean;
+}
+
 const h1Limits: PeerLimits = { maxConnections: 1024, maxWaiting: 4096 };
 /** One is enough until its stream limit is reached (100 or more at once). */
 const h2Limits: PeerLimits = { maxConnections: 64, maxWaiting: 4096 };
@@ -71,6 +82,16 @@ export class HttpPool extends Deadline {
   connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean {
     const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
     return peers.get(endpoint.key)?.connected === true;
+  }
+
+  /** What is open to whom, for people. */
+  list(): PooledView[] {
+    return this.all().flatMap((peers) =>
+      [...peers].flatMap(([key, peer]) => {
+        const [to = '', peerId = ''] = key.split('|');
+        return peer.describe().map((one) => ({ to, peer: peerId, ...one }));
+      }),
+    );
   }
 
   /** Open connections, for the admin interface and tests. */

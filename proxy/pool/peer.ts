@@ -159,6 +159,10 @@ export class Peer {
     for (const connection of this.connections) connection.driver.destroy();
   }
 
+  describe(): { opened: number; usable: boolean }[] {
+    return [...this.connections].map(({ opened, usable }) => ({ opened, usable }));
+  }
+
   get size(): number {
     return this.connections.size;
   }

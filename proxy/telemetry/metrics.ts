@@ -157,6 +157,11 @@ export const metrics = {
     'tsmesh_foreign_sockets',
     'Sockets of apps that run as the user of the sidecar and bypass the mesh.',
   ),
+  eventLoopDelay: histogram(
+    'tsmesh_event_loop_delay_seconds',
+    'How late a timer of a thread comes, four times a second.',
+    [],
+  ),
   accessLogDropped: counter('tsmesh_access_log_dropped_total', 'Access log lines lost.'),
   spansExported: counter('tsmesh_spans_exported_total', 'Spans that the collector took.'),
   spansDropped: counter(

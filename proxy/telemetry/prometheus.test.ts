@@ -10,6 +10,7 @@ const state: SidecarState = {
   config: { resources: { Destination: 4 }, appliedAtMs: 5000, changes: 6, rejected: 1 },
   handshakes: { inbound: { ok: 5, failed: 1 }, outbound: { ok: 4, failed: 0 } },
   outside: [],
+  eventLoop: { counts: [3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], sumMs: 8 },
   ready: true,
   draining: false,
   discoveryConnected: true,

@@ -11,6 +11,7 @@ import {
   type SeriesSnapshot,
 } from './counters.ts';
 import { Exposition, type ExpositionFormat, type Labels, type Metric } from '../api/exposition.ts';
+import { loopDelayBoundsMs, type LoopDelay } from './event-loop.ts';
 import { metrics } from './metrics.ts';
 import type { Handshakes } from '../net/link.ts';
 import type { OutsideFigures } from './outside.ts';
@@ -41,6 +42,7 @@ export interface SidecarState {
   accessLogDropped: number;
   spans: { exported: number; dropped: number };
   handshakes: Handshakes;
+  eventLoop: Pick<LoopDelay, 'counts' | 'sumMs'>;
   outside: readonly OutsideFigures[];
   startedAtMs: number;
   memory: { rss: number; heapUsed: number };
@@ -297,6 +299,16 @@ function states(out: Exposition, state: SidecarState): void {
       const count = state.handshakes[direction][result];
       out.sample(metrics.handshakes.name, { direction, result }, count);
     }
+  out.head(metrics.eventLoopDelay);
+  out.histogram(
+    metrics.eventLoopDelay,
+    {},
+    {
+      bounds: loopDelayBoundsMs.map((ms) => ms / 1000),
+      counts: state.eventLoop.counts,
+      sum: state.eventLoop.sumMs / 1000,
+    },
+  );
   single(metrics.accessLogDropped, state.accessLogDropped);
   single(metrics.spansExported, state.spans.exported);
   single(metrics.spansDropped, state.spans.dropped);

@@ -1,6 +1,7 @@
 // The workers of a sidecar as the main thread sees them (`concurrency` above 1): what holds for one holds
 // for all of them before anybody hears of it, and what they count is one. It carries no traffic itself.
 
+import type { ThreadView } from '../admin/inspect.ts';
 import type { Readable } from 'node:stream';
 import type { Push, ResourceError } from '../api/discovery.ts';
 import type { ResourceKey } from '../api/resources.ts';
@@ -252,6 +253,16 @@ export class Fleet {
       );
       member.port.post({ type: 'profile', round, seconds });
     });
+  }
+
+  /** What each of them has open. */
+  inspect(): Promise<ThreadView[]> {
+    return new Promise((resolve) =>
+      this.ask(
+        (round) => ({ type: 'inspect', round }),
+        (answers) => resolve(answers.flatMap(({ view }) => view ?? [])),
+      ),
+    );
   }
 
   /** Null where there is no such worker. */

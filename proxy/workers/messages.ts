@@ -1,6 +1,7 @@
 // What the main thread of a sidecar and its workers say to each other (`concurrency` above 1): plain
 // values that structured cloning carries, in order per worker. Types only.
 
+import type { ThreadView } from '../admin/inspect.ts';
 import type { ResourceError, VersionedResource } from '../api/discovery.ts';
 import type { ResourceKey } from '../api/resources.ts';
 import type { TrafficCounters } from '../api/statistics.ts';
@@ -10,6 +11,7 @@ import type { Handshakes } from '../net/link.ts';
 import type { CheckedIdentity, IdentityMaterial } from '../identity/certificate.ts';
 import type { Direction, MirrorResult, RequestCell } from '../telemetry/counters.ts';
 import type { OutsideFigures } from '../telemetry/outside.ts';
+import type { LoopDelay } from '../telemetry/event-loop.ts';
 import type { TapWish } from '../telemetry/tap.ts';
 
 /** A checked identity as files: each thread makes its own TLS context of it. */
@@ -45,6 +47,7 @@ export type ToWorker =
   | { type: 'log-level'; level: LogLevel }
   | { type: 'report'; round: number }
   | { type: 'profile'; round: number; seconds: number }
+  | { type: 'inspect'; round: number }
   /** Null: nobody watches by this number any more. */
   | { type: 'tap'; id: number; wish: TapWish | null }
   | { type: 'drain'; token: number }
@@ -87,6 +90,7 @@ export interface WorkerReport {
   accessLogDropped: number;
   spans: { exported: number; dropped: number };
   handshakes: Handshakes;
+  eventLoop: LoopDelay;
   heapUsed: number;
   /** Serial of the certificate in force, null before the first. */
   serial: string | null;
@@ -97,6 +101,8 @@ export interface Answer {
   errors?: ResourceError[];
   report?: WorkerReport;
   profile?: unknown;
+  /** Of `inspect`. */
+  view?: ThreadView;
 }
 
 export type FromWorker =

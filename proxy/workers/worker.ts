@@ -1,6 +1,7 @@
 // A worker of a sidecar: the composition root of a thread that carries traffic on the ports of the main
 // thread and does what that one says. It knows no operator, no files and no health port.
 
+import { endpointViews, type ThreadView } from '../admin/inspect.ts';
 import { recordCpuProfile } from '../admin/profile.ts';
 import { createDataPath, type DataPath } from '../data-path.ts';
 import { secureContextOf } from '../identity/secure-context.ts';
@@ -120,6 +121,8 @@ class Worker {
         return this.answer(message.round, { report: this.report() });
       case 'profile':
         return this.profile(message.round, message.seconds);
+      case 'inspect':
+        return this.answer(message.round, { view: this.view() });
       case 'tap':
         return this.watch(message.id, message.wish);
       case 'drain':
@@ -172,9 +175,21 @@ class Worker {
       pooled: this.data?.pooled() ?? 0,
       accessLogDropped: accessLog.dropped(),
       spans: this.data?.spans() ?? { exported: 0, dropped: 0 },
+      eventLoop: this.state.eventLoop.delay(),
       handshakes: this.data?.handshakes ?? newHandshakes(),
       heapUsed: this.deps.heapUsed(),
       serial: holder.current()?.serial ?? null,
+    };
+  }
+
+  private view(): ThreadView {
+    const { data, state } = this;
+    return {
+      inbound: data?.list('inbound') ?? [],
+      outbound: data?.list('outbound') ?? [],
+      pool: data?.pool() ?? [],
+      endpoints: endpointViews(state.store),
+      eventLoop: state.eventLoop.delay().recent,
     };
   }
 

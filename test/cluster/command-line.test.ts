@@ -193,6 +193,30 @@ describe('kubectl tsmesh', () => {
     expect(enough.code).toBe(0);
   });
 
+  it.each<[topic: string[], says: RegExp]>([
+    [['status'], /^version +0\.1\.0/m],
+    [['endpoints'], /back:80 +\S+:8080 +back-\S+ .*mTLS +in /],
+    [['config'], /Workload +self +\S+ +Mesh default@\d+/],
+    [['certificates'], /spiffe:\/\/cluster\.local\/ns\/t-command-line\/sa\/web/],
+    [['connections'], /^KIND +FROM|no connections open/],
+    [['event-loop'], /thread 0 +\{"p50Ms":/],
+    [['log-level', 'debug'], /level +debug/],
+    [['log-level', 'info'], /level +info/],
+  ])('proxy shows %j of a sidecar', async (topic, says) => {
+    await callFromWeb('back', '/proxy');
+    const answer = await tsmesh(['proxy', `${namespace}/web`, ...topic]);
+    expect([answer.stderr, answer.code]).toEqual(['', 0]);
+    expect(answer.stdout).toMatch(says);
+  });
+
+  it('proxy takes a profile of the CPU and a snapshot of the heap', async () => {
+    const asked = (topic: string[]) => tsmesh(['proxy', `${namespace}/web`, ...topic]);
+    const [cpu, heap] = [await asked(['profile', '--seconds', '1']), await asked(['heap'])];
+    expect([cpu.code, heap.code]).toEqual([0, 0]);
+    expect(JSON.parse(cpu.stdout)).toMatchObject({ nodes: expect.any(Array) });
+    expect(JSON.parse(heap.stdout)).toMatchObject({ snapshot: { meta: expect.any(Object) } });
+  }, 60_000);
+
   it('describes a Service as sidecars get it, and its pods', async () => {
     const { code, stdout, stderr } = await tsmesh(['describe', 'service', `${namespace}/web`]);
     expect([code, stderr]).toEqual([0, '']);

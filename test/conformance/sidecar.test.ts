@@ -385,9 +385,22 @@ describe('the admin socket', () => {
 
   it('never shows a key', async () => {
     await start();
-    for (const path of ['/', '/status', '/config', '/connections', '/mtls', '/identity']) {
-      expect(await admin(path)).not.toContain('PRIVATE KEY');
-    }
+    const { paths } = JSON.parse(await admin('/')) as { paths: string[] };
+    const read = paths.filter((path) => path.startsWith('GET /') && path !== 'GET /tap');
+    expect(read.length).toBeGreaterThan(9);
+    for (const path of read)
+      expect(await admin(path.slice('GET '.length))).not.toContain('PRIVATE KEY');
+  });
+
+  it('shows the chain in force, what is open, and how late the event loop is', async () => {
+    await start();
+    const { chain } = JSON.parse(await admin('/identity')) as { chain: { sha256: string }[] };
+    expect(chain[0]!.sha256).toMatch(/^[0-9A-F]{64}$/);
+    expect(JSON.parse(await admin('/connections/list'))).toMatchObject({
+      inbound: { count: 0, listed: [] },
+      outbound: { count: 0, listed: [] },
+    });
+    expect(JSON.parse(await admin('/event-loop'))).toHaveProperty(['thread 0']);
   });
 });
 

@@ -111,6 +111,16 @@ describe('a sidecar on two cores', () => {
     expect(view.inbound).toEqual({ connections: many, inFlight: 0 });
     expect(view.threads).toHaveLength(2);
     for (const { inbound } of view.threads) expect(inbound.connections).toBeGreaterThan(0);
+    const { inbound } = (await sidecar.admin('/connections/list')) as {
+      inbound: { listed: { thread: number; carries: string; from: string }[] };
+    };
+    expect(new Set(inbound.listed.map(({ thread }) => thread))).toEqual(new Set([0, 1]));
+    expect(inbound.listed).toHaveLength(many);
+    expect(inbound.listed[0]).toMatchObject({ carries: 'HTTP/1.1' });
+    expect(Object.keys((await sidecar.admin('/event-loop')) as object)).toEqual([
+      'thread 0',
+      'thread 1',
+    ]);
     const metrics = (await sidecar.health('/metrics')).body;
     expect(metric(metrics, 'tsmesh_requests_total', 'direction="inbound"')).toBe(many);
     const histogram = 'tsmesh_request_duration_seconds';

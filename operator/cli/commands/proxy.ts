@@ -20,7 +20,7 @@ import { CliError, exitCodes, type ExitCode } from '../errors.ts';
 import { podsNamed } from '../explain/parties.ts';
 import { readName } from '../explain/question.ts';
 import { asking, connect } from '../live.ts';
-import { configText, endpointsText, fieldsText } from '../proxy/views.ts';
+import { configText, connectionsText, endpointsText, fieldsText } from '../proxy/views.ts';
 import type { World } from '../world.ts';
 
 const options = {
@@ -58,7 +58,16 @@ const topics: Readonly<Record<string, Topic>> = {
     path: '/identity',
     print: fieldsText,
   },
-  connections: { help: 'how many are open, by direction', path: '/connections', print: fieldsText },
+  connections: {
+    help: 'open connections with their other ends, and those kept to endpoints',
+    path: '/connections/list',
+    print: connectionsText,
+  },
+  'event-loop': {
+    help: 'how late each thread was in the last minute, in milliseconds',
+    path: '/event-loop',
+    print: fieldsText,
+  },
   'log-level': {
     help: 'of its own log; with error, warn, info or debug behind: until it restarts',
     path: '/log-level',

@@ -58,6 +58,56 @@ export function endpointsText(view: unknown): string[] {
   return rows.length === 0 ? ['no endpoints held'] : table([heads, ...rows]);
 }
 
+interface ListView<T> {
+  count: number;
+  listed: (T & { thread: number })[];
+}
+
+interface ConnectionsView {
+  inbound: ListView<Accepted>;
+  outbound: ListView<Accepted>;
+  pool: ListView<{ to: string; peer: string; opened: number; usable: boolean }>;
+}
+
+interface Accepted {
+  from: string;
+  to: string;
+  carries: string;
+  peer: string;
+  requests: number;
+  ageMs: number;
+}
+
+export function connectionsText(view: unknown): string[] {
+  const { inbound, outbound, pool } = view as ConnectionsView;
+  const accepted = (direction: string, { listed }: ListView<Accepted>): string[][] =>
+    listed.map(({ from, to, carries, peer, requests, ageMs }) => [
+      direction,
+      from,
+      to,
+      carries || '-',
+      peer || '-',
+      `${requests}`,
+      `${Math.round(ageMs / 1000)} s`,
+    ]);
+  const kept = pool.listed.map(({ to, peer, opened, usable }) => [
+    'kept',
+    '-',
+    to,
+    usable ? 'HTTP' : 'HTTP, full',
+    peer || '-',
+    `${opened} so far`,
+    '-',
+  ]);
+  const rows = [...accepted('inbound', inbound), ...accepted('outbound', outbound), ...kept];
+  const left = inbound.count + outbound.count + pool.count - rows.length;
+  const heads = ['KIND', 'FROM', 'TO', 'CARRIES', 'PEER', 'REQUESTS', 'AGE'];
+  return [
+    ...(rows.length === 0 ? ['no connections open'] : table([heads, ...rows])),
+    ...(left === 0 ? [] : [`and ${left} more`]),
+  ];
+}
+
 /** Each piece with the objects that shaped it, and the generation of each that is in force. */
 export function configText(view: unknown): string[] {
   const rows = (view as ConfigView).resources.map(({ version, resource }) => [
