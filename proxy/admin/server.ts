@@ -10,7 +10,7 @@ import type { IdentityStore } from '../identity/store.ts';
 import type { Store } from '../state/store.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { mergedConnections, mergedEndpoints, type ThreadView } from './inspect.ts';
-import { recordCpuProfile } from './profile.ts';
+import { recordProfile, type ProfileKind } from './profile.ts';
 import type { createTaps } from './tap.ts';
 
 export interface AdminDeps {
@@ -34,7 +34,7 @@ export interface AdminDeps {
 export interface Workers {
   setLogLevel(level: LogLevel): void;
   inspect(): Promise<ThreadView[]>;
-  profile(worker: number, seconds: number): Promise<unknown> | null;
+  profile(worker: number, kind: ProfileKind, seconds: number): Promise<unknown> | null;
   heapSnapshot(worker: number): Promise<Readable> | null;
 }
 
@@ -72,7 +72,8 @@ const handlers: Record<string, Handler> = {
   'GET /log-level': (deps) => ({ level: deps.logger.level() }),
   'PUT /log-level': (deps, call) => changeLevel(deps, call),
   'GET /tap': (deps, call) => watch(deps, call),
-  'POST /profile/cpu': (deps, call) => cpuProfile(deps, call),
+  'POST /profile/cpu': (deps, call) => profile(deps, call, 'cpu'),
+  'POST /profile/allocations': (deps, call) => profile(deps, call, 'allocations'),
   'POST /profile/heap': (deps, call) => heapSnapshot(deps, call),
 };
 
@@ -191,19 +192,23 @@ function changeLevel(deps: AdminDeps, { query, response }: Call): unknown {
   return { level };
 }
 
-async function cpuProfile(deps: AdminDeps, { query, response }: Call): Promise<unknown> {
+async function profile(
+  deps: AdminDeps,
+  { query, response }: Call,
+  kind: ProfileKind,
+): Promise<unknown> {
   const seconds = Number(query.get('seconds') ?? '5');
   if (!(seconds > 0 && seconds <= maxProfileSeconds)) {
     sendJson(response, 400, { error: `seconds must be above 0 and at most ${maxProfileSeconds}` });
     return undefined;
   }
   const worker = Number(query.get('worker') ?? '0');
-  if (worker === 0) return recordCpuProfile(seconds);
-  return deps.workers?.profile(worker, seconds) ?? noSuchWorker(response);
+  if (worker === 0) return recordProfile(kind, seconds);
+  return deps.workers?.profile(worker, kind, seconds) ?? noSuchWorker(response);
 }
 
-/** A snapshot takes about as much memory again as the heap, and stops the thread while it is made. */
-const maxHeapBytes = 256 * 1024 * 1024;
+/** What making a snapshot takes beside the heap, measured with 10 to 30 MiB of small objects. */
+const snapshotFactor = 13;
 
 async function heapSnapshot(deps: AdminDeps, { query, response, under }: Call): Promise<undefined> {
   const worker = Number(query.get('worker') ?? '0');
@@ -224,13 +229,16 @@ async function heapSnapshot(deps: AdminDeps, { query, response, under }: Call): 
   }
 }
 
-/** Null: it may be made. */
+/** Null: it may be made. Where the container has a limit, running into it would end the sidecar. */
 function snapshotRefusal(under: UnderWay): string | null {
   if (under.snapshot) return 'a heap snapshot is being made already';
-  const { heapUsed } = process.memoryUsage();
-  if (heapUsed <= maxHeapBytes) return null;
-  const size = Math.round(heapUsed / 1024 / 1024);
-  return `the heap has ${size} MiB: a snapshot takes as much again, and is refused above ${maxHeapBytes / 1024 / 1024} MiB`;
+  const { heapUsed, rss } = process.memoryUsage();
+  const limit = process.constrainedMemory();
+  const needed = snapshotFactor * heapUsed;
+  // Without a limit Node answers 0, or more than any machine has.
+  if (limit === 0 || rss + needed <= limit) return null;
+  const mib = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`;
+  return `a snapshot may take ${mib(needed)}, and of its limit of ${mib(limit)} the container has ${mib(Math.max(0, limit - rss))} left: ask for /profile/allocations, or raise the limit (annotation tsmesh.dev/proxy-memory-limit)`;
 }
 
 async function ownHeapSnapshot(): Promise<Readable> {

@@ -322,11 +322,11 @@ describe('a worker', () => {
 
   it('is profiled by number, and nobody else is', async () => {
     const { fleet, workers } = await started();
-    const profile = fleet.profile(2, 1);
+    const profile = fleet.profile(2, 'cpu', 1);
     expect(workers[0].last('profile')).toBeUndefined();
     workers[1].answer('profile', { profile: { nodes: [] } });
     expect(await profile).toEqual({ nodes: [] });
-    expect(fleet.profile(3, 1)).toBeNull();
+    expect(fleet.profile(3, 'cpu', 1)).toBeNull();
     expect(fleet.heapSnapshot(0)).toBeNull();
   });
 });

@@ -2,6 +2,7 @@
 // for all of them before anybody hears of it, and what they count is one. It carries no traffic itself.
 
 import type { ThreadView } from '../admin/inspect.ts';
+import type { ProfileKind } from '../admin/profile.ts';
 import type { Readable } from 'node:stream';
 import type { Push, ResourceError } from '../api/discovery.ts';
 import type { ResourceKey } from '../api/resources.ts';
@@ -242,7 +243,7 @@ export class Fleet {
   }
 
   /** Null where there is no such worker. */
-  profile(worker: number, seconds: number): Promise<unknown> | null {
+  profile(worker: number, kind: ProfileKind, seconds: number): Promise<unknown> | null {
     const member = this.members.find(({ index }) => index === worker);
     if (member === undefined) return null;
     return new Promise((resolve) => {
@@ -251,7 +252,7 @@ export class Fleet {
         this.deps.clock.nowMs() + seconds * 1000,
         (answer) => resolve(answer.profile),
       );
-      member.port.post({ type: 'profile', round, seconds });
+      member.port.post({ type: 'profile', round, kind, seconds });
     });
   }
 

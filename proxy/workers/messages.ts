@@ -2,6 +2,7 @@
 // values that structured cloning carries, in order per worker. Types only.
 
 import type { ThreadView } from '../admin/inspect.ts';
+import type { ProfileKind } from '../admin/profile.ts';
 import type { ResourceError, VersionedResource } from '../api/discovery.ts';
 import type { ResourceKey } from '../api/resources.ts';
 import type { TrafficCounters } from '../api/statistics.ts';
@@ -46,7 +47,7 @@ export type ToWorker =
   | { type: 'registry'; registry: RegistryLink }
   | { type: 'log-level'; level: LogLevel }
   | { type: 'report'; round: number }
-  | { type: 'profile'; round: number; seconds: number }
+  | { type: 'profile'; round: number; kind: ProfileKind; seconds: number }
   | { type: 'inspect'; round: number }
   /** Null: nobody watches by this number any more. */
   | { type: 'tap'; id: number; wish: TapWish | null }

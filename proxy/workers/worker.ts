@@ -2,7 +2,7 @@
 // thread and does what that one says. It knows no operator, no files and no health port.
 
 import { endpointViews, type ThreadView } from '../admin/inspect.ts';
-import { recordCpuProfile } from '../admin/profile.ts';
+import { recordProfile, type ProfileKind } from '../admin/profile.ts';
 import { createDataPath, type DataPath } from '../data-path.ts';
 import { secureContextOf } from '../identity/secure-context.ts';
 import type { Clock, Timer } from '../net/clock.ts';
@@ -120,7 +120,7 @@ class Worker {
       case 'report':
         return this.answer(message.round, { report: this.report() });
       case 'profile':
-        return this.profile(message.round, message.seconds);
+        return this.profile(message.round, message.kind, message.seconds);
       case 'inspect':
         return this.answer(message.round, { view: this.view() });
       case 'tap':
@@ -193,8 +193,8 @@ class Worker {
     };
   }
 
-  private profile(round: number, seconds: number): void {
-    recordCpuProfile(seconds).then(
+  private profile(round: number, kind: ProfileKind, seconds: number): void {
+    recordProfile(kind, seconds).then(
       (profile) => this.answer(round, { profile }),
       (error: Error) => this.answer(round, { profile: { error: error.message } }),
     );

@@ -57,6 +57,7 @@ function raw(socketPath: string, path: string, method: string): Promise<string> 
 /** What paths of the admin socket need to be told, or else last long. */
 const queries: Readonly<Record<string, string>> = {
   '/profile/cpu': '?seconds=0.2',
+  '/profile/allocations': '?seconds=0.2',
   '/log-level': '?level=debug',
   '/tap': '?seconds=1',
 };

@@ -24,11 +24,15 @@ import { configText, connectionsText, endpointsText, fieldsText } from '../proxy
 import type { World } from '../world.ts';
 
 const options = {
-  seconds: { type: 'string', value: 'N', help: 'of profile: how long, 1 to 60; 5 by default' },
+  seconds: {
+    type: 'string',
+    value: 'N',
+    help: 'of profile and allocations: how long, 1 to 60; 5 by default',
+  },
   worker: {
     type: 'string',
     value: 'N',
-    help: 'of profile and heap: which thread; 0, the main one, by default',
+    help: 'of profiles and heap: which thread; 0, the main one, by default',
   },
   ...clusterOptions,
   ...commonOptions,
@@ -78,7 +82,16 @@ const topics: Readonly<Record<string, Topic>> = {
     path: '/profile/cpu',
     print: null,
   },
-  heap: { help: 'snapshot, for Chrome: > a.heapsnapshot', path: '/profile/heap', print: null },
+  allocations: {
+    help: 'who allocates what stays in the heap, for Chrome: > a.heapprofile',
+    path: '/profile/allocations',
+    print: null,
+  },
+  heap: {
+    help: 'snapshot, for Chrome: > a.heapsnapshot; refused where the memory limit leaves no room',
+    path: '/profile/heap',
+    print: null,
+  },
 };
 
 export const proxy: Command = {
