@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { echo, grpc, http, runLoad } from '../support/calls.ts';
 import { apply, kubectl } from '../support/kubectl.ts';
-import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
+import { createNamespace, deleteNamespace, deployEcho, serving } from '../support/namespaces.ts';
 import { condition, program, resource } from '../support/policies.ts';
 
 const namespace = 't-policy';
@@ -28,6 +28,7 @@ describe('TrafficPolicy', () => {
       deployEcho(namespace, { name: 'server-v1', service: 'server', version: 'v1' }),
       deployEcho(namespace, { name: 'server-v2', service: 'server', version: 'v2' }),
     ]);
+    await serving(namespace, 'server', 2);
   }, 240_000);
   afterAll(() => deleteNamespace(namespace), 240_000);
 

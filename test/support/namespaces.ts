@@ -92,6 +92,20 @@ export async function rolledOut(namespace: string, deployment: string): Promise<
   await kubectl('-n', namespace, 'rollout', 'status', `deployment/${deployment}`, '--timeout=300s');
 }
 
+interface SliceList {
+  items: { endpoints: { conditions: { ready?: boolean } }[] | null }[];
+}
+
+/** Behind the Service stand so many pods: on a busy machine its slices follow some time after the pods are ready. */
+export async function serving(namespace: string, service: string, count: number): Promise<void> {
+  const selector = `kubernetes.io/service-name=${service}`;
+  await waitFor(`${count} endpoints of ${service}`, 60_000, async () => {
+    const { items } = await getJson<SliceList>('endpointslices', '-n', namespace, '-l', selector);
+    const all = items.flatMap(({ endpoints }) => endpoints ?? []);
+    return all.filter(({ conditions }) => conditions.ready === true).length >= count;
+  });
+}
+
 /** A fresh namespace of that name; what an earlier run left under it is removed first. */
 export async function createNamespace(name: string, meshed: boolean): Promise<void> {
   await deleteNamespace(name);
