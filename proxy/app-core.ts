@@ -31,7 +31,12 @@ export interface AppDeps {
   random: () => number;
   /** Runs once this turn of the event loop is over. */
   afterTurn: (run: () => void) => void;
-  processFacts(): { memory: { rss: number; heapUsed: number }; cpuSeconds: number };
+  processFacts(): {
+    memory: { rss: number; heapUsed: number };
+    cpuSeconds: number;
+    /** Lines of the own log that were lost. */
+    logDropped: number;
+  };
   originalDestination: ReadOriginalDestination;
   /** Needed where `concurrency` is above 1. */
   threads?: Threads;

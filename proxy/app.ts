@@ -180,7 +180,7 @@ async function metricsText(view: View, format: ExpositionFormat): Promise<string
 
 function stateOf({ core, data, drain }: View, reports: readonly WorkerReport[]): SidecarState {
   const sum = (read: (one: WorkerReport) => number): number => sumOf(reports, read);
-  const { memory, cpuSeconds } = core.deps.processFacts();
+  const { memory, cpuSeconds, logDropped } = core.deps.processFacts();
   return {
     own: ownPod(core),
     version,
@@ -194,6 +194,7 @@ function stateOf({ core, data, drain }: View, reports: readonly WorkerReport[]):
     inboundInFlight: data.inFlight('inbound') + sum((one) => one.figures.inbound.inFlight),
     outboundInFlight: data.inFlight('outbound') + sum((one) => one.figures.outbound.inFlight),
     accessLogDropped: core.accessLog.dropped() + sum((one) => one.accessLogDropped),
+    logDropped,
     spans: {
       exported: data.spans().exported + sum((one) => one.spans.exported),
       dropped: data.spans().dropped + sum((one) => one.spans.dropped),

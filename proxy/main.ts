@@ -11,6 +11,7 @@ import { startSidecar } from './app.ts';
 import { configFromEnvironment, configFromFile, type Config } from './config.ts';
 import { systemClock } from './net/clock.ts';
 import { createOriginalDestinationReader } from './net/original-destination.ts';
+import { LogOutput } from './telemetry/log-output.ts';
 import { createLogger, type Logger } from './telemetry/logger.ts';
 import { createWorker } from './workers/worker.ts';
 
@@ -20,11 +21,14 @@ function readConfig(): Config {
   return configFromFile(readFileSync(path, 'utf8'), path);
 }
 
+/** One for all: what is lost is lost of the process. */
+const output = new LogOutput(process.stdout);
+
 function newLogger(level: Config['logLevel']): Logger {
   return createLogger({
     level,
     wallTimeMs: () => systemClock.wallTimeMs(),
-    write: (line) => void process.stdout.write(line),
+    write: (line) => output.write(line),
   });
 }
 
@@ -37,7 +41,8 @@ function appDeps(logger: Logger): AppDeps {
     afterTurn: (run) => void setImmediate(run),
     processFacts() {
       const { user, system } = process.cpuUsage();
-      return { memory: process.memoryUsage(), cpuSeconds: (user + system) / 1e6 };
+      const cpuSeconds = (user + system) / 1e6;
+      return { memory: process.memoryUsage(), cpuSeconds, logDropped: output.dropped };
     },
     originalDestination: createOriginalDestinationReader(),
   };

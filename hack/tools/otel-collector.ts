@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { ensureBuilt } from './go-recipes.ts';
 
-/** The last versions whose modules are all served by Go's proxy. */
+/** Of later ones Go's proxy does not serve all modules here. */
 const version = '0.117.0';
 const binary = 'otel-collector';
 

@@ -1,6 +1,7 @@
 // Traces through two sidecars: whose span is whose parent, what is decided where, what stands in a span, and what becomes of
 // traffic while nobody takes them. Real sockets.
 import http from 'node:http';
+import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { call, listenOn, startPair, until, type MeshPair } from '../../test/support/mesh-pair.ts';
 import {
@@ -244,6 +245,30 @@ describe('a collector', () => {
       pair.caller.told.some(({ message }) => message === 'the collector takes spans again'),
     );
     expect(lost()).toHaveLength(1);
+  });
+
+  it('that is busy gets them again', async () => {
+    const { ask, receiver } = await worldOf();
+    receiver.status = 503;
+    expect((await ask()).status).toBe(200);
+    await until('a first try of both', () => receiver.requests.length >= 2);
+    receiver.status = 200;
+    await until('both spans', () => receiver.spans.length === 2);
+  });
+
+  it.each(['gone', 'silent'])('that is %s leaves traffic alone', async (what) => {
+    const { ask, pair, settings } = await worldOf();
+    const silent = createServer(() => undefined);
+    const { port } = await listenOn(silent);
+    if (what === 'gone') silent.close();
+    else closers.push(() => silent.close());
+    const collector = { protocol: 'grpc', endpoint: `http://127.0.0.1:${port}` } as const;
+    pair.caller.apply({ ...workload(), tracing: settings({ collector }) });
+    pair.callee.apply({ ...workload({ mtls: 'STRICT' }), tracing: settings({ collector }) });
+    const answers = await Promise.all(Array.from({ length: 700 }, () => ask()));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(700);
+    pair.caller.advance(1_000);
+    expect((await ask()).status).toBe(200);
   });
 
   it('is not asked to trace what brings it spans', async () => {

@@ -163,6 +163,10 @@ export const metrics = {
     [],
   ),
   accessLogDropped: counter('tsmesh_access_log_dropped_total', 'Access log lines lost.'),
+  logDropped: counter(
+    'tsmesh_log_dropped_total',
+    "Lines of the sidecar's own log lost: standard output was not read, or is full.",
+  ),
   spansExported: counter('tsmesh_spans_exported_total', 'Spans that the collector took.'),
   spansDropped: counter(
     'tsmesh_spans_dropped_total',

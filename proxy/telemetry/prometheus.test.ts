@@ -21,6 +21,7 @@ const state: SidecarState = {
   outboundInFlight: 2,
   spans: { exported: 7, dropped: 2 },
   accessLogDropped: 3,
+  logDropped: 4,
   startedAtMs: 1000,
   memory: { rss: 10, heapUsed: 5 },
   cpuSeconds: 0.5,

@@ -40,6 +40,7 @@ export interface SidecarState {
   inboundInFlight: number;
   outboundInFlight: number;
   accessLogDropped: number;
+  logDropped: number;
   spans: { exported: number; dropped: number };
   handshakes: Handshakes;
   eventLoop: Pick<LoopDelay, 'counts' | 'sumMs'>;
@@ -310,6 +311,7 @@ function states(out: Exposition, state: SidecarState): void {
     },
   );
   single(metrics.accessLogDropped, state.accessLogDropped);
+  single(metrics.logDropped, state.logDropped);
   single(metrics.spansExported, state.spans.exported);
   single(metrics.spansDropped, state.spans.dropped);
   single(metrics.startTime, state.startedAtMs / 1000);

@@ -82,7 +82,8 @@ class GrpcSender implements TlsSender {
     });
     stream.on('trailers', read);
     stream.on('error', () => end('later'));
-    stream.setTimeout(exportTimeoutMs, () => stream.close(http2.constants.NGHTTP2_CANCEL));
+    // Nothing came for so long: the next batch gets a connection of its own.
+    stream.setTimeout(exportTimeoutMs, () => this.close());
     stream.on('close', () => end(status === 0 ? 'later' : resultOf('grpc', status, grpcStatus)));
     stream.resume();
     stream.end(framed(body));

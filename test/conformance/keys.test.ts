@@ -144,7 +144,7 @@ describe('the private key of a sidecar', () => {
         accessLogOutput: { write: () => true, once: () => undefined },
         random: () => 0,
         afterTurn: (run) => void setImmediate(run),
-        processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1 }),
+        processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1, logDropped: 0 }),
         originalDestination: () => null,
       },
     );

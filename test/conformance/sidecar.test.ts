@@ -88,7 +88,7 @@ async function start(over: Partial<Config> = {}): Promise<Sidecar> {
     // Small, so that jitter does not hold tests up.
     random: () => Math.random() / 50,
     afterTurn: (run) => void setImmediate(run),
-    processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1 }),
+    processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1, logDropped: 0 }),
     originalDestination: () => null,
   });
   return sidecar;

@@ -81,7 +81,7 @@ function deps(): AppDeps {
     accessLogOutput: { write: () => true, once: () => undefined },
     random: () => Math.random() / 50,
     afterTurn: (run) => void setImmediate(run),
-    processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1 }),
+    processFacts: () => ({ memory: { rss: 1, heapUsed: 1 }, cpuSeconds: 1, logDropped: 0 }),
     originalDestination: () => null,
     threads: {
       start: () => (worker = new HeldWorker(startThread(program))),
