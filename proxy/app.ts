@@ -3,7 +3,7 @@
 
 import type { AddressInfo } from 'node:net';
 import { startAdminServer, type AdminServer } from './admin/server.ts';
-import { endpointViews } from './admin/inspect.ts';
+import { endpointViews, listed } from './admin/inspect.ts';
 import { createTaps } from './admin/tap.ts';
 import { createCore, ownAddresses, type AppDeps, type Core } from './app-core.ts';
 import type { Config, ListenerConfig } from './config.ts';
@@ -245,9 +245,9 @@ async function startAdmin(view: View, health: HealthServer): Promise<AdminServer
       }),
       connections: () => connectionView(data, core.fleet),
       view: () => ({
-        inbound: data.list('inbound'),
-        outbound: data.list('outbound'),
-        pool: data.pool(),
+        inbound: listed(data.list('inbound')),
+        outbound: listed(data.list('outbound')),
+        pool: listed(data.pool()),
         endpoints: endpointViews(core.store),
         eventLoop: core.eventLoop.delay().recent,
       }),

@@ -1,11 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { mergedConnections, mergedEndpoints, mostListed, type ThreadView } from './inspect.ts';
+import {
+  listed,
+  mergedConnections,
+  mergedEndpoints,
+  mostListed,
+  type ThreadView,
+} from './inspect.ts';
 
 const endpoint = { podName: 'cart-1', zone: '', meshed: true, inFlight: 0, failedShare: 0 };
 const open = { to: '10.0.0.7:80', carries: 'TCP', peer: '', requests: 0, ageMs: 1 };
 
 function thread(over: Partial<ThreadView>): ThreadView {
-  return { inbound: [], outbound: [], pool: [], endpoints: [], eventLoop: null, ...over };
+  const none = listed<never>([]);
+  return { inbound: none, outbound: none, pool: none, endpoints: [], eventLoop: null, ...over };
 }
 
 describe('what several threads have open', () => {
@@ -26,12 +33,15 @@ describe('what several threads have open', () => {
   });
 
   it('is a bounded list of connections, with the thread of each', () => {
-    const many = Array.from({ length: mostListed }, (_, i) => ({ ...open, from: `10.0.0.1:${i}` }));
-    const views = [thread({ inbound: many }), thread({ inbound: many })];
+    const many = Array.from({ length: 2 * mostListed }, (_, i) => ({
+      ...open,
+      from: `10.0.0.1:${i}`,
+    }));
+    const views = [thread({ inbound: listed(many) }), thread({ inbound: listed(many) })];
     const { inbound } = mergedConnections(views) as {
       inbound: { count: number; listed: object[] };
     };
-    expect(inbound.count).toBe(2 * mostListed);
+    expect(inbound.count).toBe(4 * mostListed);
     expect(inbound.listed).toHaveLength(mostListed);
     expect(inbound.listed[0]).toEqual({ thread: 0, ...open, from: '10.0.0.1:0' });
   });

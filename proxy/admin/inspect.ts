@@ -20,10 +20,20 @@ export interface EndpointView {
   ejected: boolean;
 }
 
+/** A list that is cut where it is made: threads send it to each other. */
+export interface Listed<T> {
+  count: number;
+  listed: T[];
+}
+
+export function listed<T>(all: readonly T[]): Listed<T> {
+  return { count: all.length, listed: all.slice(0, mostListed) };
+}
+
 export interface ThreadView {
-  inbound: OpenConnection[];
-  outbound: OpenConnection[];
-  pool: PooledView[];
+  inbound: Listed<OpenConnection>;
+  outbound: Listed<OpenConnection>;
+  pool: Listed<PooledView>;
   endpoints: { name: string; endpoints: EndpointView[] }[];
   eventLoop: LoopDelay['recent'];
 }
@@ -72,9 +82,12 @@ function together(a: EndpointView, b: EndpointView): EndpointView {
 
 /** Connections of all threads, each with the number of its own; bounded. */
 export function mergedConnections(threads: readonly ThreadView[]): unknown {
-  const list = <T extends object>(read: (thread: ThreadView) => readonly T[]) => {
-    const all = threads.flatMap((view, thread) => read(view).map((one) => ({ thread, ...one })));
-    return { count: all.length, listed: all.slice(0, mostListed) };
+  const list = <T extends object>(read: (thread: ThreadView) => Listed<T>) => {
+    const all = threads.flatMap((view, thread) =>
+      read(view).listed.map((one) => ({ thread, ...one })),
+    );
+    const count = threads.reduce((sum, view) => sum + read(view).count, 0);
+    return { count, listed: all.slice(0, mostListed) };
   };
   return {
     inbound: list((thread) => thread.inbound),

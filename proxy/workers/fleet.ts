@@ -256,14 +256,19 @@ export class Fleet {
     });
   }
 
-  /** What each of them has open. */
-  inspect(): Promise<ThreadView[]> {
-    return new Promise((resolve) =>
+  /** What each of them has open; nothing where one does not answer in time. */
+  async inspect(): Promise<ThreadView[]> {
+    let views: ThreadView[] = [];
+    await this.within(reportMs, (done) =>
       this.ask(
         (round) => ({ type: 'inspect', round }),
-        (answers) => resolve(answers.flatMap(({ view }) => view ?? [])),
+        (answers) => {
+          views = answers.flatMap(({ view }) => view ?? []);
+          done();
+        },
       ),
     );
+    return views;
   }
 
   /** Null where there is no such worker. */

@@ -1,7 +1,7 @@
 // A worker of a sidecar: the composition root of a thread that carries traffic on the ports of the main
 // thread and does what that one says. It knows no operator, no files and no health port.
 
-import { endpointViews, type ThreadView } from '../admin/inspect.ts';
+import { endpointViews, listed, type ThreadView } from '../admin/inspect.ts';
 import { recordProfile, type ProfileKind } from '../admin/profile.ts';
 import { createDataPath, type DataPath } from '../data-path.ts';
 import { secureContextOf } from '../identity/secure-context.ts';
@@ -185,9 +185,9 @@ class Worker {
   private view(): ThreadView {
     const { data, state } = this;
     return {
-      inbound: data?.list('inbound') ?? [],
-      outbound: data?.list('outbound') ?? [],
-      pool: data?.pool() ?? [],
+      inbound: listed(data?.list('inbound') ?? []),
+      outbound: listed(data?.list('outbound') ?? []),
+      pool: listed(data?.pool() ?? []),
       endpoints: endpointViews(state.store),
       eventLoop: state.eventLoop.delay().recent,
     };
