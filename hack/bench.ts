@@ -50,7 +50,8 @@ const usage = `npm run bench -- [${Object.keys(benches).join(' | ')}] …
   typical-policy
            two sidecars with a typical TrafficPolicy in force beside two with none, same loads
   observability
-           two sidecars that log and trace everything beside two that do neither, same loads
+           what counting a request costs; and two sidecars that log and trace everything beside two that
+           do neither, same loads
   balancing
            the balancers in a model, and what a choice costs; writes docs/load-balancing.md
   balancing-live

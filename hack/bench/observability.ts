@@ -2,6 +2,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TracingSettings } from '../../proxy/api/tracing.ts';
+import { benchCounting } from './counting.ts';
 import { benchSettings } from './settings-cost.ts';
 
 export async function benchObservability(): Promise<string[]> {
@@ -19,7 +20,8 @@ export async function benchObservability(): Promise<string[]> {
     resource: { 'service.name': 'bench' },
   });
   try {
-    return await benchSettings([
+    const counting = benchCounting();
+    const settings = await benchSettings([
       {
         name: 'tsmesh-log-json',
         title: 'log of all, JSON',
@@ -41,6 +43,7 @@ export async function benchObservability(): Promise<string[]> {
         inForce: { workload: { tracing: tracing(100) } },
       },
     ]);
+    return [...counting, '', ...settings];
   } finally {
     collector.close();
     collector.closeAllConnections();
