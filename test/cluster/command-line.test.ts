@@ -7,7 +7,13 @@ import type { Finding } from '../../operator/cli/check/finding.ts';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { buildCommandLine, kubeconfigOf, tsmesh } from '../support/command-line.ts';
 import { kubectl } from '../support/kubectl.ts';
-import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
+import {
+  createNamespace,
+  deleteNamespace,
+  deployEcho,
+  eventMessage,
+  podsOf,
+} from '../support/namespaces.ts';
 
 const namespace = 't-command-line';
 const binding = ['rolebinding', 't-command-line', '-n', 'tsmesh-system'];
@@ -216,6 +222,30 @@ describe('kubectl tsmesh', () => {
     const allocations = await asked(['allocations', '--seconds', '1']);
     expect(JSON.parse(allocations.stdout)).toMatchObject({ head: expect.any(Object) });
   }, 60_000);
+
+  it('access logs follow the annotations of namespace and pod, without a restart', async () => {
+    const annotation = 'tsmesh.dev/access-log';
+    const name = (await podsOf(namespace, 'app=web'))[0]!.name;
+    const logged = async (path: string): Promise<boolean> => {
+      await callFromWeb('back', path);
+      const log = await kubectl('logs', '-n', namespace, name, '-c', 'tsmesh-proxy', '--tail=200');
+      return log.includes(`"path":"${path}"`);
+    };
+    expect(await logged('/unlogged')).toBe(false);
+    await kubectl('annotate', 'namespace', namespace, `${annotation}=all`);
+    await waitFor('a line, as the namespace says', 30_000, () => logged('/by-namespace'));
+    await kubectl('annotate', 'pod', '-n', namespace, name, `${annotation}=none`);
+    await waitFor('no line, as the pod says', 30_000, async () => {
+      const path = `/by-pod-${Date.now()}`;
+      return !(await logged(path));
+    });
+    await kubectl('annotate', 'pod', '-n', namespace, name, `${annotation}-`);
+    await kubectl('annotate', '--overwrite', 'namespace', namespace, `${annotation}=sometimes`);
+    expect(await eventMessage('default', 'InvalidAnnotation')).toContain(
+      `annotation ${annotation}: "sometimes" is not valid; valid: none, errors or all`,
+    );
+    await kubectl('annotate', 'namespace', namespace, `${annotation}-`);
+  }, 120_000);
 
   it('describes a Service as sidecars get it, and its pods', async () => {
     const { code, stdout, stderr } = await tsmesh(['describe', 'service', `${namespace}/web`]);
