@@ -21,17 +21,18 @@ async function running(prepare: (cluster: TestCluster) => void = () => undefined
   prepare(cluster);
   cluster.model.flush();
   const watched: string[][] = [];
+  const reconciled: Record<string, number> = {};
   const controllers = new Controllers(cluster.context(), {
     random: () => 0,
     rootsPem: () => 'roots',
     watchSecrets: (namespaces) => Promise.resolve(void watched.push([...namespaces])),
-    onResult: () => undefined,
+    onResult: (queue) => void (reconciled[queue] = (reconciled[queue] ?? 0) + 1),
   });
   cluster.onChange = (kind, object) => controllers.onObject(kind, object);
   cluster.model.onView((_view, change) => controllers.onView(change));
   controllers.start();
   await cluster.clock.advance(1_000);
-  return { cluster, controllers, watched };
+  return { cluster, controllers, watched, reconciled };
 }
 
 function conditions(
@@ -148,6 +149,31 @@ describe('the leader', () => {
     controllers.onStreamsChanged();
     await cluster.clock.advance(0);
     expect(conditions(cluster, 'p')).toMatchObject({ Programmed: 'True' });
+  });
+
+  it('does not look at refused policies with each acknowledgement, and takes the next when the winner goes', async () => {
+    const many = 200;
+    const { cluster, controllers, reconciled } = await running((it) => {
+      it.put(...serviceOf('cart', [80]));
+      for (let age = 1; age <= many; age += 1)
+        it.put('TrafficPolicy', trafficPolicyOf(`p${age}`, age, { service: { name: 'cart' } }));
+    });
+    const accepted = () =>
+      Array.from({ length: many }, (_, i) => `p${i + 1}`).filter(
+        (name) => conditions(cluster, name).Accepted === 'True',
+      );
+    const [winner] = accepted();
+    expect(accepted()).toHaveLength(1);
+    const before = reconciled['policies']!;
+    for (let acknowledged = 0; acknowledged < 5; acknowledged += 1) {
+      controllers.onStreamsChanged();
+      await cluster.clock.advance(0);
+    }
+    expect(reconciled['policies']! - before).toBeLessThan(10);
+    cluster.remove('TrafficPolicy', 'shop', winner!);
+    await cluster.clock.advance(1_000);
+    expect(accepted()).toHaveLength(1);
+    expect(accepted()).not.toContain(winner);
   });
 
   it('repairs the mirror of a namespace and takes its rights there, and gives them up again', async () => {

@@ -19,7 +19,7 @@ import { namespacesWithMeshedPods, reconcileNamespace } from './namespace.ts';
 import { reconcilePeerAuthentication } from './peer-authentication.ts';
 import { announceProblem, reconcileRootRotation, type RotationOutcome } from './root-rotation.ts';
 import { reconcileTrafficPolicy } from './traffic-policy.ts';
-import { isProgrammed } from './verdicts.ts';
+import { isProgrammed, notAccepted } from './verdicts.ts';
 import {
   reconcileWebhookConfiguration,
   webhookKinds,
@@ -321,11 +321,12 @@ function meshState(mesh: KubeObject): string {
 
 type Policy = KubeObject & { status?: ConditionsStatus };
 
-/** Not programmed at the generation that is. */
+/**
+ * Not programmed at the generation that is. One that was refused waits for no sidecar: a thousand that stand behind the oldest of a
+ * Service would all be looked at with each acknowledgement. The sweep finds it when what refused it has gone.
+ */
 function isWaiting(policy: Policy): boolean {
   const programmed = policy.status?.conditions?.find(isProgrammed);
-  return (
-    programmed?.status !== 'True' ||
-    programmed.observedGeneration !== (policy.metadata.generation ?? 0)
-  );
+  if (programmed?.observedGeneration !== (policy.metadata.generation ?? 0)) return true;
+  return programmed.status !== 'True' && programmed.reason !== notAccepted;
 }

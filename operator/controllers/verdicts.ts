@@ -29,6 +29,9 @@ export function countOf(count: number, what: string): string {
   return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
+/** Reason of Programmed where a policy was refused. */
+export const notAccepted = 'NotAccepted';
+
 /** A policy that was not accepted is in force nowhere, whatever sidecars acknowledged. */
 export function programmedVerdict(
   acceptance: Verdict,
@@ -36,7 +39,7 @@ export function programmedVerdict(
 ): Verdict {
   if (acceptance.status !== 'True') {
     const message = `not in force: ${acceptance.message}`;
-    return { type: 'Programmed', status: 'False', reason: 'NotAccepted', message };
+    return { type: 'Programmed', status: 'False', reason: notAccepted, message };
   }
   return { type: 'Programmed', ...result() };
 }

@@ -126,9 +126,18 @@ describe('rate limits of a pod', () => {
     expect(same).toMatchObject({ policy: 'TrafficPolicy shop/cart', rule: 'rate limit 0' });
   });
 
+  it('may be as few as one in an hour', () => {
+    const prepare = createRateLimits(0, 1);
+    const [prepared] = prepare({ rateLimits: [{ ...limit, perSecond: 1 / 3600 }] }).requests!;
+    expect(prepared!.rule).toBe('rate limit 0');
+  });
+
   it.each([
     [{ ...limit, unit: 'bytes' }, '/unit'],
     [{ ...limit, perSecond: 0 }, '/perSecond'],
+    [{ ...limit, perSecond: 5e-324 }, '/perSecond'],
+    [{ ...limit, perSecond: 9e-5 }, '/perSecond'],
+    [{ ...limit, perSecond: 2e9 }, '/perSecond'],
     [{ ...limit, burst: 0 }, '/burst'],
     [{ ...limit, maxBuckets: 0 }, '/maxBuckets'],
     [{ ...limit, ports: [0] }, '/ports/0'],

@@ -163,10 +163,10 @@ function prepareRateLimit(
   };
 }
 
-/** May be a part of one: 10 in an hour. */
+/** May be a part of one: one in an hour is 0.00028, and what is far below that has no time that a number holds. */
 function perSecondOf({ perSecond }: JsonObject, path: string): number {
-  if (typeof perSecond !== 'number' || !(perSecond > 0 && perSecond <= 1e9))
-    fail(pointer(path, 'perSecond'), 'must be a number above 0, of at most 1e9');
+  if (typeof perSecond !== 'number' || !(perSecond >= 1e-4 && perSecond <= 1e9))
+    fail(pointer(path, 'perSecond'), 'must be a number from 0.0001 to 1e9');
   return perSecond;
 }
 
