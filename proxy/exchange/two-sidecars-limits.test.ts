@@ -171,7 +171,11 @@ describe('limits', () => {
     const second = open();
     await until('one too many is ended', () => second.destroyed);
     expect(errorsOf(pair)).toBe(1);
-    expect(pair.caller.log.at(-1)).toMatchObject({ flag: 'DL' });
+    expect(pair.caller.log.at(-1)).toMatchObject({
+      flag: 'DL',
+      rule: 'limits.maxConnections',
+      reason: 'destination-limit',
+    });
     first.destroy();
     await until('no connection counts', () => useOf(pair).use.connections === 0);
     const third = open();

@@ -12,6 +12,7 @@ import { connectionChooser } from '../exchange/balance.ts';
 import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import type { OpenDeps } from '../exchange/open-upstream.ts';
 import { Downstream, type DownstreamOwner } from '../exchange/downstream.ts';
+import { limitReply } from '../exchange/limits.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import type { Plan } from '../exchange/plan.ts';
@@ -194,7 +195,12 @@ export class OutboundConnection implements Waiter {
         },
         onTunnel: (upstream, first) => this.connect(context, { upstream, first, destination }),
         onFailed: (code, detail) => {
-          logRefusedConnection(context, code, detail);
+          const limited = code === 'destination-limit' && destination !== undefined;
+          // With the policy that says so, as a request over it has.
+          logRefusal(
+            context,
+            limited ? limitReply(destination.use, 'maxConnections') : { code, detail },
+          );
           this.destroy();
         },
       },
