@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { waitFor } from '../../hack/lib/wait.ts';
 import { echo, http, startLoad } from '../support/calls.ts';
-import { cluster, kubectl } from '../support/kubectl.ts';
+import { cluster, getJson, kubectl } from '../support/kubectl.ts';
 import { createNamespace, deleteNamespace, deployEcho } from '../support/namespaces.ts';
 import {
   killOperator,
@@ -44,7 +44,14 @@ describe('the operator', () => {
 
   it('is killed under load without a failed request, and starts new pods when it is back', async () => {
     const args = ['--seconds', '20', '--rate', '100', '--concurrency', '4'];
-    const load = await startLoad(client, 'http://server/healthz', ...args);
+    // By its address: the cluster's DNS may still look for the API server, which was restarted before.
+    const { spec } = await getJson<{ spec: { clusterIP: string } }>(
+      'service',
+      'server',
+      '-n',
+      namespace,
+    );
+    const load = await startLoad(client, `http://${spec.clusterIP}/healthz`, ...args);
     const old = (await operatorPods()).map((pod) => pod.metadata.name);
     await killOperator(...old);
     await operatorIsReady();
