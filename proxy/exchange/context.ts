@@ -4,6 +4,7 @@ import type { RequestHead } from '../codec/session.ts';
 import type { Io, PeerFacts } from '../net/link.ts';
 import type { PlainProtocol } from '../pool/http-pool.ts';
 import type { StreamTaker } from '../pool/peer.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import type { Store } from '../state/store.ts';
 import type { AccessLog } from '../telemetry/access-log.ts';
@@ -19,6 +20,8 @@ export interface StreamSource {
   cancel(endpoint: EndpointHandle, plain: PlainProtocol, taker: StreamTaker): void;
   /** There is a connection to it, or will be soon. */
   connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean;
+  /** Ends the connection of a destination that has been idle for longest; false: it has no idle one. */
+  giveUpIdle(use: DestinationUse): boolean;
   /** An attempt to connect to its endpoint is what it waited for, and not a place. */
   awaitsDial(
     of: { endpoint: EndpointHandle; startedMs: number },

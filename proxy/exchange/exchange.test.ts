@@ -228,6 +228,7 @@ class Stage {
           },
           cancel: () => undefined,
           connected: () => true,
+          giveUpIdle: () => false,
           awaitsDial: () => true,
         },
         accessLog: {

@@ -51,17 +51,30 @@ export function endpointFor(
   if (chosen === null) return { code: 'no-endpoints', detail: plan.route };
   const { use } = plan;
   if (use === null || !use.isFull) return chosen;
-  return connectedInstead(context, choice, chosen, nowMs) ?? limitReply(use, 'maxConnections');
+  return (
+    withinConnections(context, choice, { use, chosen }, nowMs) ?? limitReply(use, 'maxConnections')
+  );
 }
 
-/** Where no further connection may be opened: the one chosen if there is one to it, or another that has one. */
-function connectedInstead(
+/**
+ * Where no further connection may be opened: the chosen one if there is one to it; or another that has one and was not
+ * tried, unless who calls is to come back to its own; or the chosen one by the place of an idle connection elsewhere.
+ */
+function withinConnections(
   { deps }: ExchangeContext,
   { plan, endpoints, tried }: Choice,
-  chosen: EndpointHandle,
+  { use, chosen }: { use: DestinationUse; chosen: EndpointHandle },
   nowMs: number,
 ): EndpointHandle | null {
-  const isConnected = (one: EndpointHandle): boolean => deps.pool.connected(one, plan.plain);
+  const { pool, random } = deps;
+  const isConnected = (one: EndpointHandle): boolean => pool.connected(one, plan.plain);
   if (isConnected(chosen)) return chosen;
-  return chooseEndpoint(endpoints.filter(isConnected), tried, deps.random, nowMs);
+  const connected = endpoints.filter(isConnected);
+  const other = chooseEndpoint(connected, tried, random, nowMs);
+  const suits = other !== null && !comesBack(plan.balance) && !tried.includes(other);
+  return suits || !pool.giveUpIdle(use) ? other : chosen;
+}
+
+function comesBack(balance: ForwardPlan['balance']): boolean {
+  return balance != null && (balance.hash >= 0 || balance.token !== '');
 }

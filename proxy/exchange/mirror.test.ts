@@ -59,6 +59,7 @@ function stage() {
       request: (...[, , taker]: Asking) => void waiting.add(taker),
       cancel: (...[, , taker]: Asking) => void waiting.delete(taker),
       connected: () => true,
+      giveUpIdle: () => false,
       awaitsDial: () => true,
     },
     accessLog: {

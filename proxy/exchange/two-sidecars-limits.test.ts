@@ -137,6 +137,33 @@ describe('limits', () => {
     await until('no connection counts', () => useOf(pair).use.connections === 0);
   });
 
+  it('give an idle connection up for a caller that comes back to another endpoint', async () => {
+    const apps = [await startApp(), await startApp(), await startApp()];
+    const hash = { by: [{ header: 'x-user' }], loadPercent: 1000 };
+    const pair = await pairOf(apps, {
+      limits: { ...unlimited, maxConnections: 1 },
+      balancing: { method: 'consistent-hash', hash },
+    });
+    for (let i = 0; i < 24; i += 1) {
+      const { status } = await call({ port: portOf(pair), headers: { 'x-user': `user-${i % 8}` } });
+      expect(status).toBe(200);
+      expect(useOf(pair).use.connections).toBe(1);
+    }
+    for (const { received } of apps) expect(received % 3).toBe(0);
+    expect(apps.filter(({ received }) => received > 0).length).toBeGreaterThan(1);
+  });
+
+  it('give an idle connection up for a retry at an endpoint that was not tried', async () => {
+    const apps = [await startApp(), await startApp()];
+    apps[0]!.badOf = 1;
+    const pair = await pairOf(apps, {
+      limits: { ...unlimited, maxConnections: 1 },
+      routes: [route({ retry: { ...retry, onStatuses: [500] } })],
+    });
+    for (let i = 0; i < 9; i += 1) expect((await call({ port: portOf(pair) })).status).toBe(200);
+    expect(apps[1]!.received).toBe(9);
+  });
+
   it('are not retried past, hold for what a client gives up, and change with the policy', async () => {
     const app = await startApp();
     app.holds = true;

@@ -7,10 +7,12 @@ import type { IdentityStore } from '../identity/store.ts';
 import type { DialTarget } from '../net/dial.ts';
 import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import type { DestinationUse } from '../policy/limits.ts';
 import { leave } from '../policy/load.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
 import { IdleLimit } from './idle-limit.ts';
 import { Peer, type PeerLimits, type StreamTaker } from './peer.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /** Of an endpoint without mutual TLS. */
 export type PlainProtocol = 'http1' | 'http2';
@@ -82,6 +84,20 @@ export class HttpPool extends Deadline {
   connected(endpoint: EndpointHandle, plain: PlainProtocol): boolean {
     const peers = endpoint.identity === null ? this.plain[plain] : this.mesh;
     return peers.get(endpoint.key)?.connected === true;
+  }
+
+  /** Ends the connection of a destination that has been idle for longest, and frees its place; false: it has no idle one. */
+  giveUpIdle(use: DestinationUse): boolean {
+    let oldest: { peer: Peer; connection: PooledConnection } | null = null;
+    for (const peers of this.all())
+      for (const peer of peers.values()) {
+        const connection = peer.longestIdle(use);
+        if (connection === null) continue;
+        if (oldest === null || connection.lastUsedMs < oldest.connection.lastUsedMs)
+          oldest = { peer, connection };
+      }
+    oldest?.peer.giveUp(oldest.connection);
+    return oldest !== null;
   }
 
   /** What is open to whom, for people. */

@@ -146,6 +146,27 @@ export class Peer {
     }
   }
 
+  /** Of those that count there, the one that has been idle for longest; null: none is, or somebody waits for it. */
+  longestIdle(use: DestinationUse): PooledConnection | null {
+    if (this.waiting.length > 0) return null;
+    let oldest: PooledConnection | null = null;
+    for (const connection of this.connections) {
+      if (connection.use !== use || connection.session.openStreams > 0) continue;
+      if (oldest === null || connection.lastUsedMs < oldest.lastUsedMs) oldest = connection;
+    }
+    return oldest;
+  }
+
+  /** Its place is free at once, and nobody waits for it any more while its server still has to close. */
+  giveUp(connection: PooledConnection): void {
+    connection.use?.endConnection();
+    connection.use = null;
+    connection.idleSinceMs = -1;
+    this.connections.delete(connection);
+    this.unlist(connection);
+    connection.session.drain();
+  }
+
   drain(): void {
     for (const connection of this.connections) connection.session.drain();
   }
