@@ -53,7 +53,7 @@ export function countAnswered(
     route,
     protocol: grpcStatus === noGrpcStatus ? context.protocol : 'gRPC',
     peer: context.peer,
-    workload: '',
+    workload: context.peerWorkload,
     flag: error === null ? '' : errorSpec(error.code).flag,
     requestBytes: 0,
     responseBytes: 0,

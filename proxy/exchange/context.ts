@@ -62,6 +62,8 @@ export interface ExchangeContext {
   peer: string;
   /** Of the connection's other end (inbound), or empty. */
   peerAddress: string;
+  /** What the caller's sidecar says of its workload (inbound over mTLS), or empty. */
+  peerWorkload: string;
   /** Null in plaintext, and outbound. */
   peerFacts: PeerFacts | null;
   /** Of what is carried, for logs: `HTTP/1.1`, `HTTP/2`; `TCP` until it is known to be one of them. */
@@ -96,6 +98,7 @@ export function contextOf(
     destination,
     peer: peer?.id ?? '',
     peerAddress,
+    peerWorkload: '',
     peerFacts: peer,
     protocol: 'TCP',
     ongoing: null,

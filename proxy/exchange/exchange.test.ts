@@ -249,6 +249,7 @@ class Stage {
       destination: 'cart',
       peer: '',
       peerAddress: '',
+      peerWorkload: '',
       peerFacts: null,
       protocol: 'HTTP/1.1',
       ongoing: null,

@@ -41,7 +41,7 @@ import { endpointFor, limitReply } from './limits.ts';
 import { grpcStatusOf, mayEndWithStatus } from './grpc-status.ts';
 import { grpcTrailers, sendLocalReply, withCors } from './local-reply.ts';
 import type { LocalReply } from './local-reply.ts';
-import { stripMeshFields, tellsUnreached, withDeclined, withMeshFields } from './mesh-fields.ts';
+import { headForSidecar, stripMeshFields, tellsUnreached, withDeclined } from './mesh-fields.ts';
 import { withoutDeclined } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { recordExchange } from './record.ts';
@@ -172,7 +172,9 @@ export class Exchange
     this.connectMs = this.context.deps.io.clock.nowMs() - attempt.startedMs;
     attempt.waitedMs = this.connectMs;
     this.tellTimeLeft();
-    const head = this.sentOverMtls ? withMeshFields(plan.head, plan.tellHttp2) : plan.head;
+    const head = this.sentOverMtls
+      ? headForSidecar(this.context, connection, plan.head, plan.tellHttp2)
+      : plan.head;
     attempt.stream = connection.open(head, body.endedWithHead, attempt);
     if (attempt.over) return;
     body.attach(attempt.stream);

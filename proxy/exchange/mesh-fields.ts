@@ -2,20 +2,51 @@
 // see nor can use against others. Those of requests are read, and taken out, in request-fields.ts.
 
 import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
+import type { PooledConnection } from '../pool/pooled-connection.ts';
 import { fieldLine } from '../policy/route-match.ts';
+import type { ExchangeContext } from './context.ts';
 
 /** `http2`: the caller's app spoke HTTP/2, and its own app may speak nothing else. */
 export const appProtocolField = 'tsmesh-app-protocol';
 /** `absolute`: the target came in absolute-form, as clients write it to proxies (RFC 9112 §3.2.2). */
 export const targetFormField = 'tsmesh-target-form';
 
-export function withMeshFields(head: RequestHead, http2: boolean): RequestHead {
+/** The workload of the caller's pod: with the first request of a connection, for all that follow. */
+const sourceWorkloadField = 'tsmesh-source-workload';
+/** Names of workloads are names of DNS (RFC 1123). */
+const workloadForm = /^[a-z0-9][a-z0-9.-]{0,252}$/;
+
+/** `sourceWorkload`: empty where it is not known, or was told before. */
+export function withMeshFields(
+  head: RequestHead,
+  { http2, sourceWorkload }: { http2: boolean; sourceWorkload: string },
+): RequestHead {
   const absolute = head.absoluteForm !== undefined;
-  if (!http2 && !absolute) return head;
+  if (!http2 && !absolute && sourceWorkload === '') return head;
   const fields = [...head.fields];
   if (http2) fields.push(appProtocolField, 'http2');
   if (absolute) fields.push(targetFormField, 'absolute');
+  if (sourceWorkload !== '') fields.push(sourceWorkloadField, sourceWorkload);
   return { ...head, fields };
+}
+
+/** As it is sent to a sidecar. The first that goes over a connection tells the workload, too. */
+export function headForSidecar(
+  { deps }: ExchangeContext,
+  connection: PooledConnection,
+  head: RequestHead,
+  http2: boolean,
+): RequestHead {
+  if (connection.introduced) return withMeshFields(head, { http2, sourceWorkload: '' });
+  connection.introduced = true;
+  const sourceWorkload = deps.store.snapshot().workload?.workload ?? '';
+  return withMeshFields(head, { http2, sourceWorkload });
+}
+
+/** What the caller's sidecar says of its workload: for telling apart what is counted, and for nothing else. */
+export function readSourceWorkload({ fields }: RequestHead): string {
+  const told = fieldLine(fields, sourceWorkloadField) ?? '';
+  return workloadForm.test(told) ? told : '';
 }
 
 /** `status` or `status;length`: a 2xx that accepts nothing, where any 2xx would accept the upgrade (RFC 8441 §5). */

@@ -19,7 +19,7 @@ import { noGrpcStatus, type MirrorResult } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 import { grpcStatusOf } from './grpc-status.ts';
 import { isBad } from './judge-endpoint.ts';
-import { withMeshFields } from './mesh-fields.ts';
+import { headForSidecar } from './mesh-fields.ts';
 import type { ForwardPlan } from './plan.ts';
 import { asksForTunnel } from './tunnel-heads.ts';
 
@@ -186,7 +186,9 @@ export class MirrorCopy extends Deadline implements StreamListener<ResponseHead>
     const { plan } = this;
     const marked = markedHead(plan.head, this.context.destination);
     const overMtls = connection.link.peer !== null;
-    const head = overMtls ? withMeshFields(marked, plan.tellHttp2) : marked;
+    const head = overMtls
+      ? headForSidecar(this.context, connection, marked, plan.tellHttp2)
+      : marked;
     this.awaited = true;
     awaitAnswer(this.endpoint.load, this.context.deps.io.clock.nowMs());
     const stream = connection.open(head, this.endedWithHead, this);

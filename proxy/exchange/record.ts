@@ -35,7 +35,8 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
   const { status, grpcStatus, error } = end;
   if (error !== null) countError(series, error);
   const latencyMs = deps.io.clock.nowMs() - end.startedMs;
-  const mtls = context.direction === 'inbound' ? context.peer !== '' : end.sentOverMtls;
+  const inbound = context.direction === 'inbound';
+  const mtls = inbound ? context.peer !== '' : end.sentOverMtls;
   series.request({
     status,
     grpcStatus,
@@ -44,7 +45,7 @@ export function recordExchange(context: ExchangeContext, plan: ForwardPlan, end:
     route: plan.route,
     protocol: plan.grpc ? 'gRPC' : context.protocol,
     peer: end.sentOverMtls ? (end.endpoint?.identity ?? '') : context.peer,
-    workload: plan.workload,
+    workload: inbound ? context.peerWorkload : plan.workload,
     flag: error === null ? '' : errorSpec(error.code).flag,
     requestBytes: end.sentBytes,
     responseBytes: end.receivedBytes,

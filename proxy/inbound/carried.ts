@@ -6,6 +6,7 @@ import { contextOf, type ExchangeContext } from '../exchange/context.ts';
 import { Downstream } from '../exchange/downstream.ts';
 import type { LocalReply } from '../exchange/local-reply.ts';
 import type { Plan } from '../exchange/plan.ts';
+import { readSourceWorkload } from '../exchange/mesh-fields.ts';
 import { readFields } from '../exchange/request-fields.ts';
 import { Tunnel } from '../exchange/tunnel.ts';
 import type { Link } from '../net/link.ts';
@@ -149,6 +150,8 @@ export class Carried {
 
   /** The port's mode and the policies may change while the connection lives: asked for each request. */
   private plan(facts: InboundFacts, head: RequestHead): Plan {
+    if (facts.peer !== null && this.context.peerWorkload === '')
+      this.context.peerWorkload = readSourceWorkload(head);
     if (this.owner.refusing) return planLate(facts.peer, head);
     const { workload } = this.deps.store.snapshot();
     const { port } = this.arrival.target;

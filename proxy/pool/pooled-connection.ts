@@ -23,6 +23,8 @@ export class PooledConnection {
   idledMs = 0;
   /** Null: it carries many streams, and says itself when it ends. */
   idleLimit: IdleLimit | null = null;
+  /** Its server knows who calls: the workload, besides the identity. */
+  introduced = false;
   /** Where it counts; null: nowhere. */
   use: DestinationUse | null = null;
 

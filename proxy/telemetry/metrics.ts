@@ -10,7 +10,7 @@ export const labelMeanings: Readonly<Record<string, string>> = {
     'Outbound: the Service or pod and port that were called, `cart.shop:80`; `(outside)`, `(unknown)`, `(other)` are shared. Inbound: the port of the pod.',
   source_namespace: 'Of the caller; inbound as its identity proves.',
   source_workload:
-    'Name of the calling workload; outbound only (inbound its identity stands for it).',
+    'Name of the calling workload. Inbound as its own sidecar says; only the identity is proven.',
   source_identity: 'SPIFFE identity of the caller.',
   destination_namespace: 'Of what was called.',
   destination_workload:
