@@ -76,6 +76,10 @@ describe('what comes with the mesh for Prometheus and Grafana', () => {
       'tsmesh:request_duration_seconds:p99_rate5m{workload="Deployment/web",direction="inbound"}',
     );
     expect(Number(p99[0]?.value[1])).toBeGreaterThan(0);
+    const callers = await ask(
+      `count by (source_workload) (tsmesh_requests_total{namespace="${namespace}",direction="inbound"})`,
+    );
+    expect(callers.map(({ metric }) => metric['source_workload'])).toEqual(['caller']);
     const alerts = await ask(`ALERTS{alertstate="firing",namespace="${namespace}"}`);
     expect(alerts).toEqual([]);
   });
