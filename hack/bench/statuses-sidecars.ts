@@ -2,7 +2,7 @@
 // their own, that report traffic nobody makes.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { latencyBoundsMs, packCounters, type TrafficCounters } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, packTraffic, type TrafficCounters } from '../../proxy/api/statistics.ts';
 import type { TlsMaterial } from '../../operator/ca/types.ts';
 import { TestSidecar } from '../../operator/discovery/test-sidecar.ts';
 
@@ -82,7 +82,7 @@ class Simulated {
   report(traffic: Traffic): void {
     if (traffic === 'all' || (traffic === 'half' && this.#even)) this.#serve();
     const callers = this.#callers.map(({ identity, counters }) => {
-      return { identity, address: '', counters: packCounters(counters) };
+      return { identity, address: '', ...packTraffic(counters) };
     });
     const certificate = { serial: 'AB', notAfterMs: this.#startedAtMs + 86_400_000 };
     const own = { startedAtMs: this.#startedAtMs, inbound: this.#inbound, outbound: noCounters() };
@@ -104,7 +104,14 @@ class Simulated {
 }
 
 function noCounters(): TrafficCounters {
-  const none = { failures: 0, mtlsRequests: 0, connections: 0, mtlsConnections: 0, denied: 0 };
+  const none = {
+    grpcRequests: 0,
+    failures: 0,
+    mtlsRequests: 0,
+    connections: 0,
+    mtlsConnections: 0,
+    denied: 0,
+  };
   return { requests: 0, ...none, latency: [...latencyBoundsMs, Infinity].map(() => 0) };
 }
 

@@ -68,7 +68,8 @@ export interface GraphEdge {
   identity: string | null;
   /** NAMESPACE/NAME of the Service that was called, null for a pod's own address. */
   service: string | null;
-  protocol: 'http' | 'tcp' | 'http, tcp';
+  /** Those of `http`, `grpc` and `tcp` that were seen, parted by commas. */
+  protocol: string;
   figures: TrafficFigures;
 }
 

@@ -159,6 +159,7 @@ describe('numbers', () => {
     const most = 1e12;
     const lie = {
       requests: most,
+      grpcRequests: most,
       failures: most,
       mtlsRequests: most,
       connections: most,

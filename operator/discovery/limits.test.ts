@@ -229,6 +229,7 @@ describe('a relay', () => {
     await changed(leader.server, () => seen() === `${policy.metadata.uid}@4`);
     const none = {
       requests: 5,
+      grpcRequests: 5,
       failures: 0,
       mtlsRequests: 0,
       connections: 0,

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs, packCounters } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, packTraffic } from '../../proxy/api/statistics.ts';
 import { maxSubscriptions, parseUpMessage } from './messages.ts';
 
 const counters = {
   requests: 1,
+  grpcRequests: 1,
   failures: 0,
   mtlsRequests: 1,
   connections: 0,
@@ -20,9 +21,9 @@ const statistics = {
   outbound: counters,
   certificate,
 };
-const packed = packCounters({ ...counters, latency: counters.latency.with(3, 7) });
-const caller = { identity: 'spiffe://a', address: '10.0.0.1', counters: packed };
-const destination = { name: 'cart.shop:80', counters: packed };
+const packed = packTraffic({ ...counters, latency: counters.latency.with(3, 7) });
+const caller = { identity: 'spiffe://a', address: '10.0.0.1', ...packed, grpc: 1 };
+const destination = { name: 'cart.shop:80', ...packed };
 const hello = {
   pod: { namespace: 'shop', name: 'web', uid: 'u', ips: ['10.0.0.1'] },
   proxyVersion: '1',
@@ -79,10 +80,7 @@ describe('a message of a sidecar', () => {
       'statistics.callers',
       { statistics: { ...statistics, callers: Array.from({ length: 257 }, () => ({})) } },
     ],
-    [
-      'statistics.destinations.name',
-      { statistics: { ...statistics, destinations: [{ counters: packed }] } },
-    ],
+    ['statistics.destinations.name', { statistics: { ...statistics, destinations: [packed] } }],
     [
       'statistics.certificate.trustedRoots',
       { statistics: { ...statistics, certificate: { ...certificate, trustedRoots: 'CD' } } },

@@ -6,14 +6,14 @@ import {
   maxCallers,
   maxDestinations,
   maxTrustedRoots,
-  unpackCounters,
+  unpackTraffic,
 } from '../../proxy/api/statistics.ts';
 import type { ResourceKey } from '../../proxy/api/resources.ts';
 import type {
   CallerEdge,
   CertificateFacts,
   DestinationEdge,
-  PackedCounters,
+  PackedTraffic,
   Statistics,
   TrafficCounters,
 } from '../../proxy/api/statistics.ts';
@@ -115,11 +115,12 @@ function statistics(value: unknown): Statistics {
 function callerEdges(value: unknown): CallerEdge[] {
   const path = 'statistics.callers';
   return list(path, value, maxCallers).map((one) => {
-    const { identity, address, counters } = record(path, one);
+    const given = record(path, one);
+    const { identity, address } = given;
     return {
       identity: words(`${path}.identity`, identity),
       address: words(`${path}.address`, address),
-      counters: packed(`${path}.counters`, counters),
+      ...packed(path, given),
     };
   });
 }
@@ -127,20 +128,18 @@ function callerEdges(value: unknown): CallerEdge[] {
 function destinationEdges(value: unknown): DestinationEdge[] {
   const path = 'statistics.destinations';
   return list(path, value, maxDestinations).map((one) => {
-    const { name, counters } = record(path, one);
-    return {
-      name: words(`${path}.name`, name),
-      counters: packed(`${path}.counters`, counters),
-    };
+    const given = record(path, one);
+    return { name: words(`${path}.name`, given['name']), ...packed(path, given) };
   });
 }
 
-function packed(path: string, value: unknown): PackedCounters {
-  const numbers = list(path, value, 6 + 2 * (latencyBoundsMs.length + 1)).map((one) =>
-    count(path, one),
-  );
-  if (unpackCounters(numbers) === null) throw new MessageError(path, 'are not counters');
-  return numbers;
+function packed(path: string, { counters: given, grpc }: Record<string, unknown>): PackedTraffic {
+  const most = 6 + 2 * (latencyBoundsMs.length + 1);
+  const at = `${path}.counters`;
+  const counters = list(at, given, most).map((one) => count(at, one));
+  const traffic = { counters, ...(grpc !== undefined && { grpc: count(`${path}.grpc`, grpc) }) };
+  if (unpackTraffic(traffic) === null) throw new MessageError(at, 'are not counters');
+  return traffic;
 }
 
 function certificateFacts(value: unknown): CertificateFacts {
@@ -168,6 +167,7 @@ function counters(path: string, value: unknown): TrafficCounters {
   const latency = list(`${path}.latency`, given['latency'], buckets);
   return {
     requests: number('requests'),
+    grpcRequests: given['grpcRequests'] === undefined ? 0 : number('grpcRequests'),
     failures: number('failures'),
     mtlsRequests: number('mtlsRequests'),
     connections: number('connections'),

@@ -273,6 +273,7 @@ describe('what the operator knows of its streams', () => {
     one.send({ hello });
     const counters = {
       requests: 3,
+      grpcRequests: 3,
       failures: 1,
       mtlsRequests: 3,
       connections: 0,

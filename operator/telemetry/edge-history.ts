@@ -11,7 +11,8 @@ export const stepMs = 10_000;
 const steps = 360;
 const counts = { width: counterNames.length, slots: steps, slotMs: stepMs };
 const times = { width: 2, slots: steps, slotMs: stepMs };
-const [requests, failures] = [0, 1];
+const requests = counterNames.indexOf('requests');
+const failures = counterNames.indexOf('failures');
 
 export class EdgeHistory {
   lastMs: number;

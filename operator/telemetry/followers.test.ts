@@ -9,6 +9,7 @@ import { followersOf } from './followers.ts';
 
 const counters = {
   requests: 0,
+  grpcRequests: 0,
   failures: 0,
   mtlsRequests: 0,
   connections: 0,

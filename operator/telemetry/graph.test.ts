@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   latencyBoundsMs,
-  packCounters,
+  packTraffic,
   type Statistics,
   type TrafficCounters,
 } from '../../proxy/api/statistics.ts';
@@ -18,18 +18,18 @@ const cartId = 'spiffe://cluster.local/ns/shop/sa/default';
 function counted(requests: number, more: Partial<TrafficCounters> = {}): TrafficCounters {
   const latency = [...latencyBoundsMs, Infinity].map(() => 0);
   latency[latencyBoundsMs.indexOf(20)] = requests;
-  const none = { failures: 0, connections: 0, mtlsConnections: 0, denied: 0 };
+  const none = { grpcRequests: 0, failures: 0, connections: 0, mtlsConnections: 0, denied: 0 };
   return { requests, mtlsRequests: requests, ...none, latency, ...more };
 }
 
 type Edges = Pick<Statistics, 'callers' | 'destinations'>;
 
 function to(name: string, counters: TrafficCounters): Edges {
-  return { destinations: [{ name, counters: packCounters(counters) }] };
+  return { destinations: [{ name, ...packTraffic(counters) }] };
 }
 
 function from(identity: string, address: string, counters: TrafficCounters): Edges {
-  return { callers: [{ identity, address, counters: packCounters(counters) }] };
+  return { callers: [{ identity, address, ...packTraffic(counters) }] };
 }
 
 function stream(name: string, atMs: number, edges: Edges): StreamState {
@@ -101,6 +101,22 @@ describe('the graph', () => {
     expect(Math.abs(p99Ms! - 20) / 20).toBeLessThan(0.05);
   });
 
+  it.each([
+    ['grpc', { grpc: 1, connections: 0 }],
+    ['http, grpc', { grpc: 0.5, connections: 0 }],
+    ['http, tcp', { grpc: 0, connections: 1 }],
+    ['grpc, tcp', { grpc: 1, connections: 1 }],
+  ])('tells the protocols that were seen: %s', (protocol, { grpc, connections }) => {
+    const graph = after(60, (second) => {
+      const more = {
+        grpcRequests: second * 10 * grpc,
+        connections: second * connections,
+      };
+      return { cart: to('bank.shop:80', counted(second * 10, more)), bank: {} };
+    });
+    expect(edgesOf(graph)).toMatchObject([{ protocol }]);
+  });
+
   it('shows calls once, also where the called told of them before their caller did', () => {
     const graph = after(60, (second) => ({
       cart: second < 10 ? {} : to('bank.shop:80', counted(second * 50)),
@@ -160,7 +176,7 @@ describe('the graph', () => {
     const graph = new GraphObserver(startMs);
     const many = Array.from({ length: maxFleetEdges + 3 }, (_, index) => ({
       name: `host-${index}.example:80`,
-      counters: packCounters(counted(1)),
+      ...packTraffic(counted(1)),
     }));
     graph.observe(view, [stream('cart', startMs, { destinations: many })], startMs);
     expect([graph.edges().length, graph.omitted]).toEqual([maxFleetEdges, 3]);

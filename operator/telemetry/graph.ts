@@ -3,7 +3,7 @@
 // Pure but for its own memory, which is bounded; time comes in.
 
 import {
-  unpackCounters,
+  unpackTraffic,
   type Statistics,
   type TrafficCounters,
 } from '../../proxy/api/statistics.ts';
@@ -14,7 +14,7 @@ import { objectKey, podAt } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
 import { statisticsIntervalMs } from '../translate/mesh-settings.ts';
 import { EdgeHistory, figuresOf } from './edge-history.ts';
-import { addSums, difference, emptySums } from './recent.ts';
+import { addSums, difference, emptySums, type Sums } from './recent.ts';
 import { ObservedWindow, type Window } from './window.ts';
 
 /** About 20 KB each. */
@@ -205,14 +205,11 @@ export function touches({ from, to }: ObservedEdge['ref'], namespace: string): b
 
 function reportedBy({ callers = [], destinations = [] }: Statistics): Reported[] {
   const all = [
-    ...callers.map(({ identity, address, counters }) => ({
-      name: `from ${identity} ${address}`,
-      packed: counters,
-    })),
-    ...destinations.map(({ name, counters }) => ({ name: `to ${name}`, packed: counters })),
+    ...callers.map((packed) => ({ name: `from ${packed.identity} ${packed.address}`, packed })),
+    ...destinations.map((packed) => ({ name: `to ${packed.name}`, packed })),
   ];
   return all.flatMap(({ name, packed }) => {
-    const counters = unpackCounters(packed);
+    const counters = unpackTraffic(packed);
     return counters === null ? [] : [{ name, counters }];
   });
 }
@@ -279,9 +276,17 @@ function pairOf(from: WorkloadRef, to: WorkloadRef): string {
 
 export function graphEdge({ ref, history }: ObservedEdge, window: Window): GraphEdge {
   const sums = history.recent(window);
-  const { requests, connections } = sums;
-  const protocol = connections === 0 ? 'http' : requests === 0 ? 'tcp' : 'http, tcp';
-  return { ...ref, protocol, figures: figuresOf(sums, window) };
+  return { ...ref, protocol: protocolsOf(sums), figures: figuresOf(sums, window) };
+}
+
+/** What was seen; `http` where nothing was. */
+function protocolsOf({ requests, grpcRequests, connections }: Sums): string {
+  const seen = [
+    ...(requests > grpcRequests ? ['http'] : []),
+    ...(grpcRequests > 0 ? ['grpc'] : []),
+    ...(connections > 0 ? ['tcp'] : []),
+  ];
+  return seen.join(', ') || 'http';
 }
 
 /** What came in over all of these edges. */

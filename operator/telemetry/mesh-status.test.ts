@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs, packCounters } from '../../proxy/api/statistics.ts';
+import { latencyBoundsMs, packTraffic } from '../../proxy/api/statistics.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 import { namespace, pod, service, slice, viewOf } from '../model/test-objects.ts';
 import type { PolicyProblem } from '../resources/tsmesh.ts';
@@ -137,8 +137,8 @@ describe('the rows', () => {
   it('tell who calls whom, in the rows of both ends', () => {
     const called = counters({ requests: 50, mtlsRequests: 50, failures: 5 });
     const destinations = [
-      { name: 'b.shop:80', counters: packCounters(called) },
-      { name: 'api.example.com:443', counters: packCounters(counters({ connections: 5 })) },
+      { name: 'b.shop:80', ...packTraffic(called) },
+      { name: 'api.example.com:443', ...packTraffic(counters({ connections: 5 })) },
     ];
     const rows = rowsOf({ streams: [stream('shop/a', nowMs, {}, { destinations })] });
     expect(rows.get('namespace.shop')!.status.edges).toEqual([

@@ -7,6 +7,7 @@ import { maxLagMs, windowMs, type Window } from './window.ts';
 
 export const counterNames = [
   'requests',
+  'grpcRequests',
   'failures',
   'mtlsRequests',
   'connections',

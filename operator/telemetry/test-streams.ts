@@ -11,7 +11,14 @@ export const startMs = 1_800_000_000_000;
 
 export function counters(given: Partial<TrafficCounters> = {}): TrafficCounters {
   const latency = Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
-  const none = { requests: 0, failures: 0, mtlsRequests: 0, connections: 0, mtlsConnections: 0 };
+  const none = {
+    requests: 0,
+    grpcRequests: 0,
+    failures: 0,
+    mtlsRequests: 0,
+    connections: 0,
+    mtlsConnections: 0,
+  };
   return { ...none, denied: 0, latency, ...given };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { latencyBoundsMs, packCounters, unpackCounters } from './statistics.ts';
+import { latencyBoundsMs, packTraffic, unpackTraffic } from './statistics.ts';
 
 describe('the bounds of times', () => {
   it('rise, each by so little that a time said to lie in the middle of two is off by 5 % at most', () => {
@@ -21,6 +21,7 @@ describe('packed counters', () => {
   });
   const counters = fc.record({
     requests: count,
+    grpcRequests: count,
     failures: count,
     mtlsRequests: count,
     connections: count,
@@ -32,7 +33,7 @@ describe('packed counters', () => {
   it('are the same again', () => {
     fc.assert(
       fc.property(counters, (all) => {
-        expect(unpackCounters(packCounters(all))).toEqual(all);
+        expect(unpackTraffic(packTraffic(all))).toEqual(all);
       }),
     );
   });
@@ -40,7 +41,7 @@ describe('packed counters', () => {
   it.each([[[]], [[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5, 6, 7]], [[1, 2, 3, 4, 5, 6, 1e6, 1]]])(
     'are none: %j',
     (list) => {
-      expect(unpackCounters(list)).toBeNull();
+      expect(unpackTraffic({ counters: list })).toBeNull();
     },
   );
 });

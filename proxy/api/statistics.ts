@@ -18,6 +18,8 @@ export const latencyBoundsMs: readonly number[] = [0.1, 1, 10, 100, 1000, 10_000
 export interface TrafficCounters {
   /** Requests answered, whatever the status. */
   requests: number;
+  /** Of these: gRPC. */
+  grpcRequests: number;
   /** Of these: status 5xx, gRPC status other than OK that is the server's fault, or broken off. */
   failures: number;
   /** Requests that came (inbound) or went (outbound) over mesh mTLS. */
@@ -32,19 +34,17 @@ export interface TrafficCounters {
 }
 
 /** Traffic from one caller to this pod. */
-export interface CallerEdge {
+export interface CallerEdge extends PackedTraffic {
   /** Its verified SPIFFE identity, or empty. */
   identity: string;
   /** Of its end of the connection, or empty. */
   address: string;
-  counters: PackedCounters;
 }
 
 /** Traffic from this pod to one destination. */
-export interface DestinationEdge {
+export interface DestinationEdge extends PackedTraffic {
   /** Name of its series: the host and port that were called. */
   name: string;
-  counters: PackedCounters;
 }
 
 /** Callers that a sidecar tells apart; later ones share an edge without identity and address. */
@@ -52,11 +52,13 @@ export const maxCallers = 256;
 /** Destinations that a sidecar tells apart. */
 export const maxDestinations = 512;
 
-/**
- * Counters as a short list: the six numbers in the order of TrafficCounters, then for each latency bucket that is not empty its index
- * and its count.
- */
-export type PackedCounters = number[];
+/** Counters, written short. */
+export interface PackedTraffic {
+  /** The six numbers that plainCounters names, then for each latency bucket that is not empty its index and its count. */
+  counters: number[];
+  /** Requests that were gRPC. Absent: none was, or the sidecar is older. */
+  grpc?: number;
+}
 
 const plainCounters = [
   'requests',
@@ -67,25 +69,27 @@ const plainCounters = [
   'denied',
 ] as const;
 
-export function packCounters(counters: TrafficCounters): PackedCounters {
-  const packed: PackedCounters = plainCounters.map((name) => counters[name]);
-  counters.latency.forEach((count, index) => {
-    if (count > 0) packed.push(index, count);
+export function packTraffic(traffic: TrafficCounters): PackedTraffic {
+  const counters = plainCounters.map((name) => traffic[name]);
+  traffic.latency.forEach((count, index) => {
+    if (count > 0) counters.push(index, count);
   });
-  return packed;
+  const { grpcRequests: grpc } = traffic;
+  return grpc > 0 ? { counters, grpc } : { counters };
 }
 
-/** Null where the list is none that packCounters makes. */
-export function unpackCounters(packed: readonly number[]): TrafficCounters | null {
+/** Null where the list is none that packTraffic makes. */
+export function unpackTraffic({ counters, grpc = 0 }: PackedTraffic): TrafficCounters | null {
   const latency = Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
-  const [requests, failures, mtlsRequests, connections, mtlsConnections, denied] = packed;
-  if (denied === undefined || packed.length % 2 !== 0) return null;
-  for (let at = plainCounters.length; at < packed.length; at += 2) {
-    if (latency[packed[at]!] === undefined) return null;
-    latency[packed[at]!] = packed[at + 1]!;
+  const [requests, failures, mtlsRequests, connections, mtlsConnections, denied] = counters;
+  if (denied === undefined || counters.length % 2 !== 0) return null;
+  for (let at = plainCounters.length; at < counters.length; at += 2) {
+    if (latency[counters[at]!] === undefined) return null;
+    latency[counters[at]!] = counters[at + 1]!;
   }
   return {
     requests: requests!,
+    grpcRequests: grpc,
     failures: failures!,
     mtlsRequests: mtlsRequests!,
     connections: connections!,

@@ -131,6 +131,7 @@ const idleMinutes = 60;
 
 function addTotals(sum: TrafficCounters, part: TrafficCounters): void {
   sum.requests += part.requests;
+  sum.grpcRequests += part.grpcRequests;
   sum.failures += part.failures;
   sum.mtlsRequests += part.mtlsRequests;
   sum.connections += part.connections;

@@ -95,6 +95,7 @@ export class Recorder implements Series {
     const { totals } = this;
     if (this.idle > 0) this.wake();
     totals.requests += 1;
+    if (sample.protocol === 'gRPC') totals.grpcRequests += 1;
     if (sample.mtls) totals.mtlsRequests += 1;
     if (status === 0 || status >= 500 || isServerFault(sample.grpcStatus)) totals.failures += 1;
     totals.latency[bucketOf(latencyMs)]! += 1;
@@ -247,6 +248,7 @@ export function readDecisionKey(key: DecisionKey) {
 export function emptyTotals(): TrafficCounters {
   return {
     requests: 0,
+    grpcRequests: 0,
     failures: 0,
     mtlsRequests: 0,
     connections: 0,

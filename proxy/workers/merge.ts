@@ -4,7 +4,7 @@ import {
   latencyBoundsMs,
   maxCallers,
   maxDestinations,
-  packCounters,
+  packTraffic,
   type CertificateFacts,
   type Statistics,
   type TrafficCounters,
@@ -62,11 +62,11 @@ export function statisticsOf(
     callers: counters
       .callers()
       .slice(0, maxCallers)
-      .map(({ name, totals }) => ({ ...readCallerName(name), counters: packCounters(totals) })),
+      .map(({ name, totals }) => ({ ...readCallerName(name), ...packTraffic(totals) })),
     destinations: counters
       .snapshot('outbound')
       .slice(0, maxDestinations)
-      .map(({ name, totals }) => ({ name, counters: packCounters(totals) })),
+      .map(({ name, totals }) => ({ name, ...packTraffic(totals) })),
     certificate: identity === null ? null : factsOf(identity),
   };
 }
@@ -158,6 +158,7 @@ function sumTotals(parts: readonly TrafficCounters[]): TrafficCounters {
     parts.reduce((total, one) => total + read(one), 0);
   return {
     requests: sum((one) => one.requests),
+    grpcRequests: sum((one) => one.grpcRequests),
     failures: sum((one) => one.failures),
     mtlsRequests: sum((one) => one.mtlsRequests),
     connections: sum((one) => one.connections),

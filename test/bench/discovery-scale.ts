@@ -53,6 +53,7 @@ else process.once('message', (start) => void simulate(start as Start));
 async function simulate(start: Start): Promise<void> {
   const none = {
     requests: 1,
+    grpcRequests: 1,
     failures: 0,
     mtlsRequests: 1,
     connections: 0,
