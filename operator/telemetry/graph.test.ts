@@ -8,7 +8,8 @@ import {
 import type { StreamState } from '../discovery/stream-state.ts';
 import { pod, service, slice, viewOf } from '../model/test-objects.ts';
 import { graphAnswer, workloadAnswer } from './graph-answers.ts';
-import { GraphObserver, graphEdge, maxFleetEdges } from './graph.ts';
+import { maxFleetEdges } from './edge-table.ts';
+import { GraphObserver, graphEdge } from './graph.ts';
 import type { SidecarRow } from './sidecars.ts';
 
 const startMs = 1_800_000_000_000;

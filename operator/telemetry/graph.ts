@@ -13,21 +13,17 @@ import type { StreamState } from '../discovery/stream-state.ts';
 import { objectKey, podAt } from '../model/view.ts';
 import type { PodEntry, View } from '../model/view.ts';
 import { statisticsIntervalMs } from '../translate/mesh-settings.ts';
-import { EdgeHistory, figuresOf } from './edge-history.ts';
+import { figuresOf } from './edge-history.ts';
+import { EdgeTable, type EdgeRef, type ObservedEdge, type Teller } from './edge-table.ts';
 import { addSums, difference, emptySums, type Sums } from './recent.ts';
 import { ObservedWindow, type Window } from './window.ts';
 
-/** About 20 KB each. */
-export const maxFleetEdges = 2000;
+/** Kind of what is not of the mesh. */
+const outsideKind = 'Outside';
 /** An hour without traffic, and an edge is forgotten. */
 const forgetMs = 3_600_000;
 /** How long a called sidecar is not asked about calls of which the caller's tells. */
 const toldMs = 120_000;
-
-export interface ObservedEdge {
-  ref: Omit<GraphEdge, 'figures' | 'protocol'>;
-  history: EdgeHistory;
-}
 
 /** A counter of a sidecar, by a name that stays the same from report to report. */
 interface Reported {
@@ -36,7 +32,6 @@ interface Reported {
 }
 
 /** Whose sidecar tells of the calls of an edge. */
-type Teller = 'caller' | 'called';
 
 /** What a sidecar counted from one report to the next. */
 interface News {
@@ -56,11 +51,9 @@ interface Last {
 export class GraphObserver {
   readonly #startedMs: number;
   readonly #last = new Map<string, Last>();
-  readonly #edges = new Map<string, ObservedEdge>();
+  readonly #edges = new EdgeTable();
   /** When the caller's sidecar last told of calls from one workload to another. */
   readonly #told = new Map<string, number>();
-  /** Edges for which there was no room, and when something was last counted on them. */
-  readonly #beyond = new Map<string, { ref: ObservedEdge['ref']; lastMs: number }>();
   readonly #window: ObservedWindow;
   #nowMs: number;
 
@@ -85,32 +78,24 @@ export class GraphObserver {
     for (const [id, last] of this.#last) {
       if (nowMs - last.seenMs > forgetMs) this.#last.delete(id);
     }
-    for (const [key, { history }] of this.#edges) {
-      history.advance(nowMs);
-      if (nowMs - history.lastMs > forgetMs) this.#edges.delete(key);
-    }
+    this.#edges.advance(nowMs, forgetMs);
     for (const [key, atMs] of this.#told) {
       if (nowMs - atMs > forgetMs) this.#told.delete(key);
-    }
-    for (const [key, { lastMs }] of this.#beyond) {
-      if (nowMs - lastMs > forgetMs) this.#beyond.delete(key);
     }
   }
 
   edges(): ObservedEdge[] {
-    return [...this.#edges.values()];
+    return this.#edges.list();
   }
 
   /** Edges for which there is no room; beyond as many as have some the number stands still. */
   get omitted(): number {
-    return this.#beyond.size;
+    return this.#edges.omitted(() => true);
   }
 
   /** Of these, that begin or end in a namespace. */
   omittedIn(namespace: string): number {
-    let count = 0;
-    for (const { ref } of this.#beyond.values()) if (touches(ref, namespace)) count += 1;
-    return count;
+    return this.#edges.omitted((ref) => touches(ref, namespace));
   }
 
   /** What figures are of: the last minute, or as much of it as was looked at. */
@@ -157,11 +142,13 @@ export class GraphObserver {
       const { to, service } = calledBy(view, destination);
       if (to === null) continue;
       const identity = identityOf(view, pod);
-      // What the called told of these calls before its caller did is told twice now.
-      if (!this.#isTold(from, to))
-        this.#edges.delete(keyOf({ from, to, identity, service: null }, 'called'));
-      this.#told.set(pairOf(from, to), this.#nowMs);
-      this.#note(this.#edge({ from, to, identity, service }, 'caller'), change, news);
+      if (to.kind !== outsideKind) {
+        // What the called told of these calls before its caller did is told twice now.
+        if (!this.#isTold(from, to))
+          this.#edges.delete({ from, to, identity, service: null }, 'called');
+        this.#told.set(pairOf(from, to), this.#nowMs);
+      }
+      this.#note({ from, to, identity, service }, 'caller', change, news);
     }
   }
 
@@ -172,7 +159,7 @@ export class GraphObserver {
       if (identity === undefined || address === undefined) continue;
       const from = callerOf(view, identity, address);
       const ref = { from, to, identity: identity === '' ? null : identity, service: null };
-      if (!this.#isTold(from, to)) this.#note(this.#edge(ref, 'called'), change, news);
+      if (!this.#isTold(from, to)) this.#note(ref, 'called', change, news);
     }
   }
 
@@ -180,26 +167,13 @@ export class GraphObserver {
     return this.#nowMs - (this.#told.get(pairOf(from, to)) ?? -Infinity) < toldMs;
   }
 
-  #note(edge: ObservedEdge | null, change: TrafficCounters, { fromMs, toMs }: News): void {
-    edge?.history.add(change, fromMs, toMs);
-  }
-
-  /** Null: there is no room for one more. */
-  #edge(ref: ObservedEdge['ref'], teller: Teller): ObservedEdge | null {
-    const key = keyOf(ref, teller);
-    const known = this.#edges.get(key);
-    if (known !== undefined) return known;
-    if (this.#edges.size >= maxFleetEdges) {
-      if (this.#beyond.size < maxFleetEdges) this.#beyond.set(key, { ref, lastMs: this.#nowMs });
-      return null;
-    }
-    const made = { ref, history: new EdgeHistory(this.#nowMs) };
-    this.#edges.set(key, made);
-    return made;
+  #note(ref: EdgeRef, teller: Teller, change: TrafficCounters, news: News): void {
+    const edge = this.#edges.at(ref, { teller, toldIn: news.pod.namespace }, this.#nowMs);
+    edge?.history.add(change, news.fromMs, news.toMs);
   }
 }
 
-export function touches({ from, to }: ObservedEdge['ref'], namespace: string): boolean {
+export function touches({ from, to }: EdgeRef, namespace: string): boolean {
   return from.namespace === namespace || to.namespace === namespace;
 }
 
@@ -263,11 +237,7 @@ function workloadOf(pod: PodEntry): WorkloadRef {
 }
 
 function outside(name: string): WorkloadRef {
-  return { namespace: '', kind: 'Outside', name };
-}
-
-function keyOf({ from, to, identity, service }: ObservedEdge['ref'], teller: Teller): string {
-  return JSON.stringify([from, to, identity, service, teller]);
+  return { namespace: '', kind: outsideKind, name };
 }
 
 function pairOf(from: WorkloadRef, to: WorkloadRef): string {

@@ -123,8 +123,12 @@ function workloadsOf(inputs: MeshStatusInputs, { pods, traffic }: Part, namespac
 
 function edgesOf({ graph }: MeshStatusInputs, namespace: string, rest: object) {
   const edges = graph.edges().filter(({ ref }) => touches(ref, namespace));
-  const shown = edges.map((edge) => graphEdge(edge, graph.window));
-  return edgeList(shown, graph.omittedIn(namespace), rest);
+  const told = (own: boolean) =>
+    edges
+      .filter(({ toldIn }) => (toldIn === namespace) === own)
+      .map((edge) => graphEdge(edge, graph.window));
+  const beyond = graph.omittedIn(namespace);
+  return edgeList({ own: told(true), others: told(false), beyond }, rest);
 }
 
 function nearestExpiry({ pods, streams }: Part): number | null {

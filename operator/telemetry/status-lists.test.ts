@@ -27,7 +27,7 @@ function edge(index: number, requestsPerSecond: number): GraphEdge {
 describe('a row', () => {
   it('of thousands of edges with long names stays below 256 KiB: those with most traffic', () => {
     const all = Array.from({ length: 5000 }, (_, index) => edge(index, 1 + ((index * 7) % 5000)));
-    const found = edgeList(all, 3, {});
+    const found = edgeList({ own: all, others: [], beyond: 3 }, {});
     const shown = found.edges!;
     expect(bytesOf(found)).toBeLessThan(limit);
     expect(bytesOf(found)).toBeGreaterThan(240 << 10);
@@ -35,15 +35,29 @@ describe('a row', () => {
     const rates = shown.map(({ requestRate }) => Number(requestRate));
     expect(rates).toEqual(rates.toSorted((a, b) => b - a));
     expect(rates.at(-1)).toBe(5001 - shown.length);
-    expect(edgeList(all.toReversed(), 3, {})).toEqual(found);
+    expect(edgeList({ own: all.toReversed(), others: [], beyond: 3 }, {})).toEqual(found);
   });
 
   it('leaves to edges what other lists leave of it, be it nothing', () => {
     const all = Array.from({ length: 500 }, (_, index) => edge(index, 1));
     const rest = { words: 'w'.repeat(200 << 10) };
-    expect(bytesOf({ ...rest, ...edgeList(all, 0, rest) })).toBeLessThan(limit);
+    expect(
+      bytesOf({ ...rest, ...edgeList({ own: all, others: [], beyond: 0 }, rest) }),
+    ).toBeLessThan(limit);
     const full = { words: 'w'.repeat(260 << 10) };
-    expect(edgeList(all, 0, full)).toEqual({ edges: [], edgesOmitted: 500 });
+    expect(edgeList({ own: all, others: [], beyond: 0 }, full)).toEqual({
+      edges: [],
+      edgesOmitted: 500,
+    });
+  });
+
+  it('keeps what the sidecars of the namespace tell of, however much others tell, in the order of traffic', () => {
+    const own = [edge(1, 5), edge(2, 20_000)];
+    const others = Array.from({ length: 5000 }, (_, index) => edge(index + 3, index + 10));
+    const { edges, edgesOmitted } = edgeList({ own, others, beyond: 0 }, {});
+    expect(edges!.length + edgesOmitted!).toBe(5002);
+    expect(edges!.at(0)!.requestRate).toBe('20000');
+    expect(edges!.at(-1)!.requestRate).toBe('5');
   });
 
   it('lists the workloads with most traffic where not all fit, by name', () => {
@@ -70,7 +84,7 @@ describe('a row', () => {
   });
 
   it('has no edge without traffic', () => {
-    expect(edgeList([edge(1, 0)], 0, {})).toEqual({ edges: [] });
+    expect(edgeList({ own: [edge(1, 0)], others: [], beyond: 0 }, {})).toEqual({ edges: [] });
   });
 
   it('names fifty sidecars and fifty policies with problems, in words of bounded length', () => {

@@ -61,19 +61,47 @@ export function workloadList(
   return { workloads, ...omitted('workloadsOmitted', entries.length - workloads.length) };
 }
 
-/** Most traffic first. `beyond`: how many are not known here. */
+/** Of which sidecars of the namespace itself tell, and sidecars of others. */
+export interface EdgesToShow {
+  own: readonly GraphEdge[];
+  others: readonly GraphEdge[];
+  /** How many are not known here. */
+  beyond: number;
+}
+
+/** Most traffic first. Where not all fit, what others tell of does not take the place of what the namespace's own do. */
 export function edgeList(
-  edges: readonly GraphEdge[],
-  beyond: number,
+  { own, others, beyond }: EdgesToShow,
   rest: object,
 ): Pick<MeshStatusStatus, 'edges' | 'edgesOmitted'> {
-  const ranked = edges
-    .filter(({ figures }) => weightOf(figures) > 0)
-    .map((edge) => ({ weight: weightOf(edge.figures), one: edgeText(edge) }))
-    .toSorted((a, b) => b.weight - a.weight || compareText(edgeKey(a.one), edgeKey(b.one)))
-    .map(({ one }) => one);
-  const shown = fitting(ranked, maxRowBytes - bytesOf(rest));
-  return { edges: shown, ...omitted('edgesOmitted', beyond + ranked.length - shown.length) };
+  const all = [...ranked(own), ...ranked(others)];
+  const kept = new Set(
+    fitting(
+      all.map(({ one }) => one),
+      maxRowBytes - bytesOf(rest),
+    ),
+  );
+  const edges = byWeight(all.filter(({ one }) => kept.has(one))).map(({ one }) => one);
+  return { edges, ...omitted('edgesOmitted', beyond + all.length - edges.length) };
+}
+
+interface Ranked {
+  weight: number;
+  one: EdgeStatus;
+}
+
+function ranked(edges: readonly GraphEdge[]): Ranked[] {
+  return byWeight(
+    edges
+      .filter(({ figures }) => weightOf(figures) > 0)
+      .map((edge) => ({ weight: weightOf(edge.figures), one: edgeText(edge) })),
+  );
+}
+
+function byWeight(edges: readonly Ranked[]): Ranked[] {
+  return edges.toSorted(
+    (a, b) => b.weight - a.weight || compareText(edgeKey(a.one), edgeKey(b.one)),
+  );
 }
 
 /** What makes it the same edge from row to row. */
