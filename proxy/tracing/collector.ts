@@ -8,6 +8,7 @@ import type { Resolution, Resolver, Waiter } from '../outbound/resolver.ts';
 import { chooseEndpoint, newLoad } from '../policy/load.ts';
 import type { EndpointHandle, PreparedDestination } from '../state/prepared.ts';
 import type { Store } from '../state/store.ts';
+import { later, never } from './answer.ts';
 import { formatTraceparent } from './context.ts';
 import type { ExportResult, SendBatch } from './exporter.ts';
 import type { TraceIds } from './ids.ts';
@@ -46,9 +47,9 @@ export class Collector {
 
   readonly send: SendBatch = (body, _spans, done) => {
     const { settings, url } = this;
-    if (settings === null) return done('never');
+    if (settings === null) return done(never);
     if (url.protocol === 'https:') {
-      this.tls ??= createTlsSender(settings.protocol, url);
+      this.tls ??= createTlsSender(settings.protocol, url, this.deps.io.clock);
       return this.tls.send(body, done);
     }
     const { destination } = settings;
@@ -75,7 +76,7 @@ export class Collector {
     const { resolver } = this.deps;
     switch (resolution.type) {
       case 'refuse':
-        return done('later');
+        return done(later);
       case 'pass':
         if (!resolution.unsure) resolver.release(resolution.name);
         // Its Service is gone, or nobody could say: its name may be known yet.
@@ -85,7 +86,7 @@ export class Collector {
         const endpoint = this.endpointOf(destination);
         if (endpoint === null) {
           resolver.release(destination.name);
-          return done('later');
+          return done(later);
         }
         return this.post(endpoint, body, (result) => {
           resolver.release(destination.name);

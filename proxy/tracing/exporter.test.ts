@@ -17,6 +17,10 @@ const span: Span = {
   error: null,
 };
 
+function as(outcome: ExportResult['outcome'], more: Partial<ExportResult> = {}): ExportResult {
+  return { outcome, refused: 0, afterMs: 0, ...more };
+}
+
 function world() {
   const clock = createTestClock();
   const health: boolean[] = [];
@@ -43,9 +47,9 @@ describe('spans on their way', () => {
     clock.pass(1_010);
     expect(batches.map(({ spans }) => spans)).toEqual([3]);
     record(600);
-    batches[0]!.done('sent');
+    batches[0]!.done(as('sent'));
     expect(batches.map(({ spans }) => spans)).toEqual([3, 512]);
-    batches[1]!.done('sent');
+    batches[1]!.done(as('sent'));
     clock.pass(1_010);
     expect(batches.map(({ spans }) => spans)).toEqual([3, 512, 88]);
     expect(exporter.counts()).toEqual({ exported: 515, dropped: 0, queued: 88 });
@@ -57,17 +61,31 @@ describe('spans on their way', () => {
     clock.pass(1_010);
     for (const pauseMs of [1_000, 2_000, 4_000, 8_000]) {
       const sent = batches.length;
-      batches.at(-1)!.done('later');
+      batches.at(-1)!.done(as('later'));
       clock.pass(pauseMs - 20);
       expect(batches).toHaveLength(sent);
       clock.pass(40);
       expect(batches).toHaveLength(sent + 1);
     }
-    batches.at(-1)!.done('later');
+    batches.at(-1)!.done(as('later'));
     expect(exporter.counts()).toEqual({ exported: 0, dropped: 1, queued: 0 });
     record(1);
     clock.pass(1_010);
     expect(batches).toHaveLength(6);
+  });
+
+  it('wait for as long as the collector asks, and those that it refused of a batch are counted', () => {
+    const { clock, batches, record, exporter, health } = world();
+    record(5);
+    clock.pass(1_010);
+    batches[0]!.done(as('later', { afterMs: 20_000 }));
+    clock.pass(19_900);
+    expect(batches).toHaveLength(1);
+    clock.pass(200);
+    expect(batches).toHaveLength(2);
+    batches[1]!.done(as('sent', { refused: 2 }));
+    expect(exporter.counts()).toEqual({ exported: 3, dropped: 2, queued: 0 });
+    expect(health).toEqual([true]);
   });
 
   it('are bounded, and what is lost is counted', () => {
@@ -75,7 +93,7 @@ describe('spans on their way', () => {
     record(512 + 2048 + 7);
     expect(batches).toHaveLength(1);
     expect(exporter.counts()).toEqual({ exported: 0, dropped: 7, queued: 2560 });
-    batches[0]!.done('never');
+    batches[0]!.done(as('never'));
     expect(exporter.counts()).toEqual({ exported: 0, dropped: 519, queued: 2048 });
   });
 
@@ -94,8 +112,8 @@ describe('spans on their way', () => {
     const { batches, record, exporter, clock } = world();
     record(600);
     const drained = exporter.drained(1_000);
-    batches[0]!.done('sent');
-    batches[1]!.done('later');
+    batches[0]!.done(as('sent'));
+    batches[1]!.done(as('later'));
     await drained;
     expect(exporter.counts()).toEqual({ exported: 512, dropped: 88, queued: 0 });
     record(1);

@@ -7,8 +7,15 @@ import { encodeTraces } from './otlp.ts';
 import { maxBatch, SpanQueue } from './span-queue.ts';
 import type { Resource, Span } from './span.ts';
 
-/** What became of one batch. `later`: the collector is busy or away. `never`: it will not take it. */
-export type ExportResult = 'sent' | 'later' | 'never';
+/** What became of one batch. */
+export interface ExportResult {
+  /** `later`: the collector is busy or away. `never`: it will not take it. */
+  outcome: 'sent' | 'later' | 'never';
+  /** Spans of a batch that was sent which the collector did not take. */
+  refused: number;
+  /** It asks not to be called sooner. */
+  afterMs: number;
+}
 
 /** One batch at a time; `done` is called once, perhaps from within. */
 export type SendBatch = (body: Buffer, spans: number, done: (result: ExportResult) => void) => void;
@@ -106,19 +113,20 @@ export class SpanExporter extends Deadline {
     this.deps.send(batch.body, batch.spans, (result) => this.onResult(result));
   }
 
-  private onResult(result: ExportResult): void {
+  private onResult({ outcome, refused, afterMs }: ExportResult): void {
     const { batch } = this;
     if (batch === null) return;
     this.sending = false;
-    if (result === 'later' && batch.attempts < maxAttempts && !this.flushing) {
+    if (outcome === 'later' && batch.attempts < maxAttempts && !this.flushing) {
       const most = Math.min(maxPauseMs, firstPauseMs * 2 ** (batch.attempts - 1));
       // Half of it is certain, half is jitter: many sidecars lost the same collector at the same time.
-      this.wake(most / 2 + (this.deps.random() * most) / 2);
+      this.wake(Math.max(afterMs, most / 2 + (this.deps.random() * most) / 2));
       return;
     }
-    if (result === 'sent') this.exported += batch.spans;
-    else this.dropped += batch.spans;
-    const lost = result !== 'sent';
+    const dropped = outcome === 'sent' ? Math.min(refused, batch.spans) : batch.spans;
+    this.exported += batch.spans - dropped;
+    this.dropped += dropped;
+    const lost = dropped > 0;
     if (lost !== this.losing) this.deps.onHealth(lost);
     this.losing = lost;
     this.batch = null;

@@ -4,25 +4,32 @@
 import http2 from 'node:http2';
 import https from 'node:https';
 import type { CollectorSettings } from '../api/tracing.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
+import type { Io } from '../net/link.ts';
+import { CollectorAnswer, later } from './answer.ts';
 import type { ExportResult } from './exporter.ts';
-import { exportTimeoutMs, framed, grpcPath, httpPath, resultOf } from './send.ts';
+import { exportTimeoutMs, framed, grpcPath, httpPath } from './send.ts';
 
 export interface TlsSender {
   send(body: Buffer, done: (result: ExportResult) => void): void;
   close(): void;
 }
 
-export function createTlsSender(protocol: CollectorSettings['protocol'], url: URL): TlsSender {
-  return protocol === 'grpc' ? new GrpcSender(url) : new HttpSender(url);
+export function createTlsSender(
+  protocol: CollectorSettings['protocol'],
+  url: URL,
+  clock: Io['clock'],
+): TlsSender {
+  return protocol === 'grpc' ? new GrpcSender(url, clock) : new HttpSender(url, clock);
 }
 
 class HttpSender implements TlsSender {
   private readonly url: URL;
+  private readonly clock: Io['clock'];
   private readonly agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
 
-  constructor(url: URL) {
+  constructor(url: URL, clock: Io['clock']) {
     this.url = url;
+    this.clock = clock;
   }
 
   send(body: Buffer, done: (result: ExportResult) => void): void {
@@ -38,13 +45,16 @@ class HttpSender implements TlsSender {
         'user-agent': 'tsmesh-proxy',
       },
     });
+    const answer = new CollectorAnswer('http');
     request.on('response', (response) => {
-      response.resume();
-      end(resultOf('http', response.statusCode ?? 0, noGrpcStatus));
+      answer.status = response.statusCode ?? 0;
+      answer.retryAfter = response.headers['retry-after'] ?? '';
+      response.on('data', (chunk: Buffer) => answer.add(chunk));
+      response.on('end', () => end(answer.result(this.clock.wallTimeMs())));
     });
     request.on('timeout', () => request.destroy());
-    request.on('error', () => end('later'));
-    request.on('close', () => end('later'));
+    request.on('error', () => end(later));
+    request.on('close', () => end(later));
     request.end(body);
   }
 
@@ -55,10 +65,12 @@ class HttpSender implements TlsSender {
 
 class GrpcSender implements TlsSender {
   private readonly url: URL;
+  private readonly clock: Io['clock'];
   private session: http2.ClientHttp2Session | null = null;
 
-  constructor(url: URL) {
+  constructor(url: URL, clock: Io['clock']) {
     this.url = url;
+    this.clock = clock;
   }
 
   send(body: Buffer, done: (result: ExportResult) => void): void {
@@ -70,22 +82,22 @@ class GrpcSender implements TlsSender {
       te: 'trailers',
       'user-agent': 'tsmesh-proxy',
     });
-    let status = 0;
-    let grpcStatus: number = noGrpcStatus;
+    const answer = new CollectorAnswer('grpc');
     const read = (headers: http2.IncomingHttpHeaders): void => {
       const said = headers['grpc-status'];
-      if (said !== undefined) grpcStatus = Number(said);
+      if (said !== undefined) answer.grpcStatus = Number(said);
     };
     stream.on('response', (headers) => {
-      status = headers[':status'] ?? 0;
+      answer.status = headers[':status'] ?? 0;
+      answer.retryAfter = headers['retry-after'] ?? '';
       read(headers);
     });
+    stream.on('data', (chunk: Buffer) => answer.add(chunk));
     stream.on('trailers', read);
-    stream.on('error', () => end('later'));
+    stream.on('error', () => end(later));
     // Nothing came for so long: the next batch gets a connection of its own.
     stream.setTimeout(exportTimeoutMs, () => this.close());
-    stream.on('close', () => end(status === 0 ? 'later' : resultOf('grpc', status, grpcStatus)));
-    stream.resume();
+    stream.on('close', () => end(answer.result(this.clock.wallTimeMs())));
     stream.end(framed(body));
   }
 

@@ -13,15 +13,16 @@ import { grpcStatusOf } from '../exchange/grpc-status.ts';
 import { withMeshFields } from '../exchange/mesh-fields.ts';
 import type { Io } from '../net/link.ts';
 import { Deadline } from '../net/timer-wheel.ts';
+import { fieldLine } from '../policy/route-match.ts';
 import type { StreamTaker } from '../pool/peer.ts';
 import type { PooledConnection } from '../pool/pooled-connection.ts';
 import type { EndpointHandle } from '../state/prepared.ts';
-import { noGrpcStatus } from '../telemetry/counters.ts';
+import { CollectorAnswer, later, type Protocol } from './answer.ts';
 import type { ExportResult } from './exporter.ts';
 
 export interface CollectorTarget {
   endpoint: EndpointHandle;
-  protocol: 'grpc' | 'http';
+  protocol: Protocol;
   /** `:authority` or Host. */
   authority: string;
   /** Of OTLP over HTTP. */
@@ -32,10 +33,6 @@ export interface CollectorTarget {
 
 export const exportTimeoutMs = 10_000;
 export const grpcPath = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
-/** OTLP specification, "Failures" of gRPC: CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS; and RESOURCE_EXHAUSTED. */
-const laterCodes: ReadonlySet<number> = new Set([1, 4, 8, 10, 11, 14, 15]);
-/** "Failures" of HTTP. */
-const laterStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 export class CollectorRequest
   extends Deadline
@@ -47,8 +44,7 @@ export class CollectorRequest
   private readonly body: Buffer;
   private readonly done: (result: ExportResult) => void;
   private stream: ClientStream | null = null;
-  private status = 0;
-  private grpcStatus = noGrpcStatus;
+  private readonly answer: CollectorAnswer;
   private over = false;
 
   constructor(
@@ -61,6 +57,7 @@ export class CollectorRequest
     this.io = deps.io;
     this.pool = deps.pool;
     this.target = target;
+    this.answer = new CollectorAnswer(target.protocol);
     this.body = target.protocol === 'grpc' ? framed(body) : body;
     this.done = done;
   }
@@ -83,29 +80,30 @@ export class CollectorRequest
   }
 
   onUnavailable(): void {
-    this.end('later');
+    this.end(later);
   }
 
   onHead(head: ResponseHead, end: boolean): void {
     if (head.status < 200) return;
-    this.status = head.status;
-    if (end) this.grpcStatus = grpcStatusOf(head.fields);
+    this.answer.status = head.status;
+    this.answer.retryAfter = fieldLine(head.fields, 'retry-after') ?? '';
+    if (end) this.answer.grpcStatus = grpcStatusOf(head.fields);
     if (end) this.onAnswered();
   }
 
-  /** What was taken in part is said in the body; nothing can be made of it here. */
   onData(chunk: Buffer, end: boolean): void {
+    this.answer.add(chunk);
     this.stream?.consumed(chunk.length);
     if (end) this.onAnswered();
   }
 
   onTrailers(fields: Fields): void {
-    this.grpcStatus = grpcStatusOf(fields);
+    this.answer.grpcStatus = grpcStatusOf(fields);
     this.onAnswered();
   }
 
   onReset(): void {
-    this.end('later');
+    this.end(later);
   }
 
   onDrained(): void {
@@ -115,7 +113,7 @@ export class CollectorRequest
   onDeadline(): void {
     if (this.stream === null) this.pool.cancel(this.target.endpoint, this.plain, this);
     else this.stream.reset('cancelled');
-    this.end('later');
+    this.end(later);
   }
 
   private get plain(): 'http1' | 'http2' {
@@ -142,8 +140,7 @@ export class CollectorRequest
   }
 
   private onAnswered(): void {
-    const { protocol } = this.target;
-    this.end(resultOf(protocol, this.status, this.grpcStatus));
+    this.end(this.answer.result(this.io.clock.wallTimeMs()));
   }
 
   private end(result: ExportResult): void {
@@ -152,19 +149,6 @@ export class CollectorRequest
     this.io.wheel.cancel(this);
     this.done(result);
   }
-}
-
-export function resultOf(
-  protocol: CollectorTarget['protocol'],
-  status: number,
-  grpcStatus: number,
-): ExportResult {
-  if (protocol === 'grpc' && status === 200) {
-    if (grpcStatus === 0) return 'sent';
-    return laterCodes.has(grpcStatus) ? 'later' : 'never';
-  }
-  if (status >= 200 && status < 300) return 'sent';
-  return laterStatuses.has(status) ? 'later' : 'never';
 }
 
 /** gRPC over HTTP/2, "Length-Prefixed-Message". */
