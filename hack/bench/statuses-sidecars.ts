@@ -2,7 +2,7 @@
 // their own, that report traffic nobody makes.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { latencyBoundsMs, packTraffic, type TrafficCounters } from '../../proxy/api/statistics.ts';
+import { noTraffic, packTraffic, type TrafficCounters } from '../../proxy/api/statistics.ts';
 import type { TlsMaterial } from '../../operator/ca/types.ts';
 import { TestSidecar } from '../../operator/discovery/test-sidecar.ts';
 
@@ -54,7 +54,7 @@ class Simulated {
   readonly #even: boolean;
   readonly #stream: TestSidecar;
   readonly #callers: { identity: string; counters: TrafficCounters }[];
-  readonly #inbound = noCounters();
+  readonly #inbound = noTraffic();
   readonly #startedAtMs = Date.now();
   #rate = 5 + Math.random() * 45;
   #latency = 40 + Math.floor(Math.random() * 60);
@@ -63,7 +63,7 @@ class Simulated {
     this.#even = pod.even;
     const { namespace, name, uid, ip } = pod;
     this.#stream = new TestSidecar({ port, material: materials[namespace]!, localAddress: ip });
-    this.#callers = pod.callers.map((identity) => ({ identity, counters: noCounters() }));
+    this.#callers = pod.callers.map((identity) => ({ identity, counters: noTraffic() }));
     const me = { namespace, name, uid, ips: [ip] };
     this.#stream.send({ hello: { pod: me, proxyVersion: '0.1.0', held: {}, subscribe: [] } });
   }
@@ -85,7 +85,7 @@ class Simulated {
       return { identity, address: '', ...packTraffic(counters) };
     });
     const certificate = { serial: 'AB', notAfterMs: this.#startedAtMs + 86_400_000 };
-    const own = { startedAtMs: this.#startedAtMs, inbound: this.#inbound, outbound: noCounters() };
+    const own = { startedAtMs: this.#startedAtMs, inbound: this.#inbound, outbound: noTraffic() };
     this.#stream.send({ statistics: { ...own, callers, certificate } });
   }
 
@@ -101,18 +101,6 @@ class Simulated {
       }
     }
   }
-}
-
-function noCounters(): TrafficCounters {
-  const none = {
-    grpcRequests: 0,
-    failures: 0,
-    mtlsRequests: 0,
-    connections: 0,
-    mtlsConnections: 0,
-    denied: 0,
-  };
-  return { requests: 0, ...none, latency: [...latencyBoundsMs, Infinity].map(() => 0) };
 }
 
 /** Close enough to it: the normal distribution with the same mean and variance. */

@@ -1,7 +1,7 @@
 // The configuration files and command lines of the embedded cluster's programs: pure text from the
 // settings. What is unusual here is because the node lives in namespaces without systemd.
 import type { Binaries } from './binaries.ts';
-import { NODE_NAME, PAUSE_IMAGE, type ClusterSettings } from './settings.ts';
+import { NODE_NAME, PAUSE_IMAGE, type AddressPlan, type ClusterSettings } from './settings.ts';
 
 export interface Daemon {
   readonly name: string;
@@ -76,8 +76,8 @@ function cniConfig(settings: ClusterSettings): string {
         hairpinMode: true,
         ipam: {
           type: 'host-local',
-          ranges: [[{ subnet: settings.podCidr }]],
-          routes: [{ dst: '0.0.0.0/0' }],
+          ranges: [[{ subnet: settings.podCidr }], [{ subnet: settings.ipv6.podCidr }]],
+          routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
           dataDir: `${settings.state}/cni`,
         },
       },
@@ -148,7 +148,7 @@ function apiserver(settings: ClusterSettings, binaries: Binaries): string[] {
     '--etcd-servers=http://127.0.0.1:2379',
     `--advertise-address=${settings.nodeAddress}`,
     '--secure-port=6443',
-    `--service-cluster-ip-range=${settings.serviceCidr}`,
+    `--service-cluster-ip-range=${both(settings, 'serviceCidr')}`,
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction',
     '--allow-privileged=true',
@@ -181,8 +181,8 @@ function controllerManager(settings: ClusterSettings, binaries: Binaries): strin
     '--kube-api-qps=200',
     '--kube-api-burst=400',
     '--allocate-node-cidrs=true',
-    `--cluster-cidr=${settings.clusterCidr}`,
-    `--service-cluster-ip-range=${settings.serviceCidr}`,
+    `--cluster-cidr=${both(settings, 'clusterCidr')}`,
+    `--service-cluster-ip-range=${both(settings, 'serviceCidr')}`,
   ];
 }
 
@@ -201,7 +201,7 @@ function kubelet(settings: ClusterSettings, binaries: Binaries): string[] {
     `--kubeconfig=${settings.state}/pki/kubelet.kubeconfig`,
     `--root-dir=${settings.state}/kubelet`,
     `--hostname-override=${NODE_NAME}`,
-    `--node-ip=${settings.nodeAddress}`,
+    `--node-ip=${both(settings, 'nodeAddress')}`,
   ];
 }
 
@@ -211,7 +211,7 @@ function kubeProxy(settings: ClusterSettings, binaries: Binaries): string[] {
     `--kubeconfig=${settings.state}/pki/kube-proxy.kubeconfig`,
     `--hostname-override=${NODE_NAME}`,
     '--proxy-mode=iptables',
-    `--cluster-cidr=${settings.clusterCidr}`,
+    `--cluster-cidr=${both(settings, 'clusterCidr')}`,
     '--iptables-min-sync-period=250ms',
     '--oom-score-adj=0',
     // These limits belong to the whole machine and cannot be set from inside.
@@ -219,4 +219,9 @@ function kubeProxy(settings: ClusterSettings, binaries: Binaries): string[] {
     '--conntrack-tcp-timeout-established=0',
     '--conntrack-tcp-timeout-close-wait=0',
   ];
+}
+
+/** Of both families, IPv4 first: it is the one of Services that do not ask. */
+function both(settings: ClusterSettings, name: keyof AddressPlan): string {
+  return `${settings[name]},${settings.ipv6[name]}`;
 }

@@ -43,6 +43,7 @@ override kernel/keys/root_maxkeys 1000000
 override kernel/keys/root_maxbytes 25000000
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
+echo 1 > /proc/sys/net/ipv6/conf/all/forwarding
 touch ${state}/sandbox-ready
 while true; do sleep 3600 & wait $! || true; done
 `;
@@ -93,19 +94,23 @@ export async function destroySandbox(
 
 /** Links the node to the host: the host reaches the node, its pods and its Services. */
 export async function linkSandbox(settings: ClusterSettings, holder: ProcessName): Promise<void> {
-  const { hostInterface, hostAddress, nodeAddress } = settings;
+  const { hostInterface, hostAddress, nodeAddress, ipv6 } = settings;
   const ip = (...args: string[]) => mustRun('ip', args);
   const inside = (...args: string[]) =>
     mustRun('nsenter', [`--net=/proc/${holder.pid}/ns/net`, 'ip', ...args]);
   const peer = ['peer', 'name', 'eth0', 'netns', String(holder.pid)];
   await ip('link', 'add', hostInterface, 'type', 'veth', ...peer);
   await ip('address', 'add', `${hostAddress}/30`, 'dev', hostInterface);
+  await ip('address', 'add', `${ipv6.hostAddress}/64`, 'dev', hostInterface, 'nodad');
   await ip('link', 'set', hostInterface, 'up');
   await inside('address', 'add', `${nodeAddress}/30`, 'dev', 'eth0');
+  await inside('address', 'add', `${ipv6.nodeAddress}/64`, 'dev', 'eth0', 'nodad');
   await inside('link', 'set', 'eth0', 'up');
-  await inside('route', 'add', 'default', 'via', hostAddress);
-  for (const range of [settings.clusterCidr, settings.serviceCidr]) {
-    await ip('route', 'add', range, 'via', nodeAddress);
+  for (const plan of [settings, ipv6]) {
+    await inside('route', 'add', 'default', 'via', plan.hostAddress);
+    for (const range of [plan.clusterCidr, plan.serviceCidr]) {
+      await ip('route', 'add', range, 'via', plan.nodeAddress);
+    }
   }
 }
 

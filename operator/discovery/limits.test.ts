@@ -1,6 +1,6 @@
 import { connect } from 'node:http2';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import { noTraffic } from '../../proxy/api/statistics.ts';
 import { ManualClock, mesh, pod, service, trafficPolicy } from '../model/test-objects.ts';
 import type { Objects } from '../model/test-objects.ts';
 import { systemClock } from '../runtime/clock.ts';
@@ -227,16 +227,7 @@ describe('a relay', () => {
     follower.model.upsert('TrafficPolicy', policy);
     const seen = () => leader.server.observed().get('follower')?.get('TrafficPolicy/shop/p');
     await changed(leader.server, () => seen() === `${policy.metadata.uid}@4`);
-    const none = {
-      requests: 5,
-      grpcRequests: 5,
-      failures: 0,
-      mtlsRequests: 0,
-      connections: 0,
-      mtlsConnections: 0,
-      denied: 0,
-      latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
-    };
+    const none = { ...noTraffic(), requests: 5 };
     one.send({
       statistics: { startedAtMs: 1, inbound: none, outbound: none, certificate: null },
     });

@@ -1,17 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs, packTraffic } from '../../proxy/api/statistics.ts';
+import { noTraffic, packTraffic } from '../../proxy/api/statistics.ts';
 import { maxSubscriptions, parseUpMessage } from './messages.ts';
 
-const counters = {
-  requests: 1,
-  grpcRequests: 1,
-  failures: 0,
-  mtlsRequests: 1,
-  connections: 0,
-  mtlsConnections: 0,
-  denied: 0,
-  latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
-};
+const counters = { ...noTraffic(), requests: 1, grpcRequests: 1, mtlsRequests: 1 };
 /** As sidecars told it before they told of roots. */
 const certificate = { serial: 'AB', notAfterMs: 2 };
 const ofRoots = { notBeforeMs: 1, underRoot: 'CD', trustedRoots: ['CD', 'EF'] };

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import { noTraffic } from '../../proxy/api/statistics.ts';
 import type { DestinationResource, EndpointsResource } from '../../proxy/api/resources.ts';
 import { trustOf } from '../ca/trust.ts';
 import { mesh, pod, service, slice, trafficPolicy } from '../model/test-objects.ts';
@@ -271,16 +271,7 @@ describe('what the operator knows of its streams', () => {
     const { port, server } = await replica(shop());
     const one = sidecar(port);
     one.send({ hello });
-    const counters = {
-      requests: 3,
-      grpcRequests: 3,
-      failures: 1,
-      mtlsRequests: 3,
-      connections: 0,
-      mtlsConnections: 0,
-      denied: 0,
-      latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
-    };
+    const counters = { ...noTraffic(), requests: 3, failures: 1, mtlsRequests: 3 };
     one.send({
       statistics: { startedAtMs: 1, inbound: counters, outbound: counters, certificate: null },
     });

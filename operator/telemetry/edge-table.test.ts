@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { noTraffic } from '../../proxy/api/statistics.ts';
 import { EdgeTable, maxFleetEdges, type EdgeRef } from './edge-table.ts';
 
 const hourMs = 3_600_000;
@@ -9,8 +10,7 @@ function ref(namespace: string, index: number): EdgeRef {
   return { from, to, identity: null, service: null };
 }
 
-const none = { requests: 1, grpcRequests: 0, failures: 0, mtlsRequests: 0, denied: 0 };
-const counters = { ...none, connections: 0, mtlsConnections: 0, latency: [] };
+const counters = { ...noTraffic(), requests: 1 };
 
 /** As one after the other they were told of, each with a request. */
 function tell(table: EdgeTable, toldIn: string, count: number, fromMs = 0): boolean[] {

@@ -1,22 +1,13 @@
 // Who has to follow when roots change, and whose certificate is about to end.
 
 import { describe, expect, it } from '@jest/globals';
-import type { CertificateFacts } from '../../proxy/api/statistics.ts';
+import { noTraffic, type CertificateFacts } from '../../proxy/api/statistics.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 import { pod, viewOf } from '../model/test-objects.ts';
 import { expiringCertificates } from './expiring.ts';
 import { followersOf } from './followers.ts';
 
-const counters = {
-  requests: 0,
-  grpcRequests: 0,
-  failures: 0,
-  mtlsRequests: 0,
-  connections: 0,
-  mtlsConnections: 0,
-  denied: 0,
-  latency: [],
-};
+const counters = noTraffic();
 const trust = { underRoot: 'AB', trustedRoots: ['AB', 'CD'] };
 
 function stream(name: string, certificate: CertificateFacts | null): StreamState {

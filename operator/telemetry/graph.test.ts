@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   latencyBoundsMs,
+  noTraffic,
   packTraffic,
   type Statistics,
   type TrafficCounters,
@@ -17,10 +18,9 @@ const cartId = 'spiffe://cluster.local/ns/shop/sa/default';
 
 /** `requests` that took 20 ms each, over mTLS. */
 function counted(requests: number, more: Partial<TrafficCounters> = {}): TrafficCounters {
-  const latency = [...latencyBoundsMs, Infinity].map(() => 0);
-  latency[latencyBoundsMs.indexOf(20)] = requests;
-  const none = { grpcRequests: 0, failures: 0, connections: 0, mtlsConnections: 0, denied: 0 };
-  return { requests, mtlsRequests: requests, ...none, latency, ...more };
+  const counters = { ...noTraffic(), requests, mtlsRequests: requests };
+  counters.latency[latencyBoundsMs.indexOf(20)] = requests;
+  return { ...counters, ...more };
 }
 
 type Edges = Pick<Statistics, 'callers' | 'destinations'>;

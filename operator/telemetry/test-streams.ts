@@ -1,25 +1,12 @@
 // For tests only: what sidecars report, written shortly.
 
-import {
-  latencyBoundsMs,
-  type Statistics,
-  type TrafficCounters,
-} from '../../proxy/api/statistics.ts';
+import { noTraffic, type Statistics, type TrafficCounters } from '../../proxy/api/statistics.ts';
 import type { StreamState } from '../discovery/stream-state.ts';
 
 export const startMs = 1_800_000_000_000;
 
 export function counters(given: Partial<TrafficCounters> = {}): TrafficCounters {
-  const latency = Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
-  const none = {
-    requests: 0,
-    grpcRequests: 0,
-    failures: 0,
-    mtlsRequests: 0,
-    connections: 0,
-    mtlsConnections: 0,
-  };
-  return { ...none, denied: 0, latency, ...given };
+  return { ...noTraffic(), ...given };
 }
 
 /** `name` is NAMESPACE/POD, as model/test-objects.ts makes pods. */

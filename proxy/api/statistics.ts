@@ -33,6 +33,19 @@ export interface TrafficCounters {
   latency: number[];
 }
 
+export function noTraffic(): TrafficCounters {
+  return {
+    requests: 0,
+    grpcRequests: 0,
+    failures: 0,
+    mtlsRequests: 0,
+    connections: 0,
+    mtlsConnections: 0,
+    denied: 0,
+    latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
+  };
+}
+
 /** Traffic from one caller to this pod. */
 export interface CallerEdge extends PackedTraffic {
   /** Its verified SPIFFE identity, or empty. */

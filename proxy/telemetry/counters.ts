@@ -1,12 +1,12 @@
 // The counters of a sidecar: cumulative totals per direction for the operator, and a bounded number of series per destination
 // for Prometheus, of which those that nobody adds to are forgotten. What one of them counts is recorder.ts.
 
-import type { TrafficCounters } from '../api/statistics.ts';
+import { noTraffic, type TrafficCounters } from '../api/statistics.ts';
 import { CallerTable } from './callers.ts';
 import { createOutsideCounters, type OutsideCounters } from './outside.ts';
 import type { EjectionReason } from '../policy/outlier.ts';
 import type { ProxyErrorCode } from '../errors.ts';
-import { emptyTotals, Recorder, type Room } from './recorder.ts';
+import { Recorder, type Room } from './recorder.ts';
 
 export type Direction = 'inbound' | 'outbound';
 
@@ -146,7 +146,7 @@ class SeriesTable {
   /** Forgotten ones that a connection may still hold: whoever counts again is known again. */
   private readonly dormant = new Map<string, WeakRef<Recorder>>();
   /** What the forgotten ones had counted. */
-  private readonly retired = emptyTotals();
+  private readonly retired = noTraffic();
   private readonly room: Room;
 
   constructor(room: Room) {
@@ -164,7 +164,7 @@ class SeriesTable {
   }
 
   totals(): TrafficCounters {
-    const sum = emptyTotals();
+    const sum = noTraffic();
     addTotals(sum, this.retired);
     for (const { totals } of this.known.values()) addTotals(sum, totals);
     return sum;

@@ -1,7 +1,7 @@
 // What is counted of one destination, or of one caller. Recording is a few additions; nothing is allocated, but for what is
 // seen for the first time.
 
-import { latencyBoundsMs, type TrafficCounters } from '../api/statistics.ts';
+import { latencyBoundsMs, noTraffic, type TrafficCounters } from '../api/statistics.ts';
 import { errorSpec, type ProxyErrorCode } from '../errors.ts';
 import type { EjectionReason } from '../policy/outlier.ts';
 import type {
@@ -57,7 +57,7 @@ const noSums = {
 
 export class Recorder implements Series {
   readonly name: string;
-  readonly totals: TrafficCounters = emptyTotals();
+  readonly totals: TrafficCounters = noTraffic();
   cells: RequestCell[] = [];
   readonly requestSizes = zeros(sizeBounds.length + 1);
   readonly responseSizes = zeros(sizeBounds.length + 1);
@@ -170,7 +170,7 @@ export class Recorder implements Series {
       room.decisions += this.decisions.size;
     }
     Object.assign(this, noSums, { cells: [] });
-    Object.assign(this.totals, emptyTotals());
+    Object.assign(this.totals, noTraffic());
     Object.assign(this.mirrors, { answered: 0, failed: 0, dropped: 0 });
     for (const counts of [this.requestSizes, this.responseSizes]) counts.fill(0);
     for (const map of [this.ejections, this.errors, this.decisions]) map.clear();
@@ -243,19 +243,6 @@ function decisionKey(
 export function readDecisionKey(key: DecisionKey) {
   const [kind = '', policy = '', rule = '', reason = ''] = key.split(separator);
   return { kind, policy, rule, reason };
-}
-
-export function emptyTotals(): TrafficCounters {
-  return {
-    requests: 0,
-    grpcRequests: 0,
-    failures: 0,
-    mtlsRequests: 0,
-    connections: 0,
-    mtlsConnections: 0,
-    denied: 0,
-    latency: zeros(latencyBoundsMs.length + 1),
-  };
 }
 
 function zeros(length: number): number[] {

@@ -1,7 +1,7 @@
 // One set of counters from those of all threads: sums, also of the histograms. Pure.
 
 import {
-  latencyBoundsMs,
+  noTraffic,
   maxCallers,
   maxDestinations,
   packTraffic,
@@ -164,14 +164,10 @@ function sumTotals(parts: readonly TrafficCounters[]): TrafficCounters {
     connections: sum((one) => one.connections),
     mtlsConnections: sum((one) => one.mtlsConnections),
     denied: sum((one) => one.denied),
-    latency: parts.map((one) => one.latency).reduce(sumLists, emptyLatency()),
+    latency: parts.map((one) => one.latency).reduce(sumLists, noTraffic().latency),
   };
 }
 
 function sumLists(a: readonly number[], b: readonly number[]): number[] {
   return a.map((value, index) => value + (b[index] ?? 0));
-}
-
-function emptyLatency(): number[] {
-  return Array.from({ length: latencyBoundsMs.length + 1 }, () => 0);
 }

@@ -1,7 +1,7 @@
 // One call of each protocol, with everything that came back.
 import { request as httpRequest } from 'node:http';
 import { connect as http2Connect, type ClientHttp2Session } from 'node:http2';
-import { connect as tcpConnect } from 'node:net';
+import { connect as tcpConnect, type Socket } from 'node:net';
 import { decodeMessage, echoService, encodeMessage, FrameReader } from './grpc-frames.ts';
 
 export interface HttpCall {
@@ -145,10 +145,15 @@ export interface TcpAnswer {
   error?: string;
 }
 
+/** `host:port`, an IPv6 address in brackets. */
+export function connectTo(target: string): Socket {
+  const { hostname, port } = new URL(`tcp://${target}`);
+  return tcpConnect(Number(port), hostname.replace(/^\[|\]$/g, ''));
+}
+
 /** Waits for a first line; with `send`, says it and waits for one more line; then closes. */
 export function tcpCall(target: string, send: string, timeoutMs: number): Promise<TcpAnswer> {
-  const colon = target.lastIndexOf(':');
-  const socket = tcpConnect(Number(target.slice(colon + 1)), target.slice(0, colon));
+  const socket = connectTo(target);
   const greets = !send.startsWith('!');
   const line = greets ? send : send.slice(1);
   return new Promise((resolve) => {

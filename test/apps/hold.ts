@@ -1,7 +1,7 @@
 // One connection or stream that is held open for long, with a message each second that must come back: what breaks
 // it, and when, is all it tells.
 import { connect as http2Connect } from 'node:http2';
-import { connect as tcpConnect } from 'node:net';
+import { connectTo } from './client.ts';
 import { decodeMessage, echoService, encodeMessage, FrameReader } from './grpc-frames.ts';
 
 export interface HoldResult {
@@ -62,8 +62,7 @@ class Ledger {
 
 /** Ends in order after so many seconds; never rejects. */
 export function holdTcp(target: string, seconds: number): Promise<HoldResult> {
-  const colon = target.lastIndexOf(':');
-  const socket = tcpConnect(Number(target.slice(colon + 1)), target.slice(0, colon));
+  const socket = connectTo(target);
   const ledger = new Ledger();
   let rest = '';
   socket.on('data', (bytes) => {

@@ -8,7 +8,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { formatSpiffeId } from '../../proxy/api/spiffe.ts';
-import { latencyBoundsMs } from '../../proxy/api/statistics.ts';
+import { noTraffic } from '../../proxy/api/statistics.ts';
 import { createRoot, loadAuthority } from '../../operator/ca/authority.ts';
 import type { TlsMaterial } from '../../operator/ca/types.ts';
 import { createDiscoveryMetrics } from '../../operator/discovery/metrics.ts';
@@ -51,16 +51,7 @@ else process.once('message', (start) => void simulate(start as Start));
 
 /** The child: all sidecars. */
 async function simulate(start: Start): Promise<void> {
-  const none = {
-    requests: 1,
-    grpcRequests: 1,
-    failures: 0,
-    mtlsRequests: 1,
-    connections: 0,
-    mtlsConnections: 0,
-    denied: 0,
-    latency: Array.from({ length: latencyBoundsMs.length + 1 }, () => 0),
-  };
+  const none = { ...noTraffic(), requests: 1, mtlsRequests: 1 };
   const statistics = { startedAtMs: 1, inbound: none, outbound: none, certificate: null };
   const all = Array.from({ length: start.sidecars }, (_, i) => {
     const { port, material } = start;

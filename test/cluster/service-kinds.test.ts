@@ -88,6 +88,8 @@ async function deployAll(): Promise<void> {
     statefulSet(),
     service('db', { ...of('db'), clusterIP: 'None' }),
     service('second', of('server')),
+    service('both', { ...of('server'), ipFamilyPolicy: 'RequireDualStack' }),
+    service('newer', { ...of('server'), ipFamilies: ['IPv6'] }),
     service('alias', {
       type: 'ExternalName',
       externalName: `server.${namespace}.svc.cluster.local`,
@@ -172,6 +174,28 @@ describe('from a meshed pod under STRICT,', () => {
 
   it('the address of a pod is that pod exactly', async () => {
     for (const pod of await podsOf(namespace, 'app=pair')) await reaches(pod.ip, pod.name, 8080);
+  });
+
+  it('a Service of two families is itself at both addresses, one of IPv6 alone at its name', async () => {
+    const { name } = await podNamed('server');
+    const { spec } = await getJson<AddressesOfService>('service', 'both', '-n', namespace);
+    const hosts = spec.clusterIPs.map((one) => (one.includes(':') ? `[${one}]` : one));
+    expect(hosts.map((host) => host.startsWith('['))).toEqual([false, true]);
+    for (const host of [...hosts, 'both', 'newer']) await reaches(host, name);
+    await program('TrafficPolicy', namespace, 'both', {
+      service: { name: 'both' },
+      routes: [{ name: 'fixed', directResponse: { status: 418 } }],
+    });
+    for (const host of hosts) expect((await http(client, `http://${host}/`)).status).toBe(418);
+    await reaches('newer', name);
+  });
+
+  it('the IPv6 address of a pod is that pod exactly', async () => {
+    for (const { name } of await podsOf(namespace, 'app=pair')) {
+      const { status } = await getJson<AddressesOfPod>('pod', name, '-n', namespace);
+      const ip = status.podIPs.map((one) => one.ip).find((one) => one.includes(':'));
+      await reaches(`[${ip}]`, name, 8080);
+    }
   });
 
   it('the name of a StatefulSet pod is that pod, and its headless Service all of them', async () => {
@@ -306,6 +330,14 @@ describe('from a meshed pod under STRICT,', () => {
 });
 
 const leavingSlices = 'kubernetes.io/service-name=leaving';
+
+interface AddressesOfService {
+  spec: { clusterIPs: string[] };
+}
+
+interface AddressesOfPod {
+  status: { podIPs: { ip: string }[] };
+}
 
 interface Slices {
   items: { endpoints: { conditions: { terminating?: boolean } }[] | null }[];
