@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { createCounters } from './counters.ts';
+import { createCounters, maxCellsTogether, maxSeries, type RequestSample } from './counters.ts';
 import { endMark, wantedFormat } from '../api/exposition.ts';
 import { prometheusText, type SidecarState } from './prometheus.ts';
 import { requestSample } from './test-sample.ts';
@@ -35,6 +35,10 @@ function textWith(names: readonly string[]): string {
   return prometheusText(counters, state);
 }
 
+function ofAll(i: number): Partial<RequestSample> {
+  return { status: i % 600, grpcStatus: i % 99, peer: `p${i}`, workload: `w${i}`, flag: `F${i}` };
+}
+
 describe('the metrics text', () => {
   it('has for every sample a type and a help line before it', () => {
     const known = new Set<string>();
@@ -46,6 +50,27 @@ describe('the metrics text', () => {
       expect(known).toContain(`HELP ${name}`);
       expect(known).toContain(`TYPE ${name}`);
     }
+  });
+
+  it.each([
+    ['hosts', (i: number) => ({ host: `h${i}:80`, sample: {} })],
+    ['statuses', (i: number) => ({ host: 'cart', sample: { status: i } })],
+    ['gRPC codes', (i: number) => ({ host: 'cart', sample: { grpcStatus: i } })],
+    ['identities', (i: number) => ({ host: 'cart', sample: { peer: `spiffe://a/ns/n${i}/sa/s` } })],
+    ['workloads', (i: number) => ({ host: 'cart', sample: { workload: `w${i}` } })],
+    ['hosts with all of it', (i: number) => ({ host: `h${i}:80`, sample: ofAll(i) })],
+  ])('is bounded whatever is made up: a million %s', (_what, made) => {
+    const counters = createCounters();
+    const count = 1_000_000;
+    for (let i = 0; i < count; i += 1) {
+      const { host, sample } = made(i);
+      counters.series('inbound', host).request(requestSample(sample));
+    }
+    const lines = prometheusText(counters, state).split('\n');
+    expect(lines.length).toBeLessThan(40_000);
+    const told = lines.filter((line) => line.startsWith('tsmesh_requests_total{'));
+    expect(told.length).toBeLessThanOrEqual(maxCellsTogether + maxSeries + 1);
+    expect(told.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)).toBe(count);
   });
 
   it('escapes what would break a label', () => {
