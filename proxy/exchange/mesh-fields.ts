@@ -2,9 +2,7 @@
 // see nor can use against others. Those of requests are read, and taken out, in request-fields.ts.
 
 import type { Fields, RequestHead, ResponseHead } from '../codec/session.ts';
-import type { PooledConnection } from '../pool/pooled-connection.ts';
 import { fieldLine } from '../policy/route-match.ts';
-import type { ExchangeContext } from './context.ts';
 
 /** `http2`: the caller's app spoke HTTP/2, and its own app may speak nothing else. */
 export const appProtocolField = 'tsmesh-app-protocol';
@@ -28,19 +26,6 @@ export function withMeshFields(
   if (absolute) fields.push(targetFormField, 'absolute');
   if (sourceWorkload !== '') fields.push(sourceWorkloadField, sourceWorkload);
   return { ...head, fields };
-}
-
-/** As it is sent to a sidecar. The first that goes over a connection tells the workload, too. */
-export function headForSidecar(
-  { deps }: ExchangeContext,
-  connection: PooledConnection,
-  head: RequestHead,
-  http2: boolean,
-): RequestHead {
-  if (connection.introduced) return withMeshFields(head, { http2, sourceWorkload: '' });
-  connection.introduced = true;
-  const sourceWorkload = deps.store.snapshot().workload?.workload ?? '';
-  return withMeshFields(head, { http2, sourceWorkload });
 }
 
 /** What the caller's sidecar says of its workload: for telling apart what is counted, and for nothing else. */

@@ -19,7 +19,7 @@ import { noGrpcStatus, type MirrorResult } from '../telemetry/counters.ts';
 import type { ExchangeContext } from './context.ts';
 import { grpcStatusOf } from './grpc-status.ts';
 import { isBad } from './judge-endpoint.ts';
-import { headForSidecar } from './mesh-fields.ts';
+import { headForSidecar } from './head-for-sidecar.ts';
 import type { ForwardPlan } from './plan.ts';
 import { asksForTunnel } from './tunnel-heads.ts';
 
