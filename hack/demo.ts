@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   await showStrict(target);
   const before = await requestsReported(target);
   await showSplit(target);
-  await showStatus(target, before + SPLIT_REQUESTS);
+  await showStatus(target, before, SPLIT_REQUESTS);
   console.log(whatNext(target));
 }
 

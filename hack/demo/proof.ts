@@ -82,18 +82,27 @@ export async function showSplit({ kubectl }: Target): Promise<void> {
   if (Number(result['failed']) > 0) throw new Error(`requests failed: ${JSON.stringify(result)}`);
 }
 
-/** What the operator has heard of so far; requests are reported every few seconds. */
-export async function requestsReported({ kubectl }: Target): Promise<number> {
+const statusRows = ['mesh.default', `namespace.${SHOP}`];
+
+/** What each row has heard of so far; requests are reported every few seconds. */
+export function requestsReported({ kubectl }: Target): Promise<number[]> {
   const path = 'jsonpath={.status.requests}';
-  const row = ['get', 'meshstatus', `namespace.${SHOP}`, '--ignore-not-found', '-o', path];
-  return Number(await kubectl(row));
+  const options = ['--ignore-not-found', '-o', path];
+  const ofRow = async (name: string): Promise<number> =>
+    Number(await kubectl(['get', 'meshstatus', name, ...options]));
+  return Promise.all(statusRows.map(ofRow));
 }
 
-/** The table, as soon as it counts at least this many requests. */
-export async function showStatus(target: Target, requests: number): Promise<void> {
+/** The table, as soon as each row counts at least this many requests more than before. */
+export async function showStatus(
+  target: Target,
+  before: readonly number[],
+  requests: number,
+): Promise<void> {
   heading('kubectl get meshstatus');
   await waitFor(`${requests} requests in MeshStatus`, 60_000, async () => {
-    return (await requestsReported(target)) >= requests;
+    const now = await requestsReported(target);
+    return now.every((count, row) => count >= before[row]! + requests);
   });
   console.log(await target.kubectl(['get', 'meshstatus']));
 }
