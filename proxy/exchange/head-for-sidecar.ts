@@ -12,8 +12,8 @@ export function headForSidecar(
   head: RequestHead,
   http2: boolean,
 ): RequestHead {
-  if (connection.introduced) return withMeshFields(head, { http2, sourceWorkload: '' });
+  if (connection.introduced) return withMeshFields(head, http2);
   connection.introduced = true;
   const sourceWorkload = deps.store.snapshot().workload?.workload ?? '';
-  return withMeshFields(head, { http2, sourceWorkload });
+  return withMeshFields(head, http2, sourceWorkload);
 }

@@ -17,7 +17,8 @@ const workloadForm = /^[a-z0-9][a-z0-9.-]{0,252}$/;
 /** `sourceWorkload`: empty where it is not known, or was told before. */
 export function withMeshFields(
   head: RequestHead,
-  { http2, sourceWorkload }: { http2: boolean; sourceWorkload: string },
+  http2: boolean,
+  sourceWorkload = '',
 ): RequestHead {
   const absolute = head.absoluteForm !== undefined;
   if (!http2 && !absolute && sourceWorkload === '') return head;

@@ -71,9 +71,7 @@ export class CollectorRequest
     if (this.over) return;
     const head = this.head();
     const overMtls = connection.link.peer !== null;
-    const told = overMtls
-      ? withMeshFields(head, { http2: this.target.protocol === 'grpc', sourceWorkload: '' })
-      : head;
+    const told = overMtls ? withMeshFields(head, this.target.protocol === 'grpc') : head;
     const stream = connection.open(told, false, this);
     this.stream = stream;
     if (!this.over) stream.sendData(this.body, true);
